@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Halfkey. `make help` lists the targets. V=1 shows every command; O=DIR builds elsewhere.
+#
+#   libhalfkey.a        every room of user/ but cmd/ and endpoint/
+#   libhalfkey-seal.a   user/endpoint/: the seal side; linked into halfkey-endpoint and tests alone
+#   halfkeyd, halfkey   one object of user/cmd/ each (halfkey: all the others), libhalfkey.a
+#
+# Sources are found by folder: adding a file needs no line here.
+
+O       ?= build
+V       ?= 0
+PREFIX  ?= /usr
+SBINDIR ?= $(PREFIX)/sbin
+BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
+INCDIR  ?= $(PREFIX)/include
+DOCDIR  ?= $(PREFIX)/share/doc/halfkey
+CONFDIR ?= /etc/halfkey
+CC      ?= gcc
+CLANG   ?= clang
+BPFTOOL ?= $(or $(wildcard /usr/sbin/bpftool),bpftool)
+
+VERSION := 0.1.0
+
+ifeq ($(V),1)
+say =
+Q   =
+else
+say = @printf '  %-8s%s\n' $(1) $(2);
+Q   = @
+endif
+
+PKGS     := libxdp libbpf libelf libcrypto libssl jansson libcyaml libpcap libhs
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE -D_FORTIFY_SOURCE=2
+OPT      ?= -O2 -g
+CFLAGS_  := -std=gnu11 $(OPT) -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wvla -Wformat=2 -Wno-format-nonliteral $(HARDEN) -pthread
+CPPFLAGS_ := -I. -Iinclude -I$(O)/bpf -D_GNU_SOURCE -DHK_VERSION='"$(VERSION)"' -MMD -MP
+LDFLAGS_ := -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread -rdynamic
+LIBS     := -lxdp -lbpf -lelf -lz -lIPSec_MB -lssl -lcrypto -ljansson -lcyaml -lpcap -lhs -lcap -lm -ldl
+
+# SAN=1: AddressSanitizer and UndefinedBehaviourSanitizer, for O=build/asan.
+ifeq ($(SAN),1)
+OPT      := -O1 -g
+HARDEN   := -fPIE
+CFLAGS_  += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS_ += -fsanitize=address,undefined
+endif
+
+ROOMS     := base crypto keys envelope pipeline feed hooks dataplane control
+CORE_SRC  := $(sort $(wildcard $(ROOMS:%=user/%/*.c)))
+SEAL_SRC  := $(filter-out user/endpoint/main.c,$(sort $(wildcard user/endpoint/*.c)))
+CMD_SRC   := $(filter-out user/cmd/halfkeyd.c,$(sort $(wildcard user/cmd/*.c)))
+UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
+BPFT_SRC  := $(sort $(wildcard tests/bpf/test_*.c))
+NETT_SRC  := $(sort $(wildcard tests/net/*.c))
+BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+HOOK_SRC  := $(sort $(wildcard docs/examples/*.c))
+
+obj = $(patsubst %.c,$(O)/%.o,$(1))
+
+CORE_LIB := $(O)/libhalfkey.a
+SEAL_LIB := $(O)/libhalfkey-seal.a
+BINS     := $(O)/halfkeyd $(O)/halfkey $(O)/halfkey-endpoint
+UNITS    := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT_SRC))
+BPFTESTS := $(patsubst tests/bpf/%.c,$(O)/tests/%,$(BPFT_SRC))
+NETHELP  := $(patsubst tests/net/%.c,$(O)/tests/%,$(NETT_SRC))
+BENCHES  := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
+HOOKS    := $(patsubst docs/examples/%.c,$(O)/hooks/%.so,$(HOOK_SRC))
+BPF_SKEL := $(O)/bpf/halfkey.skel.h
+
+.PHONY: all help packages demo check unit units bpftests nettests bench lint format install uninstall clean
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+all: $(BINS) $(HOOKS)
+
+help:
+	@echo 'make            build everything into $(O)/'
+	@echo 'make demo       install packages, build, and show it at work in network namespaces (root)'
+	@echo 'make check      install packages, build, and run every test (root)'
+	@echo 'make unit       unit tests only (no root, no packages)'
+	@echo 'make bench      measure: in memory and over veth (root)'
+	@echo 'make lint       static analysis and formatting; make format: reformat'
+	@echo 'make install DESTDIR=DIR PREFIX=/usr'
+	@echo 'make clean'
+
+# --- BPF -------------------------------------------------------------------------------------
+
+BPF_DEPS  := $(wildcard bpf/*.h bpf/parse/*.h maps/*.h include/halfkey/*.h)
+BPF_ARCH  := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -D__TARGET_ARCH_$(BPF_ARCH) -D__BPF__ -I. -Iinclude \
+             -I/usr/include/$(shell uname -m)-linux-gnu
+
+$(O)/bpf/halfkey.bpf.o: bpf/halfkey.bpf.c $(BPF_DEPS)
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@.tmp
+	$(Q)llvm-strip -g $@.tmp 2>/dev/null || true
+	$(Q)mv $@.tmp $@
+
+$(BPF_SKEL): $(O)/bpf/halfkey.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name halfkey_bpf > $@.tmp && mv $@.tmp $@
+
+# --- objects, libraries, programs ------------------------------------------------------------
+
+$(O)/%.o: %.c | $(BPF_SKEL)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -c $< -o $@
+
+$(CORE_LIB): $(call obj,$(CORE_SRC))
+$(SEAL_LIB): $(call obj,$(SEAL_SRC))
+$(CORE_LIB) $(SEAL_LIB):
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+link = $(CC) $(CFLAGS_) $(CFLAGS) $(LDFLAGS_) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
+
+$(O)/halfkeyd: $(O)/user/cmd/halfkeyd.o $(CORE_LIB)
+$(O)/halfkey: $(call obj,$(CMD_SRC)) $(CORE_LIB)
+$(O)/halfkey-endpoint: $(O)/user/endpoint/main.o $(SEAL_LIB) $(CORE_LIB)
+$(BINS):
+	$(call say,LINK,$@)
+	$(Q)$(link)
+
+$(O)/hooks/%.so: docs/examples/%.c include/halfkey/hook.h
+	@mkdir -p $(@D)
+	$(call say,HOOK,$@)
+	$(Q)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -fPIC -shared -Iinclude $< -o $@
+
+# --- tests -----------------------------------------------------------------------------------
+
+$(O)/tests/test_%: $(O)/tests/unit/test_%.o $(O)/tests/unit/harness.o $(SEAL_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(link) -lcunit
+
+$(BPFTESTS): $(O)/tests/%: $(O)/tests/bpf/%.o $(O)/tests/unit/harness.o $(SEAL_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(link) -lcunit
+
+$(NETHELP): $(O)/tests/%: $(O)/tests/net/%.o $(SEAL_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(link)
+
+$(O)/bench/%: $(O)/tests/bench/%.o $(SEAL_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(link)
+
+units: $(UNITS)
+bpftests: $(BPFTESTS)
+nettests: $(NETHELP)
+benches: $(BENCHES)
+
+unit: $(UNITS) $(HOOKS)
+	@O=$(O) tests/run.sh unit
+
+packages:
+	@scripts/packages.sh
+
+# The steps run in this order even with -j: packages must be there before the build.
+check: packages
+	@$(MAKE) --no-print-directory O=$(O) all units bpftests nettests benches
+	@O=$(O) scripts/as-root.sh tests/run.sh all
+
+demo: packages
+	@$(MAKE) --no-print-directory O=$(O) all nettests
+	@O=$(O) scripts/as-root.sh scripts/demo.sh
+
+bench: packages
+	@$(MAKE) --no-print-directory O=$(O) all nettests benches
+	@O=$(O) scripts/as-root.sh tests/bench/run.sh
+
+lint:
+	@O=$(O) tests/lint.sh
+
+FORMAT_SRC := $(wildcard bpf/*.[ch] bpf/parse/*.h maps/*.h include/halfkey/*.h user/*/*.[ch] tests/*/*.[ch] docs/examples/*.c)
+format:
+	$(Q)clang-format -i $(FORMAT_SRC)
+
+# --- installation ----------------------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man1 \
+	  $(DESTDIR)$(INCDIR)/halfkey $(DESTDIR)$(DOCDIR) $(DESTDIR)$(CONFDIR)
+	install -m 755 $(O)/halfkeyd $(DESTDIR)$(SBINDIR)/halfkeyd
+	install -m 755 $(O)/halfkey $(O)/halfkey-endpoint $(DESTDIR)$(BINDIR)/
+	install -m 644 include/halfkey/*.h $(DESTDIR)$(INCDIR)/halfkey/
+	install -m 644 $(wildcard docs/man/*.8) $(DESTDIR)$(MANDIR)/man8/
+	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 README.md $(wildcard docs/*.md) maps/README.md $(DESTDIR)$(DOCDIR)/
+
+clean:
+	rm -rf $(O)
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/*
+ * One address type for both IP versions: 16 bytes, network order, IPv4 as
+ * ::ffff:a.b.c.d. A packet or a configuration that names ::ffff:0:0/96 as an
+ * IPv6 address is refused, so the two never meet.
+ */
+#ifndef HALFKEY_ADDRESS_H
+#define HALFKEY_ADDRESS_H
+
+#include <linux/types.h>
+
+struct hk_address {
+	__u8 bytes[16];
+};
+
+/* `length` counts bits of the 16-byte form: an IPv4 /24 is 96 + 24. */
+struct hk_prefix {
+	struct hk_address address;
+	__u8 length;
+};
+
+static inline struct hk_address hk_address_v4(const __u8 *four_bytes)
+{
+	struct hk_address address = {.bytes = {[10] = 0xff, [11] = 0xff}};
+
+	__builtin_memcpy(address.bytes + 12, four_bytes, 4);
+	return address;
+}
+
+static inline struct hk_address hk_address_v6(const __u8 *sixteen_bytes)
+{
+	struct hk_address address;
+
+	__builtin_memcpy(address.bytes, sixteen_bytes, 16);
+	return address;
+}
+
+static inline int hk_address_is_v4(const struct hk_address *address)
+{
+	static const __u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return __builtin_memcmp(address->bytes, mapped, 12) == 0;
+}
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/*
+ * The envelopes Halfkey knows, their suites and profiles. Adding an envelope is
+ * one row here, one parser in bpf/parse/ and one opener in user/envelope/.
+ *
+ * Compiles for BPF and for userspace. Values are ABI: they stand in pinned maps.
+ */
+#ifndef HALFKEY_ENVELOPE_H
+#define HALFKEY_ENVELOPE_H
+
+/* E(number, ID, "name", "what it is") */
+#define HK_ENVELOPES(E)                                                                            \
+	E(1, PSP, "psp", "Google PSP over UDP 1000")                                               \
+	E(2, ESP, "esp", "ESP with derived keys, IP protocol 50 or UDP 4500")
+
+enum hk_envelope {
+	HK_ENVELOPE_NONE = 0,
+#define HK_E(number, id, name, text) HK_ENVELOPE_##id = number,
+	HK_ENVELOPES(HK_E)
+#undef HK_E
+};
+#define HK_ENVELOPE_MAX 8 /* array size; numbers stay below it */
+
+/*
+ * What the box holds of a domain's keys (wire-formats: "Two profiles").
+ * SPLIT: the encryption side only; packets are marked unauthenticated.
+ * SINGLE: the one key of an AEAD; the ICV is verified before anyone sees plaintext.
+ */
+enum hk_profile { HK_PROFILE_SPLIT = 1, HK_PROFILE_SINGLE = 2 };
+
+/*
+ * Cipher suites. The numbers 1..4 are those of the derived-key ESP context;
+ * PSP takes its suite from the version field of each packet.
+ */
+#define HK_SUITES(S)                                                                               \
+	S(1, GCM, "gcm", SINGLE, "AES-GCM, one key")                                               \
+	S(2, GCM_SPLIT, "gcm-split", SPLIT, "AES-CTR under Ek, GMAC under Ak")                     \
+	S(3, CTR_HMAC, "ctr-hmac", SPLIT, "AES-256-CTR (RFC 3686) and HMAC-SHA-256-128")           \
+	S(4, CBC_HMAC, "cbc-hmac", SPLIT, "AES-256-CBC (RFC 3602) and HMAC-SHA-256-128")
+
+enum hk_suite {
+	HK_SUITE_NONE = 0,
+#define HK_S(number, id, name, profile, text) HK_SUITE_##id = number,
+	HK_SUITES(HK_S)
+#undef HK_S
+};
+
+/* PSP versions (PSP specification, header byte 3; 4 and 5 are the split versions). */
+enum hk_psp_version {
+	HK_PSP_GCM_128 = 0,
+	HK_PSP_GCM_256 = 1,
+	HK_PSP_GMAC_128 = 2,
+	HK_PSP_GMAC_256 = 3,
+	HK_PSP_SPLIT_128 = 4,
+	HK_PSP_SPLIT_256 = 5,
+};
+
+/* Whether the sender of the opened bytes is known: hooks and feeds always see it. */
+enum hk_auth { HK_AUTH_NONE = 0, HK_AUTH_VERIFIED = 1 };
+
+#define HK_UDP_PORT_PSP      1000
+#define HK_UDP_PORT_IKE      500
+#define HK_UDP_PORT_ESP      4500
+#define HK_PSP_HEADER_SIZE   16 /* base header through the IV */
+#define HK_PSP_ICV_SIZE      16
+#define HK_PSP_SPI_SLOT      0x80000000u /* this SPI bit chooses the master-key slot */
+#define HK_ESP_HEADER_SIZE   8 /* SPI and sequence number */
+#define HK_ESP_IV_SIZE       8
+#define HK_ESP_CBC_IV_SIZE   16
+#define HK_ESP_ICV_SIZE      16 /* all four suites */
+#define HK_ESP_SPI_RESERVED  256 /* RFC 4303: 0..255 are never an SA */
+#define HK_ESP_DUMMY         59
+
+#endif

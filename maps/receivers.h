@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/*
+ * Map `receivers` (LPM trie): from the outer destination to the domain of each
+ * envelope. Keys belong to receivers, so the destination selects the domain.
+ * One lookup serves all envelopes: whoever writes the map copies what a shorter
+ * prefix says into the longer prefixes inside it. Written by the starter.
+ */
+#ifndef HALFKEY_MAPS_RECEIVERS_H
+#define HALFKEY_MAPS_RECEIVERS_H
+
+#include <linux/types.h>
+
+#include <halfkey/address.h>
+#include <halfkey/envelope.h>
+
+#define HK_NO_DOMAIN             0xffff
+#define HK_RECEIVER_FLOW_PER_SPI 0x01
+
+struct hk_receiver_key {
+	__u32 prefixlen; /* bits of `address`; IPv4: 96 + its own */
+	struct hk_address address;
+};
+
+struct hk_receiver_value {
+	__u16 domain[HK_ENVELOPE_MAX]; /* by enum hk_envelope; HK_NO_DOMAIN: none */
+	__u8 flags[HK_ENVELOPE_MAX];   /* HK_RECEIVER_* */
+	__u8 suite[HK_ENVELOPE_MAX];   /* enum hk_suite; 0: the packet says it */
+};
+
+_Static_assert(sizeof(struct hk_receiver_key) == 20, "map ABI");
+_Static_assert(sizeof(struct hk_receiver_value) == 32, "map ABI");
+
+#endif

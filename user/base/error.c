@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Error sentences: see error.h. */
+#include "user/base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int hk_error_set(struct hk_error *error, int code, const char *format, ...)
+{
+	va_list arguments;
+
+	if (!error || error->text[0])
+		return -code;
+	va_start(arguments, format);
+	vsnprintf(error->text, sizeof(error->text), format, arguments);
+	va_end(arguments);
+	return -code;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What each envelope feeds the PRF: the message blocks of wire-formats.md,
+ * written once for the box's openers and for the endpoints. A message is whole
+ * 16-byte blocks; hk_crypto_cmac() turns it into 16 bytes of key material.
+ * Pure functions; integers in host order, written big-endian.
+ */
+#ifndef HK_CRYPTO_KDF_H
+#define HK_CRYPTO_KDF_H
+
+#include <linux/types.h>
+
+#include <halfkey/address.h>
+#include <halfkey/envelope.h>
+
+enum hk_side { HK_SIDE_ENC = 1, HK_SIDE_AUTH = 2, HK_SIDE_SINGLE = 3 };
+
+/* PSP: 1 block; counter 1, and 2 for the second half of a 256-bit key. Key size in bytes, 0: not defined. */
+#define HK_KDF_PSP_BLOCKS 1
+unsigned hk_kdf_psp_key_size(unsigned version);
+void hk_kdf_psp_message(__u8 out[16], unsigned version, __u32 spi, __u32 counter);
+
+/* KDF108 with a 24-byte context and 384 bits of output: 2 blocks each, counter 1..3. */
+#define HK_KDF108_BLOCKS   2
+#define HK_KDF108_MESSAGES 3
+#define HK_KDF108_CONTEXT  24
+#define HK_KDF108_OUTPUT   48
+void hk_kdf108_message(__u8 out[32], const char label[4], const __u8 context[HK_KDF108_CONTEXT], __u8 counter);
+
+/* Derived-key ESP: output is Ek(32) || salt(4) || unused(12). Label by side: "DKe1" enc and single, "DKa1" auth. */
+const char *hk_kdf_label(enum hk_side side);
+void hk_kdf_esp_context(__u8 out[HK_KDF108_CONTEXT], enum hk_suite suite, unsigned slot, __u16 mkid, __u32 spi,
+	const struct hk_address *receiver);
+
+#endif

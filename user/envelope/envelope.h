@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The openers: from metadata to key request, nonce, ciphertext span and inner
+ * packet. One file per envelope and one row in the table of envelope.c.
+ *
+ * A packet goes through three calls, a batch through each of them together:
+ *
+ *   plan()     what to derive and from which key; which bytes are ciphertext, AAD, tag
+ *   (derive: one CMAC pass for all packets)
+ *   cipher()   from the derived material to key, nonce and cipher job
+ *   (open: one pass per cipher)
+ *   rebuild()  from plaintext to the inner IP packet; RFC 5879 plausibility follows in the pipeline
+ *
+ * Openers do no cryptography themselves and allocate nothing.
+ */
+#ifndef HK_ENVELOPE_ENVELOPE_H
+#define HK_ENVELOPE_ENVELOPE_H
+
+#include <halfkey/config.h>
+#include <halfkey/crypto.h>
+#include <halfkey/meta.h>
+
+#include "user/crypto/kdf.h"
+#include "user/keys/keyring.h"
+
+#define HK_OPEN_HEADROOM 128 /* in front of the plaintext: room for a rebuilt IP header and a link header */
+#define HK_KDF_MESSAGE_MAX (HK_KDF108_MESSAGES * HK_KDF108_BLOCKS * 16)
+
+enum hk_cipher { HK_CIPHER_NONE, HK_CIPHER_CTR, HK_CIPHER_GCM, HK_CIPHER_CBC };
+
+/* One packet on its way through the open stage. Host byte order. */
+struct hk_opening {
+	/* given */
+	const __u8 *frame;
+	__u32 frame_length;
+	const struct hk_meta *meta;
+	const struct hk_domain_config *domain;
+	struct hk_address outer_src, outer_dst;
+	/* plan() */
+	struct hk_key_choice key;
+	__u8 variant;   /* PSP version or enum hk_suite */
+	__u8 cipher;    /* enum hk_cipher */
+	__u8 messages;  /* PRF messages to derive; 0 with an explicit key */
+	__u8 blocks;    /* blocks in each */
+	__u8 key_size;
+	__u16 aad_offset, aad_length;   /* in the frame */
+	__u16 clear_offset, clear_length; /* sent in the clear, part of the inner packet (crypt offset) */
+	__u16 cipher_offset, cipher_length; /* in the frame */
+	__u16 tag_offset;
+	__u8 message[HK_KDF_MESSAGE_MAX];
+	/* derive */
+	__u8 material[HK_KDF108_OUTPUT] __attribute__((aligned(16)));
+	/* cipher() */
+	__u8 nonce[16]; /* GCM: 12 bytes; CTR: first counter block; CBC: IV */
+	const __u8 *cipher_key;
+	/* open: plaintext = clear part, then decrypted part, back to back */
+	__u8 *plain; /* HK_OPEN_HEADROOM bytes in front of it are ours */
+	__u32 plain_length;
+	/* rebuild() */
+	__u8 *inner;
+	__u32 inner_length;
+	__u8 auth;
+};
+
+struct hk_envelope_ops {
+	/* all return enum hk_reason; HK_REASON_OK goes on */
+	unsigned (*plan)(struct hk_opening *opening, const struct hk_keyring *keyring);
+	void (*cipher)(struct hk_opening *opening);
+	unsigned (*rebuild)(struct hk_opening *opening);
+};
+
+const struct hk_envelope_ops *hk_envelope_ops(unsigned envelope); /* NULL: none */
+
+#endif

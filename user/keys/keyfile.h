@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Key files, line by line. The same reader serves the box and the endpoints;
+ * what each may hold is decided by the caller (the box's keyring refuses
+ * authentication keys in a `split` domain).
+ *
+ *   # comment
+ *   slot=0 generation=1 side=enc|auth|single key=<64 hex> [receiver=<prefix>]
+ *   receiver=<address> spi=<number> version=<psp version> side=... key=<32|64 hex>
+ *   receiver=<address> spi=<number> suite=<name> side=... key=<64 hex> salt=<8 hex>
+ *
+ * The first form is a master key, the others explicit keys of one SPI. Every
+ * refusal names file and line; no key byte is in a message.
+ */
+#ifndef HK_KEYS_KEYFILE_H
+#define HK_KEYS_KEYFILE_H
+
+#include <stdbool.h>
+
+#include <halfkey/address.h>
+
+#include "user/base/error.h"
+#include "user/crypto/kdf.h"
+
+struct hk_key_line {
+	unsigned line;     /* 1 is the first */
+	bool is_explicit;  /* one SPI's key, not a master key */
+	enum hk_side side;
+	bool has_receiver;
+	struct hk_prefix receiver;
+	__u8 slot;         /* master: 0..3 */
+	__u32 generation;  /* master */
+	__u32 spi;         /* explicit */
+	int version;       /* explicit PSP, else -1 */
+	enum hk_suite suite; /* explicit ESP, else HK_SUITE_NONE */
+	__u8 key[32];
+	__u8 key_size; /* 16 or 32 */
+	__u8 salt[4];
+	bool has_salt;
+};
+
+/*
+ * Calls `take` for each key line of `text`; stops at the first refusal, the
+ * reader's or take()'s (negative errno). `name` is the file's name for messages.
+ * The line struct is wiped after each call; the caller wipes `text`.
+ */
+int hk_keyfile_read(const char *name, const char *text, struct hk_error *error,
+	int (*take)(void *context, const struct hk_key_line *line, struct hk_error *error), void *context);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The box's keys: which key opens this packet?
+ *
+ * A keyring is built whole from the configuration and its key files, never
+ * changed afterwards, and swapped between batches; so lookups take no lock.
+ * All key material lies in the arena: locked, kept out of core files, wiped
+ * when a keyring is freed. A full arena is a refusal, never a page of its own.
+ *
+ * Selection (wire-formats.md): an explicit (domain, receiver, SPI, version or
+ * suite) entry first; else the master key of (domain, receiver, slot), highest
+ * generation. The longest receiver prefix wins; a line without receiver serves the whole domain.
+ */
+#ifndef HK_KEYS_KEYRING_H
+#define HK_KEYS_KEYRING_H
+
+#include <stdbool.h>
+
+#include <halfkey/config.h>
+#include <halfkey/crypto.h>
+
+#include "user/base/error.h"
+#include "user/base/files.h"
+
+struct hk_arena;
+struct hk_keyring;
+
+/* Room for `keys` keys in two keyrings (the one in force and its successor). NULL and errno. */
+struct hk_arena *hk_arena_new(unsigned keys);
+void hk_arena_free(struct hk_arena *arena); /* wipes */
+bool hk_arena_locked(const struct hk_arena *arena);
+
+/* 0, or negative errno and a sentence that names file and line. Reads the key files from `files`. */
+int hk_keyring_new(struct hk_keyring **out, struct hk_arena *arena, const struct hk_config *config,
+	const struct hk_files *files, struct hk_error *error);
+void hk_keyring_free(struct hk_keyring *keyring);
+
+/* What opens a packet: a master key to derive from, or the key itself. Points into the arena. */
+struct hk_key_choice {
+	const struct hk_kdf_key *master; /* NULL: explicit */
+	const __u8 *key;                 /* explicit: key_size bytes */
+	const __u8 *salt;                /* explicit ESP: 4 bytes */
+	__u32 generation;
+	__u8 key_size;
+	__u64 id; /* of this key, never 0, not reused in the process's life */
+};
+
+/*
+ * `variant` is the PSP version or enum hk_suite. HK_REASON_OK, HK_REASON_NO_KEY
+ * or HK_REASON_STALE_KEY. Any thread.
+ */
+unsigned hk_keyring_choose(const struct hk_keyring *keyring, __u16 domain, const struct hk_address *receiver,
+	__u32 spi, unsigned slot, unsigned variant, struct hk_key_choice *out);
+
+/* One row of `halfkey keys list`. */
+struct hk_key_row {
+	__u16 domain;
+	bool is_explicit;
+	bool has_receiver;
+	struct hk_prefix receiver;
+	__u8 slot;
+	__u8 side; /* enum hk_side */
+	int version;
+	__u8 suite;
+	__u32 generation;
+	__u32 spi;
+	__u8 fingerprint[8]; /* keyed with a per-process secret: tests no guess */
+};
+
+/* Calls `row` for every key; stops when it returns nonzero and returns that. */
+int hk_keyring_list(const struct hk_keyring *keyring, int (*row)(void *context, const struct hk_key_row *row),
+	void *context);
+unsigned hk_keyring_count(const struct hk_keyring *keyring);
+
+#endif
