@@ -1,0 +1,109 @@
+# shellcheck shell=bash
+# What the namespace tests share. A test:
+#
+#   . "$(dirname "$0")/lib.sh"
+#   test_begin forward            # needs root; sets the clean-up trap
+#   topology_up 2
+#   box_config <<-YAML            # mode, domains, hooks, feeds; the rest is filled in
+#     mode: inline
+#   YAML
+#   box_start
+#   check "TCP arrives whole" in_client curl ...
+#   box_conserves "after TCP"
+#   test_end                      # stops everything and looks for leftovers
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+O=$(realpath "${O:-build}")
+export O
+. scripts/topology.sh
+
+test_name=net
+test_failed=0
+box_pid=
+
+ok() { echo "ok $test_name: $*"; }
+not_ok() { echo "not ok $test_name: $*"; test_failed=1; }
+skip() { echo "skip $test_name: $*"; }
+
+# check NAME COMMAND...: passes when it succeeds
+check() {
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name - $(echo "$out" | tail -n 1 | cut -c1-200)"; fi
+}
+
+# check_equal NAME WANTED GOT
+check_equal() {
+	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1 - wanted '$2', got '$3'"; fi
+}
+
+test_begin() {
+	test_name=$1
+	if [ "$(id -u)" -ne 0 ]; then
+		skip "all of it - needs root"
+		exit 0
+	fi
+	trap topology_down EXIT
+	trap 'exit 130' INT TERM
+}
+
+# The box's configuration comes on standard input; ports, instance and socket are added.
+box_config() {
+	{
+		cat
+		echo "ports: [box-c, box-s]"
+		echo "instance: $topology_instance"
+		echo "control: $topology_dir/control.sock"
+	} >"$topology_dir/halfkey.yaml"
+}
+
+# box_start: runs halfkeyd in the box and waits until it inspects
+box_start() {
+	in_background "$topology_box" "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" 2>>"$topology_dir/halfkeyd.log"
+	box_pid=$background
+	if ! wait_for 20 box_ready; then
+		not_ok "halfkeyd starts - $(tail -n 3 "$topology_dir/halfkeyd.log" | tr '\n' ' ')"
+		exit 1
+	fi
+}
+
+box() { "$O/halfkey" -s "$topology_dir/control.sock" "$@"; }
+box_ready() { box status --json | jq -e .armed; }
+box_stop() { topology_stop "$box_pid"; }
+
+# box_count REASON: packets of a reason, XDP's and workers' together
+box_count() { box stats --json | jq "[.xdp.reasons[\"$1\"].packets // 0, .workers.reasons[\"$1\"].packets // 0] | add"; }
+
+# The conservation equations (docs/architecture.md), once traffic rests.
+box_conserves() {
+	local i answer=""
+	for i in $(seq 30); do
+		answer=$(box stats --json | jq -r '
+			([.xdp.reasons[].packets] | add) as $xdp
+			| (.xdp.reasons["to-worker"].packets // 0) as $handed
+			| ([.workers.reasons[].packets] | add // 0) as $ended
+			| if .xdp.received != $xdp then "XDP received \(.xdp.received), counted \($xdp)"
+			  elif $handed != .workers.received + .ring_lost then
+				"handed to workers \($handed), received \(.workers.received), lost \(.ring_lost)"
+			  elif .workers.received != $ended then "workers received \(.workers.received), ended \($ended)"
+			  else "conserved" end') || true
+		[ "$answer" = conserved ] && break
+		sleep 0.1
+	done
+	check_equal "every packet is counted once ($*)" conserved "$answer"
+}
+
+# No pins, namespaces or processes may be left. Ends the test with its status.
+test_end() {
+	local left
+	if [ -n "$box_pid" ]; then
+		topology_stop "$box_pid"
+		"$O/halfkey" -i "$topology_instance" detach >/dev/null 2>&1
+	fi
+	left=$(ls -d /sys/fs/bpf/halfkey/v*/"$topology_instance" 2>/dev/null)
+	check_equal "no pins are left" "" "$left"
+	topology_down
+	left=$(ip netns list | grep -c "^hk-$topology_id-")
+	check_equal "no namespaces are left" 0 "$left"
+	exit $test_failed
+}
