@@ -77,10 +77,10 @@ topology_up() {
 }
 
 topology_stop() { # PID...: asks, waits, insists
-	local pid i
+	local pid
 	for pid in "$@"; do kill "$pid" 2>/dev/null || true; done
 	for pid in "$@"; do
-		for i in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+		for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
 		kill -9 "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done

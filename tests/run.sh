@@ -5,7 +5,7 @@
 # `skip NAME - why` lines; one that dies, or prints none, is a failure of its
 # own. The last line is `N passed, N failed, N skipped`.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 O=${O:-build}
 export O
 kind=${1:-all}

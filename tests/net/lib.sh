@@ -12,7 +12,7 @@
 #   box_conserves "after TCP"
 #   test_end                      # stops everything and looks for leftovers
 set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 O=$(realpath "${O:-build}")
 export O
 . scripts/topology.sh
@@ -76,8 +76,8 @@ box_count() { box stats --json | jq "[.xdp.reasons[\"$1\"].packets // 0, .worker
 
 # The conservation equations (docs/architecture.md), once traffic rests.
 box_conserves() {
-	local i answer=""
-	for i in $(seq 30); do
+	local answer=""
+	for _ in $(seq 30); do
 		answer=$(box stats --json | jq -r '
 			([.xdp.reasons[].packets] | add) as $xdp
 			| (.xdp.reasons["to-worker"].packets // 0) as $handed
