@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a backend gives to crypto.c. Inside user/crypto/ only: everyone else
+ * uses include/halfkey/crypto.h.
+ *
+ * The calls never see an empty batch nor more than HK_CRYPTO_BATCH_MAX jobs
+ * (cmac: any number). A CTR job of length 0 never arrives; a GCM job may be empty.
+ */
+#ifndef HK_CRYPTO_BACKEND_H
+#define HK_CRYPTO_BACKEND_H
+
+#include <halfkey/crypto.h>
+
+struct hk_crypto_backend {
+	const char *name;
+	struct hk_crypto *(*create)(void);	   /* NULL and errno: not on this machine */
+	void (*destroy)(struct hk_crypto *crypto); /* wipes all it held */
+	void (*cmac)(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 count, __u32 blocks,
+		const __u8 *messages, __u8 *out);
+	void (*ctr)(struct hk_crypto *crypto, struct hk_ctr_job *jobs, __u32 count);
+	void (*cbc)(struct hk_crypto *crypto, struct hk_cbc_job *jobs, __u32 count);
+	void (*gcm_open)(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32 count);
+};
+
+/* The first member of every backend's own state. */
+struct hk_crypto {
+	const struct hk_crypto_backend *backend;
+};
+
+extern const struct hk_crypto_backend hk_crypto_ipsecmb;
+extern const struct hk_crypto_backend hk_crypto_libcrypto;
+
+/*
+ * A library refused what it must accept: going on would hand out garbage as
+ * plaintext. Ends the process; the starter replaces it.
+ */
+_Noreturn void hk_crypto_broken(const char *what);
+
+/* One position of CBC-MAC over a batch: out[i] = block `position` of message i, ^ chain, ^ K1 in the last. */
+void hk_crypto_cmac_fold(const struct hk_kdf_key *key, __u32 count, __u32 blocks, __u32 position,
+	const __u8 *messages, __u8 *out);
+
+#endif

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The front of the open side's cryptography: the table of backends, dispatch,
+ * and what all backends share. No cipher is called from here.
+ */
+#include <halfkey/crypto.h>
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/crypto/backend.h"
+
+/* Best first. */
+static const struct hk_crypto_backend *const backends[] = {
+	&hk_crypto_libcrypto,
+};
+
+#define BACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+const char *hk_crypto_backend_name(unsigned index)
+{
+	return index < BACKENDS ? backends[index]->name : NULL;
+}
+
+struct hk_crypto *hk_crypto_new(const char *backend)
+{
+	struct hk_crypto *crypto;
+	int code = EINVAL;
+	unsigned i;
+
+	for (i = 0; i < BACKENDS; i++) {
+		if (backend && strcmp(backend, backends[i]->name) != 0)
+			continue;
+		crypto = backends[i]->create();
+		if (crypto) {
+			crypto->backend = backends[i];
+			return crypto;
+		}
+		code = errno;
+	}
+	errno = code;
+	return NULL;
+}
+
+void hk_crypto_free(struct hk_crypto *crypto)
+{
+	if (crypto)
+		crypto->backend->destroy(crypto);
+}
+
+const char *hk_crypto_name(const struct hk_crypto *crypto)
+{
+	return crypto->backend->name;
+}
+
+void hk_crypto_cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 count, __u32 blocks,
+	__u8 *messages, __u8 *out)
+{
+	if (!count || !blocks)
+		return;
+	crypto->backend->cmac(crypto, key, count, blocks, messages, out);
+	hk_wipe(messages, (size_t)count * blocks * 16);
+}
+
+static __u32 slice(__u32 count)
+{
+	return count < HK_CRYPTO_BATCH_MAX ? count : HK_CRYPTO_BATCH_MAX;
+}
+
+void hk_crypto_ctr(struct hk_crypto *crypto, struct hk_ctr_job *jobs, __u32 count)
+{
+	for (__u32 n; count; jobs += n, count -= n) {
+		n = slice(count);
+		crypto->backend->ctr(crypto, jobs, n);
+	}
+}
+
+void hk_crypto_cbc(struct hk_crypto *crypto, struct hk_cbc_job *jobs, __u32 count)
+{
+	for (__u32 n; count; jobs += n, count -= n) {
+		n = slice(count);
+		crypto->backend->cbc(crypto, jobs, n);
+	}
+}
+
+void hk_crypto_gcm_open(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32 count)
+{
+	for (__u32 n; count; jobs += n, count -= n) {
+		n = slice(count);
+		crypto->backend->gcm_open(crypto, jobs, n);
+	}
+}
+
+void hk_crypto_fingerprint(const __u8 instance_key[32], const __u8 *key, size_t size, __u8 out[8])
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned int length = 0;
+
+	if (!HMAC(EVP_sha256(), instance_key, 32, key, size, digest, &length) || length < 8)
+		hk_crypto_broken("HMAC-SHA-256");
+	memcpy(out, digest, 8);
+	hk_wipe(digest, sizeof(digest));
+}
+
+bool hk_equal(const void *a, const void *b, size_t size)
+{
+	return CRYPTO_memcmp(a, b, size) == 0;
+}
+
+void hk_wipe(void *memory, size_t size)
+{
+	explicit_bzero(memory, size);
+}
+
+void hk_crypto_broken(const char *what)
+{
+	fprintf(stderr, "halfkey: the crypto library failed in %s; ending rather than inspecting garbage\n",
+		what);
+	abort();
+}
+
+static void xor16(__u8 *out, const __u8 *a, const __u8 *b)
+{
+	__u64 x[2], y[2];
+
+	memcpy(x, a, 16);
+	memcpy(y, b, 16);
+	x[0] ^= y[0];
+	x[1] ^= y[1];
+	memcpy(out, x, 16);
+}
+
+void hk_crypto_cmac_fold(const struct hk_kdf_key *key, __u32 count, __u32 blocks, __u32 position,
+	const __u8 *messages, __u8 *out)
+{
+	const __u8 *block = messages + (size_t)position * 16;
+	const size_t stride = (size_t)blocks * 16;
+	static const __u8 nothing[16];
+	const __u8 *last = position + 1 == blocks ? key->k1 : nothing;
+
+	for (__u32 i = 0; i < count; i++, block += stride, out += 16) {
+		xor16(out, position ? out : nothing, block);
+		xor16(out, out, last);
+	}
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The portable backend: OpenSSL's libcrypto through EVP. It runs everywhere
+ * and is the independent check of the other; speed comes second.
+ *
+ * Encrypts nothing but KDF blocks: CTR, CBC and GCM are only ever opened.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/crypto/backend.h"
+
+struct libcrypto {
+	struct hk_crypto base;
+	EVP_CIPHER_CTX *ecb;	/* AES-256, for the KDF */
+	EVP_CIPHER_CTX *ctr[2]; /* 128 and 256 bits of key */
+	EVP_CIPHER_CTX *gcm[2];
+	EVP_CIPHER_CTX *cbc;
+};
+
+static struct libcrypto *self(struct hk_crypto *crypto)
+{
+	return (struct libcrypto *)crypto;
+}
+
+static void destroy(struct hk_crypto *crypto)
+{
+	struct libcrypto *state = self(crypto);
+
+	EVP_CIPHER_CTX_free(state->ecb); /* wipes the schedules inside */
+	for (int i = 0; i < 2; i++) {
+		EVP_CIPHER_CTX_free(state->ctr[i]);
+		EVP_CIPHER_CTX_free(state->gcm[i]);
+	}
+	EVP_CIPHER_CTX_free(state->cbc);
+	free(state);
+}
+
+/* A context bound to its cipher, so that only the key changes later. NULL on failure. */
+static EVP_CIPHER_CTX *prepare(const EVP_CIPHER *cipher)
+{
+	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+
+	if (context && EVP_CipherInit_ex2(context, cipher, NULL, NULL, 0, NULL) == 1 &&
+		EVP_CIPHER_CTX_set_padding(context, 0) == 1)
+		return context;
+	EVP_CIPHER_CTX_free(context);
+	return NULL;
+}
+
+static struct hk_crypto *create(void)
+{
+	struct libcrypto *state = calloc(1, sizeof(*state));
+
+	if (!state)
+		return NULL;
+	state->ecb = prepare(EVP_aes_256_ecb());
+	state->ctr[0] = prepare(EVP_aes_128_ctr());
+	state->ctr[1] = prepare(EVP_aes_256_ctr());
+	state->gcm[0] = prepare(EVP_aes_128_gcm());
+	state->gcm[1] = prepare(EVP_aes_256_gcm());
+	state->cbc = prepare(EVP_aes_256_cbc());
+	if (state->ecb && state->ctr[0] && state->ctr[1] && state->gcm[0] && state->gcm[1] && state->cbc)
+		return &state->base;
+	destroy(&state->base);
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* Blocks through ECB in place, in pieces that fit the library's int. */
+static void ecb(EVP_CIPHER_CTX *context, __u8 *blocks, size_t size)
+{
+	const size_t piece = 1u << 30;
+
+	while (size) {
+		const int now = (int)(size < piece ? size : piece);
+		int length = 0;
+
+		if (EVP_EncryptUpdate(context, blocks, &length, blocks, now) != 1 || length != now)
+			hk_crypto_broken("AES-ECB");
+		blocks += now;
+		size -= (size_t)now;
+	}
+}
+
+static void cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 count, __u32 blocks,
+	const __u8 *messages, __u8 *out)
+{
+	EVP_CIPHER_CTX *context = self(crypto)->ecb;
+
+	/* The first two round keys are the key itself. */
+	if (EVP_EncryptInit_ex2(context, NULL, key->schedule, NULL, NULL) != 1)
+		hk_crypto_broken("AES key expansion");
+	for (__u32 position = 0; position < blocks; position++) {
+		hk_crypto_cmac_fold(key, count, blocks, position, messages, out);
+		ecb(context, out, (size_t)count * 16);
+	}
+}
+
+/* How many bytes until the low 32 bits of the counter start again at 0: libcrypto would carry on upwards. */
+static __u64 bytes_to_wrap(const __u8 counter[16])
+{
+	const __u32 low =
+		(__u32)counter[12] << 24 | (__u32)counter[13] << 16 | (__u32)counter[14] << 8 | counter[15];
+
+	return (0x100000000ull - low) * 16;
+}
+
+static void ctr_run(EVP_CIPHER_CTX *context, const __u8 *key, const __u8 counter[16], const __u8 *in,
+	__u8 *out, __u32 size)
+{
+	int length = 0;
+
+	if (EVP_DecryptInit_ex2(context, NULL, key, counter, NULL) != 1 ||
+		EVP_DecryptUpdate(context, out, &length, in, (int)size) != 1 || (__u32)length != size)
+		hk_crypto_broken("AES-CTR");
+}
+
+static void ctr_one(EVP_CIPHER_CTX *context, const struct hk_ctr_job *job)
+{
+	const __u64 limit = bytes_to_wrap(job->counter);
+	__u8 counter[16];
+	__u32 head = job->length;
+
+	if (head > INT_MAX)
+		hk_crypto_broken("AES-CTR: a message beyond 2 GiB");
+	if (head > limit)
+		head = (__u32)limit;
+	ctr_run(context, job->key, job->counter, job->in, job->out, head);
+	if (head == job->length)
+		return;
+	memcpy(counter, job->counter, 12);
+	memset(counter + 12, 0, 4);
+	ctr_run(context, job->key, counter, job->in + head, job->out + head, job->length - head);
+}
+
+static void ctr(struct hk_crypto *crypto, struct hk_ctr_job *jobs, __u32 count)
+{
+	for (__u32 i = 0; i < count; i++)
+		if (jobs[i].length)
+			ctr_one(self(crypto)->ctr[jobs[i].key_size == 32], &jobs[i]);
+}
+
+static void cbc(struct hk_crypto *crypto, struct hk_cbc_job *jobs, __u32 count)
+{
+	EVP_CIPHER_CTX *context = self(crypto)->cbc;
+
+	for (__u32 i = 0; i < count; i++) {
+		int length = 0;
+
+		if (EVP_DecryptInit_ex2(context, NULL, jobs[i].key, jobs[i].iv, NULL) != 1 ||
+			EVP_DecryptUpdate(context, jobs[i].out, &length, jobs[i].in, (int)jobs[i].length) !=
+				1 ||
+			(__u32)length != jobs[i].length)
+			hk_crypto_broken("AES-CBC");
+	}
+}
+
+static bool gcm_one(EVP_CIPHER_CTX *context, const struct hk_gcm_job *job)
+{
+	__u8 tag[HK_GCM_TAG_SIZE];
+	int length;
+
+	memcpy(tag, job->tag, sizeof(tag));
+	return EVP_DecryptInit_ex2(context, NULL, job->key, job->nonce, NULL) == 1 &&
+	       (!job->aad_length ||
+		       EVP_DecryptUpdate(context, NULL, &length, job->aad, (int)job->aad_length) == 1) &&
+	       (!job->length ||
+		       EVP_DecryptUpdate(context, job->out, &length, job->in, (int)job->length) == 1) &&
+	       EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1 &&
+	       EVP_DecryptFinal_ex(context, tag, &length) == 1;
+}
+
+static void gcm_open(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32 count)
+{
+	for (__u32 i = 0; i < count; i++) {
+		jobs[i].verified = gcm_one(self(crypto)->gcm[jobs[i].key_size == 32], &jobs[i]);
+		if (!jobs[i].verified && jobs[i].length)
+			hk_wipe(jobs[i].out, jobs[i].length);
+	}
+}
+
+const struct hk_crypto_backend hk_crypto_libcrypto = {
+	.name = "libcrypto",
+	.create = create,
+	.destroy = destroy,
+	.cmac = cmac,
+	.ctr = ctr,
+	.cbc = cbc,
+	.gcm_open = gcm_open,
+};
