@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The PRF messages of each envelope (docs/wire-formats.md), for both sides.
+ * Layout only: no key and no cipher comes near this file.
+ */
+#include "user/crypto/kdf.h"
+
+#include <string.h>
+
+static void put16(__u8 *out, __u16 value)
+{
+	out[0] = (__u8)(value >> 8);
+	out[1] = (__u8)value;
+}
+
+static void put32(__u8 *out, __u32 value)
+{
+	put16(out, (__u16)(value >> 16));
+	put16(out + 2, (__u16)value);
+}
+
+unsigned hk_kdf_psp_key_size(unsigned version)
+{
+	switch (version) {
+	case HK_PSP_GCM_128:
+	case HK_PSP_SPLIT_128: return 16;
+	case HK_PSP_GCM_256:
+	case HK_PSP_SPLIT_256: return 32;
+	default: return 0; /* the GMAC versions have no published derivation */
+	}
+}
+
+/* [i]_32 || "Pv0\0" || SPI || [key bits]_32 */
+void hk_kdf_psp_message(__u8 out[16], unsigned version, __u32 spi, __u32 counter)
+{
+	put32(out, counter);
+	out[4] = 'P';
+	out[5] = 'v';
+	out[6] = (__u8)('0' + version);
+	out[7] = 0;
+	put32(out + 8, spi);
+	put32(out + 12, hk_kdf_psp_key_size(version) * 8);
+}
+
+/* [i]_8 || label || 00 || context || [384]_16 */
+void hk_kdf108_message(__u8 out[32], const char label[4], const __u8 context[HK_KDF108_CONTEXT], __u8 counter)
+{
+	out[0] = counter;
+	memcpy(out + 1, label, 4);
+	out[5] = 0;
+	memcpy(out + 6, context, HK_KDF108_CONTEXT);
+	put16(out + 30, HK_KDF108_OUTPUT * 8);
+}
+
+const char *hk_kdf_label(enum hk_side side)
+{
+	return side == HK_SIDE_AUTH ? "DKa1" : "DKe1";
+}
+
+/* 31h || suite << 4 | slot << 1 || MKID || SPI || receiver */
+void hk_kdf_esp_context(__u8 out[HK_KDF108_CONTEXT], enum hk_suite suite, unsigned slot, __u16 mkid,
+	__u32 spi, const struct hk_address *receiver)
+{
+	out[0] = 0x31;
+	out[1] = (__u8)(suite << 4 | slot << 1);
+	put16(out + 2, mkid);
+	put32(out + 4, spi);
+	memcpy(out + 8, receiver->bytes, 16);
+}
