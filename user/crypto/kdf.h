@@ -25,11 +25,13 @@ void hk_kdf_psp_message(__u8 out[16], unsigned version, __u32 spi, __u32 counter
 #define HK_KDF108_MESSAGES 3
 #define HK_KDF108_CONTEXT  24
 #define HK_KDF108_OUTPUT   48
-void hk_kdf108_message(__u8 out[32], const char label[4], const __u8 context[HK_KDF108_CONTEXT], __u8 counter);
+void hk_kdf108_message(
+	__u8 out[32], const char label[4], const __u8 context[HK_KDF108_CONTEXT], __u8 counter);
 
-/* Derived-key ESP: output is Ek(32) || salt(4) || unused(12). Label by side: "DKe1" enc and single, "DKa1" auth. */
+/* Derived-key ESP: output is Ek(32) || salt(4) || unused(12). Label by side: "DKe1" enc and single, "DKa1"
+ * auth. */
 const char *hk_kdf_label(enum hk_side side);
-void hk_kdf_esp_context(__u8 out[HK_KDF108_CONTEXT], enum hk_suite suite, unsigned slot, __u16 mkid, __u32 spi,
-	const struct hk_address *receiver);
+void hk_kdf_esp_context(__u8 out[HK_KDF108_CONTEXT], enum hk_suite suite, unsigned slot, __u16 mkid,
+	__u32 spi, const struct hk_address *receiver);
 
 #endif
