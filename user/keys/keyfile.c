@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Key files, line by line: see keyfile.h. One row of `fields` per word a line
+ * may hold, then one check of the whole line. Messages quote names and short
+ * public values, never anything that could be a key put in the wrong place.
+ */
+#include "user/keys/keyfile.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <halfkey/crypto.h>
+
+#include "user/base/text.h"
+
+#define LINE_MAX_BYTES 512
+#define QUOTE_MAX      16 /* a misplaced key is at least 32 digits: it is never quoted */
+
+enum field_id {
+	FIELD_SLOT,
+	FIELD_GENERATION,
+	FIELD_SIDE,
+	FIELD_KEY,
+	FIELD_RECEIVER,
+	FIELD_SPI,
+	FIELD_VERSION,
+	FIELD_SUITE,
+	FIELD_SALT,
+	FIELD_COUNT
+};
+
+#define SEEN(id) (1u << (id))
+
+struct reader {
+	const char *name;
+	struct hk_error *error;
+	unsigned number; /* of the line */
+	unsigned seen;	 /* SEEN() of each field on the line */
+	struct hk_key_line line;
+};
+
+struct field {
+	const char *name;
+	int (*parse)(struct reader *reader, const char *value);
+	const char *expected;
+};
+
+static const char *quotable(const char *value)
+{
+	return strlen(value) <= QUOTE_MAX ? value : "(a longer text)";
+}
+
+static int parse_u32(const char *value, __u64 max, __u32 *out)
+{
+	__u64 number;
+
+	if (hk_number_parse(value, max, &number))
+		return -EINVAL;
+	*out = (__u32)number;
+	return 0;
+}
+
+static int parse_slot(struct reader *reader, const char *value)
+{
+	__u32 slot;
+
+	if (parse_u32(value, 3, &slot))
+		return -EINVAL;
+	reader->line.slot = (__u8)slot;
+	return 0;
+}
+
+static int parse_generation(struct reader *reader, const char *value)
+{
+	return parse_u32(value, 0xffffffff, &reader->line.generation);
+}
+
+static int parse_side(struct reader *reader, const char *value)
+{
+	static const char *const sides[] = {
+		[HK_SIDE_ENC] = "enc", [HK_SIDE_AUTH] = "auth", [HK_SIDE_SINGLE] = "single"};
+	unsigned i;
+
+	for (i = HK_SIDE_ENC; i <= HK_SIDE_SINGLE; i++)
+		if (strcmp(sides[i], value) == 0)
+			reader->line.side = i;
+	return reader->line.side ? 0 : -EINVAL;
+}
+
+static int parse_key(struct reader *reader, const char *value)
+{
+	size_t digits = strlen(value);
+
+	if (digits != 32 && digits != 64)
+		return -EINVAL;
+	reader->line.key_size = (__u8)(digits / 2);
+	return hk_hex_parse(value, digits, reader->line.key, digits / 2);
+}
+
+static int parse_receiver(struct reader *reader, const char *value)
+{
+	reader->line.has_receiver = true;
+	return hk_prefix_parse(value, &reader->line.receiver);
+}
+
+static int parse_spi(struct reader *reader, const char *value)
+{
+	return parse_u32(value, 0xffffffff, &reader->line.spi);
+}
+
+static int parse_version(struct reader *reader, const char *value)
+{
+	__u32 version;
+
+	if (parse_u32(value, 15, &version))
+		return -EINVAL;
+	if (version != HK_PSP_GCM_128 && version != HK_PSP_GCM_256 && version != HK_PSP_SPLIT_128 &&
+		version != HK_PSP_SPLIT_256)
+		return -EINVAL;
+	reader->line.version = (int)version;
+	return 0;
+}
+
+static int parse_suite(struct reader *reader, const char *value)
+{
+	int suite = hk_suite_by_name(value);
+
+	if (suite <= 0)
+		return -EINVAL;
+	reader->line.suite = (enum hk_suite)suite;
+	return 0;
+}
+
+static int parse_salt(struct reader *reader, const char *value)
+{
+	reader->line.has_salt = true;
+	return hk_hex_parse(value, strlen(value), reader->line.salt, sizeof(reader->line.salt));
+}
+
+static const struct field fields[FIELD_COUNT] = {
+	[FIELD_SLOT] = {"slot", parse_slot, "0, 1, 2 or 3"},
+	[FIELD_GENERATION] = {"generation", parse_generation, "a number from 0 to 4294967295"},
+	[FIELD_SIDE] = {"side", parse_side, "enc, auth or single"},
+	[FIELD_KEY] = {"key", parse_key, "64 hexadecimal digits (32 for an explicit 128-bit key)"},
+	[FIELD_RECEIVER] = {"receiver", parse_receiver,
+		"an address, or a prefix without bits behind its length (IPv4-mapped IPv6 is refused)"},
+	[FIELD_SPI] = {"spi", parse_spi, "a number from 0 to 0xffffffff"},
+	[FIELD_VERSION] = {"version", parse_version, "0, 1, 4 or 5"},
+	[FIELD_SUITE] = {"suite", parse_suite, "gcm, gcm-split, ctr-hmac or cbc-hmac"},
+	[FIELD_SALT] = {"salt", parse_salt, "8 hexadecimal digits"},
+};
+
+static int refuse(struct reader *reader, const char *sentence)
+{
+	return hk_error_set(reader->error, EINVAL, "%s:%u: %s", reader->name, reader->number, sentence);
+}
+
+/* A bad value is quoted only where it cannot be a key: short, or visibly an address. */
+static int refuse_value(struct reader *reader, const struct field *field, const char *value)
+{
+	const char *quote = quotable(value);
+
+	if (field == &fields[FIELD_RECEIVER] && strpbrk(value, ".:") && strlen(value) < HK_PREFIX_TEXT)
+		quote = value;
+	if (field == &fields[FIELD_KEY] || field == &fields[FIELD_SALT])
+		return hk_error_set(reader->error, EINVAL, "%s:%u: %s= must be %s", reader->name,
+			reader->number, field->name, field->expected);
+	return hk_error_set(reader->error, EINVAL, "%s:%u: %s=%s must be %s", reader->name, reader->number,
+		field->name, quote, field->expected);
+}
+
+static int read_word(struct reader *reader, char *word)
+{
+	char *value = strchr(word, '=');
+	unsigned id;
+
+	if (!value)
+		return refuse(reader, "a word that is not of the form field=value");
+	*value++ = '\0';
+	for (id = 0; id < FIELD_COUNT; id++)
+		if (strcmp(fields[id].name, word) == 0)
+			break;
+	if (id == FIELD_COUNT)
+		return hk_error_set(reader->error, EINVAL,
+			"%s:%u: unknown field '%s' (known: slot generation side key receiver spi version "
+			"suite salt)",
+			reader->name, reader->number, quotable(word));
+	if (reader->seen & SEEN(id))
+		return hk_error_set(reader->error, EINVAL, "%s:%u: %s= stands twice on the line",
+			reader->name, reader->number, word);
+	reader->seen |= SEEN(id);
+	return fields[id].parse(reader, value) ? refuse_value(reader, &fields[id], value) : 0;
+}
+
+static int require(struct reader *reader, unsigned wanted, const char *kind)
+{
+	unsigned id;
+
+	for (id = 0; id < FIELD_COUNT; id++)
+		if (wanted & ~reader->seen & SEEN(id))
+			return hk_error_set(reader->error, EINVAL, "%s:%u: %s= is missing: %s needs it",
+				reader->name, reader->number, fields[id].name, kind);
+	return 0;
+}
+
+static int forbid(struct reader *reader, unsigned unwanted, const char *kind)
+{
+	unsigned id;
+
+	for (id = 0; id < FIELD_COUNT; id++)
+		if (unwanted & reader->seen & SEEN(id))
+			return hk_error_set(reader->error, EINVAL, "%s:%u: %s= does not belong to %s",
+				reader->name, reader->number, fields[id].name, kind);
+	return 0;
+}
+
+static int check_master(struct reader *reader)
+{
+	static const char kind[] = "a master key";
+	int error;
+
+	error = require(
+		reader, SEEN(FIELD_SLOT) | SEEN(FIELD_GENERATION) | SEEN(FIELD_SIDE) | SEEN(FIELD_KEY), kind);
+	if (!error)
+		error = forbid(reader, SEEN(FIELD_VERSION) | SEEN(FIELD_SUITE) | SEEN(FIELD_SALT), kind);
+	if (!error && reader->line.key_size != 32)
+		error = refuse(reader, "a master key has 64 hexadecimal digits");
+	return error;
+}
+
+static int check_psp(struct reader *reader)
+{
+	const struct hk_key_line *line = &reader->line;
+
+	if (forbid(reader, SEEN(FIELD_SALT) | SEEN(FIELD_SUITE), "an explicit PSP key"))
+		return -EINVAL;
+	if (!(line->spi & ~HK_PSP_SPI_SLOT))
+		return refuse(reader, "a PSP SPI whose low 31 bits are 0 is reserved");
+	if (line->key_size != hk_kdf_psp_key_size((unsigned)line->version))
+		return refuse(reader, "the key's length is not the version's: 32 hexadecimal digits for PSP "
+				      "versions 0 and 4, 64 for 1 and 5");
+	if ((line->side == HK_SIDE_SINGLE) != (line->version <= HK_PSP_GCM_256))
+		return refuse(reader, "PSP versions 0 and 1 take side=single, 4 and 5 side=enc or side=auth");
+	return 0;
+}
+
+static int check_esp(struct reader *reader)
+{
+	const struct hk_key_line *line = &reader->line;
+
+	if (line->spi < HK_ESP_SPI_RESERVED)
+		return refuse(reader, "ESP SPIs 0 to 255 are reserved");
+	if (line->key_size != 32)
+		return refuse(reader, "an ESP key has 64 hexadecimal digits");
+	if (line->suite == HK_SUITE_CBC_HMAC)
+		return forbid(reader, SEEN(FIELD_SALT), "suite cbc-hmac") ? -EINVAL : 0;
+	/* an HMAC key has no salt; every counter-mode key has one */
+	if (line->side == HK_SIDE_AUTH && line->suite == HK_SUITE_CTR_HMAC)
+		return 0;
+	return require(reader, SEEN(FIELD_SALT), "this suite");
+}
+
+static int check_explicit(struct reader *reader)
+{
+	static const char kind[] = "an explicit key";
+	const struct hk_key_line *line = &reader->line;
+	int error;
+
+	error = require(
+		reader, SEEN(FIELD_RECEIVER) | SEEN(FIELD_SPI) | SEEN(FIELD_SIDE) | SEEN(FIELD_KEY), kind);
+	if (!error)
+		error = forbid(reader, SEEN(FIELD_SLOT) | SEEN(FIELD_GENERATION), kind);
+	if (error)
+		return error;
+	if (line->receiver.length != 128)
+		return refuse(
+			reader, "an explicit key belongs to one receiver: receiver= must be an address");
+	if (!(reader->seen & (SEEN(FIELD_VERSION) | SEEN(FIELD_SUITE))))
+		return refuse(reader, "an explicit key needs version= (PSP) or suite= (ESP)");
+	if (reader->seen & SEEN(FIELD_VERSION))
+		return check_psp(reader);
+	if ((line->side == HK_SIDE_SINGLE) != (line->suite == HK_SUITE_GCM))
+		return refuse(reader, "suite gcm takes side=single, every other suite side=enc or side=auth");
+	return check_esp(reader);
+}
+
+/* Splits one line into words in place. 0 also for an empty line: `seen` stays 0. */
+static int read_line(struct reader *reader, char *text)
+{
+	char *rest = NULL, *word;
+	int error;
+
+	for (word = strtok_r(text, " \t\r", &rest); word; word = strtok_r(NULL, " \t\r", &rest)) {
+		if (word[0] == '#')
+			break;
+		error = read_word(reader, word);
+		if (error)
+			return error;
+	}
+	if (!reader->seen)
+		return 0;
+	reader->line.is_explicit = reader->seen & SEEN(FIELD_SPI);
+	return reader->line.is_explicit ? check_explicit(reader) : check_master(reader);
+}
+
+int hk_keyfile_read(const char *name, const char *text, struct hk_error *error,
+	int (*take)(void *context, const struct hk_key_line *line, struct hk_error *error), void *context)
+{
+	struct reader reader = {.name = name, .error = error};
+	char line[LINE_MAX_BYTES];
+	size_t size;
+	int result = 0;
+
+	while (*text && !result) {
+		size = strcspn(text, "\n");
+		reader.number++;
+		reader.seen = 0;
+		memset(&reader.line, 0, sizeof(reader.line));
+		reader.line.line = reader.number;
+		reader.line.version = -1;
+		if (size >= sizeof(line)) {
+			result = refuse(&reader, "the line is longer than 511 bytes");
+			break;
+		}
+		memcpy(line, text, size);
+		line[size] = '\0';
+		result = read_line(&reader, line);
+		if (!result && reader.seen)
+			result = take(context, &reader.line, error);
+		text += size + (text[size] == '\n');
+	}
+	hk_wipe(line, sizeof(line));
+	hk_wipe(&reader.line, sizeof(reader.line));
+	return result;
+}
