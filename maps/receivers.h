@@ -28,6 +28,6 @@ struct hk_receiver_value {
 };
 
 _Static_assert(sizeof(struct hk_receiver_key) == 20, "map ABI");
-_Static_assert(sizeof(struct hk_receiver_value) == 32, "map ABI");
+_Static_assert(sizeof(struct hk_receiver_value) == 64, "map ABI");
 
 #endif

@@ -19,7 +19,7 @@ enum hk_envelope {
 	HK_ENVELOPES(HK_E)
 #undef HK_E
 };
-#define HK_ENVELOPE_MAX 8 /* array size; numbers stay below it */
+#define HK_ENVELOPE_MAX 16 /* array size; numbers stay below it */
 
 /*
  * What the box holds of a domain's keys (wire-formats: "Two profiles").
