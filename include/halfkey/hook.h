@@ -28,8 +28,16 @@
  *
  * Threads: process() runs on the worker threads, at the same time for different
  * `worker` numbers, never twice at once for the same. create(), destroy() and
- * adopt() run on the control thread, never while process() runs on that state.
- * process() must not block, allocate or make system calls.
+ * adopt() run on the control thread. process() runs neither during create() nor
+ * during destroy(). At adopt() the old state has seen its last packet, but the
+ * new one may be in process() already. process() must not block, allocate or
+ * make system calls: what it needs is allocated in create(), per worker.
+ *
+ * Verdicts: each packet enters the chain accepted. The core keeps the strongest
+ * verdict of all hooks, and the latest release among delays; what a later hook
+ * weakened is restored. A hook sees what those before it decided and may skip
+ * dropped packets. An unknown verdict, a delay class that is not the hook's or
+ * an event for no packet is a hook error, as a negative answer of process() is.
  *
  * Trust: packets of a `split` domain are unauthenticated: whoever can flip bits
  * on the wire can choose what a hook sees. Build no long-lived allow state from
@@ -43,13 +51,13 @@
 
 #include <halfkey/address.h>
 
-#define HK_HOOK_ABI       1
+#define HK_HOOK_ABI	  1
 #define HK_HOOK_BATCH_MAX 64
 
 /* Order is strength: a later hook can strengthen a verdict, never weaken it. */
 enum hk_verdict { HK_VERDICT_ACCEPT = 0, HK_VERDICT_DELAY = 1, HK_VERDICT_DROP = 2 };
 
-#define HK_PACKET_PORTS    0x01 /* src_port, dst_port valid (TCP, UDP, SCTP; ICMP: type, code) */
+#define HK_PACKET_PORTS	   0x01 /* src_port, dst_port valid (TCP, UDP, SCTP; ICMP: type, code) */
 #define HK_PACKET_FRAGMENT 0x02 /* the inner packet is a fragment; ports only in the first */
 #define HK_PACKET_NOT_IP   0x04 /* not an IP packet: a payload with the outer addresses */
 
@@ -61,12 +69,12 @@ struct hk_hook_packet {
 	__u16 payload_offset; /* behind the transport header; 0: none */
 	__u32 payload_length;
 	__u8 ip_version; /* 4, 6; 0 with HK_PACKET_NOT_IP */
-	__u8 protocol;   /* transport protocol behind all IPv6 extension headers */
+	__u8 protocol;	 /* transport protocol behind all IPv6 extension headers */
 	__u8 tcp_flags;
-	__u8 flags;     /* HK_PACKET_* */
-	__u8 auth;      /* enum hk_auth */
+	__u8 flags;	/* HK_PACKET_* */
+	__u8 auth;	/* enum hk_auth */
 	__u8 direction; /* the port it came in by: 0 or 1 */
-	__u8 envelope;  /* enum hk_envelope */
+	__u8 envelope;	/* enum hk_envelope */
 	__u8 reserved0;
 	__u16 domain; /* see hk_hook_setup.domain_id */
 	__u16 src_port;
@@ -80,13 +88,17 @@ struct hk_hook_packet {
 	struct hk_address outer_src;
 	struct hk_address outer_dst;
 	/* OUT: the verdict on this packet; use hk_hook_drop() and hk_hook_delay() */
-	__u64 release_ns; /* DELAY: CLOCK_MONOTONIC, not before this time */
-	__u32 rule;       /* the rule that decided, as the hook numbers them; 0: none */
+	__u64 release_ns;  /* DELAY: CLOCK_MONOTONIC, not before this time */
+	__u32 rule;	   /* the rule that decided, as the hook numbers them; 0: none */
 	__u16 delay_class; /* DELAY: class_base + the hook's own class number */
-	__u8 verdict;      /* enum hk_verdict */
-	/* OUT, optional: the same verdict for the rest of this inner flow */
-	__u8 flow_verdict;       /* HK_VERDICT_ACCEPT or HK_VERDICT_DROP */
-	__u32 flow_lifetime_ms;  /* 0: none. An ACCEPT for an unauthenticated flow is ignored */
+	__u8 verdict;	   /* enum hk_verdict */
+	/*
+	 * OUT, optional: the same verdict for the rest of this inner flow, whose
+	 * packets then meet no hook. A drop of any hook wins; an accept ends where
+	 * another hook drops or delays the packet.
+	 */
+	__u8 flow_verdict;	/* HK_VERDICT_ACCEPT or HK_VERDICT_DROP */
+	__u32 flow_lifetime_ms; /* 0: none. An ACCEPT for an unauthenticated flow is ignored */
 	__u8 reserved3[60];
 };
 
@@ -97,8 +109,8 @@ struct hk_hook_event {
 	__u32 sid;
 	__u32 rev;
 	__u32 priority; /* 1 is highest */
-	__u8 kind;      /* enum hk_event_kind */
-	__u8 blocked;   /* 1: the packet is dropped because of it */
+	__u8 kind;	/* enum hk_event_kind */
+	__u8 blocked;	/* 1: the packet is dropped because of it */
 	__u16 reserved;
 	char message[160];
 	char category[72];
@@ -137,14 +149,14 @@ struct hk_hook_setup {
 	__u32 worker_count;
 	__u8 mode; /* enum hk_mode */
 	__u8 reserved[3];
-	__u32 class_base;    /* the first delay class that is this hook's */
-	int settings_fd;     /* the hook's own file, open for reading at 0, or -1; core closes it */
+	__u32 class_base;	   /* the first delay class that is this hook's */
+	int settings_fd;	   /* the hook's own file, open for reading at 0, or -1; core closes it */
 	const char *settings_path; /* for messages only: the hook may lack the right to open it */
 	void *core;
 	int (*domain_id)(void *core, const char *name); /* id, or -1: no such domain */
-	/* OUT */
-	__u32 class_count;  /* delay classes used; 0: the hook never delays */
-	__u32 delayed_max;  /* packets its queues may hold, all classes together */
+	/* OUT; both 0, or neither. Refused outside `inline` and beyond half the UMEM's frames */
+	__u32 class_count; /* delay classes used; 0: the hook never delays */
+	__u32 delayed_max; /* packets its queues may hold, all classes together, at worst on one worker */
 };
 
 struct hk_hook_stat {
@@ -153,7 +165,7 @@ struct hk_hook_stat {
 };
 
 struct hk_hook {
-	__u32 abi; /* HK_HOOK_ABI: anything else is refused */
+	__u32 abi;	   /* HK_HOOK_ABI: anything else is refused */
 	__u32 packet_size; /* sizeof(struct hk_hook_packet) the hook was built with */
 	const char *name;
 	const char *summary; /* one line for `halfkey check` */
@@ -162,7 +174,10 @@ struct hk_hook {
 	/* 0, or negative: the whole batch counts as hook-error and follows that policy */
 	int (*process)(void *state, unsigned worker, struct hk_hook_batch *batch);
 	void (*destroy)(void *state);
-	/* optional: after a reload take over what should survive (bucket levels, counters) */
+	/*
+	 * optional: after a reload take over what should survive (bucket levels, counters).
+	 * Called only between states of one build of the hook: layouts are equal.
+	 */
 	void (*adopt)(void *state, void *old_state);
 	/* optional: fills up to `max` counters, returns how many; any thread, any time */
 	size_t (*stats)(void *state, struct hk_hook_stat *out, size_t max);
