@@ -23,15 +23,15 @@
 #include "user/crypto/kdf.h"
 
 struct hk_key_line {
-	unsigned line;     /* 1 is the first */
-	bool is_explicit;  /* one SPI's key, not a master key */
+	unsigned line;	  /* 1 is the first */
+	bool is_explicit; /* one SPI's key, not a master key */
 	enum hk_side side;
 	bool has_receiver;
 	struct hk_prefix receiver;
-	__u8 slot;         /* master: 0..3 */
-	__u32 generation;  /* master */
-	__u32 spi;         /* explicit */
-	int version;       /* explicit PSP, else -1 */
+	__u8 slot;	     /* master: 0..3 */
+	__u32 generation;    /* master */
+	__u32 spi;	     /* explicit */
+	int version;	     /* explicit PSP, else -1 */
 	enum hk_suite suite; /* explicit ESP, else HK_SUITE_NONE */
 	__u8 key[32];
 	__u8 key_size; /* 16 or 32 */

@@ -34,12 +34,14 @@ bool hk_arena_locked(const struct hk_arena *arena);
 int hk_keyring_new(struct hk_keyring **out, struct hk_arena *arena, const struct hk_config *config,
 	const struct hk_files *files, struct hk_error *error);
 void hk_keyring_free(struct hk_keyring *keyring);
+/* After a reload: slots that `previous` had and `now` has not are `stale-key` from now on, not `no-key`. */
+void hk_keyring_adopt(struct hk_keyring *now, const struct hk_keyring *previous);
 
 /* What opens a packet: a master key to derive from, or the key itself. Points into the arena. */
 struct hk_key_choice {
 	const struct hk_kdf_key *master; /* NULL: explicit */
-	const __u8 *key;                 /* explicit: key_size bytes */
-	const __u8 *salt;                /* explicit ESP: 4 bytes */
+	const __u8 *key;		 /* explicit: key_size bytes */
+	const __u8 *salt;		 /* explicit ESP: 4 bytes */
 	__u32 generation;
 	__u8 key_size;
 	__u64 id; /* of this key, never 0, not reused in the process's life */

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A key line held against its domain: see rules.h. */
+#include "user/keys/rules.h"
+
+#include <errno.h>
+
+#include "user/base/text.h"
+
+#define REFUSE(domain, line, error, format, ...) \
+	hk_error_set(error, EINVAL, "%s:%u: " format, (domain)->keys, (line)->line, __VA_ARGS__)
+
+/* The one rule that makes the box what it is. */
+static int check_side(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	bool split = domain->profile == HK_PROFILE_SPLIT;
+
+	if (line->side == HK_SIDE_AUTH)
+		return REFUSE(domain, line, error,
+			"side=auth: an authentication-side key has no place in the box (domain '%s' is %s): "
+			"with it "
+			"the box could forge; remove the line and keep that key on the end hosts",
+			domain->name, hk_profile_name(domain->profile));
+	if (split && line->side != HK_SIDE_ENC)
+		return REFUSE(domain, line, error,
+			"side=single in domain '%s', which is split: one key that opens and authenticates "
+			"would let "
+			"the box forge; use side=enc",
+			domain->name);
+	if (!split && line->side != HK_SIDE_SINGLE)
+		return REFUSE(domain, line, error,
+			"side=enc in domain '%s', which is single: use side=single, or make the domain split",
+			domain->name);
+	return 0;
+}
+
+static int check_psp(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	bool split = line->version >= HK_PSP_SPLIT_128;
+
+	if (line->suite)
+		return REFUSE(domain, line, error,
+			"suite=%s in domain '%s', which is psp: use version=", hk_suite_name(line->suite),
+			domain->name);
+	if (line->is_explicit && split != (domain->profile == HK_PROFILE_SPLIT))
+		return REFUSE(domain, line, error, "version=%d is of the other profile: domain '%s' is %s",
+			line->version, domain->name, hk_profile_name(domain->profile));
+	if (!line->is_explicit && !line->has_receiver)
+		return REFUSE(domain, line, error,
+			"receiver= is missing: a PSP master key belongs to one receiver (domain '%s')",
+			domain->name);
+	if (!line->is_explicit && line->slot > 1)
+		return REFUSE(domain, line, error, "slot=%u: PSP has slots 0 and 1 (SPI bit 31; domain '%s')",
+			line->slot, domain->name);
+	return 0;
+}
+
+static int check_esp(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	if (line->version >= 0)
+		return REFUSE(domain, line, error,
+			"version=%d in domain '%s', which is esp: use suite=", line->version, domain->name);
+	if (line->is_explicit && hk_suite_profile(line->suite) != domain->profile)
+		return REFUSE(domain, line, error, "suite=%s is of the other profile: domain '%s' is %s",
+			hk_suite_name(line->suite), domain->name, hk_profile_name(domain->profile));
+	if (line->is_explicit && line->suite != domain->suite)
+		return REFUSE(domain, line, error, "suite=%s in domain '%s', whose suite is %s",
+			hk_suite_name(line->suite), domain->name, hk_suite_name(domain->suite));
+	return 0;
+}
+
+/* A receiver outside the domain would never be asked for: most likely a typing error. */
+static int check_receiver(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	char text[HK_PREFIX_TEXT];
+	unsigned i;
+
+	if (!line->has_receiver)
+		return 0;
+	for (i = 0; i < domain->receivers_count; i++)
+		if (hk_prefix_holds(&domain->receivers[i], &line->receiver.address) ||
+			hk_prefix_holds(&line->receiver, &domain->receivers[i].address))
+			return 0;
+	return REFUSE(domain, line, error, "receiver=%s is not among the receivers of domain '%s'",
+		hk_prefix_format(&line->receiver, text), domain->name);
+}
+
+int hk_key_line_check(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	int result;
+
+	if (domain->envelope == HK_ENVELOPE_PSP)
+		result = check_psp(domain, line, error);
+	else
+		result = check_esp(domain, line, error);
+	if (!result)
+		result = check_side(domain, line, error);
+	if (!result)
+		result = check_receiver(domain, line, error);
+	return result;
+}
