@@ -4,7 +4,7 @@
  * uses include/halfkey/crypto.h.
  *
  * The calls never see an empty batch nor more than HK_CRYPTO_BATCH_MAX jobs
- * (cmac: any number). A CTR job of length 0 never arrives; a GCM job may be empty.
+ * (cmac: any number). CTR and GCM jobs may be empty.
  */
 #ifndef HK_CRYPTO_BACKEND_H
 #define HK_CRYPTO_BACKEND_H
@@ -35,6 +35,23 @@ extern const struct hk_crypto_backend hk_crypto_libcrypto;
  * plaintext. Ends the process; the starter replaces it.
  */
 _Noreturn void hk_crypto_broken(const char *what);
+
+/* Whether ipsec-mb's feature flags name a CPU with AES instructions: without them its AES leaks by timing. */
+bool hk_crypto_ipsecmb_suits(__u64 features);
+
+/*
+ * How many bytes of a CTR job come before the counter's low 32 bits start again
+ * at 0. Libraries differ in what they do there (libcrypto carries into the
+ * nonce), so both backends split the job instead of trusting them.
+ */
+static inline __u32 hk_ctr_until_wrap(const struct hk_ctr_job *job)
+{
+	const __u8 *low = job->counter + 12;
+	const __u64 counter = (__u32)low[0] << 24 | (__u32)low[1] << 16 | (__u32)low[2] << 8 | low[3];
+	const __u64 bytes = (0x100000000ull - counter) * 16;
+
+	return job->length < bytes ? job->length : (__u32)bytes;
+}
 
 /* One position of CBC-MAC over a batch: out[i] = block `position` of message i, ^ chain, ^ K1 in the last. */
 void hk_crypto_cmac_fold(const struct hk_kdf_key *key, __u32 count, __u32 blocks, __u32 position,

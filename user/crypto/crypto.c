@@ -6,7 +6,6 @@
 #include <halfkey/crypto.h>
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 
 /* Best first. */
 static const struct hk_crypto_backend *const backends[] = {
+	&hk_crypto_ipsecmb,
 	&hk_crypto_libcrypto,
 };
 
@@ -109,7 +109,18 @@ void hk_crypto_fingerprint(const __u8 instance_key[32], const __u8 *key, size_t 
 
 bool hk_equal(const void *a, const void *b, size_t size)
 {
-	return CRYPTO_memcmp(a, b, size) == 0;
+	const __u8 *x = a, *y = b;
+	__u64 difference = 0, u, v;
+
+	for (; size >= 8; size -= 8, x += 8, y += 8) {
+		memcpy(&u, x, 8);
+		memcpy(&v, y, 8);
+		difference |= u ^ v;
+	}
+	while (size--)
+		difference |= *x++ ^ *y++;
+	__asm__("" : "+r"(difference)); /* the compiler may not stop at the first difference */
+	return difference == 0;
 }
 
 void hk_wipe(void *memory, size_t size)

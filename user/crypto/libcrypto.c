@@ -100,15 +100,6 @@ static void cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 c
 	}
 }
 
-/* How many bytes until the low 32 bits of the counter start again at 0: libcrypto would carry on upwards. */
-static __u64 bytes_to_wrap(const __u8 counter[16])
-{
-	const __u32 low =
-		(__u32)counter[12] << 24 | (__u32)counter[13] << 16 | (__u32)counter[14] << 8 | counter[15];
-
-	return (0x100000000ull - low) * 16;
-}
-
 static void ctr_run(EVP_CIPHER_CTX *context, const __u8 *key, const __u8 counter[16], const __u8 *in,
 	__u8 *out, __u32 size)
 {
@@ -121,14 +112,11 @@ static void ctr_run(EVP_CIPHER_CTX *context, const __u8 *key, const __u8 counter
 
 static void ctr_one(EVP_CIPHER_CTX *context, const struct hk_ctr_job *job)
 {
-	const __u64 limit = bytes_to_wrap(job->counter);
+	const __u32 head = hk_ctr_until_wrap(job);
 	__u8 counter[16];
-	__u32 head = job->length;
 
-	if (head > INT_MAX)
+	if (job->length > INT_MAX)
 		hk_crypto_broken("AES-CTR: a message beyond 2 GiB");
-	if (head > limit)
-		head = (__u32)limit;
 	ctr_run(context, job->key, job->counter, job->in, job->out, head);
 	if (head == job->length)
 		return;
