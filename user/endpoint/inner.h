@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inner IP packets before sealing and after opening: which part is sealed, and
+ * what the outer headers are. Internal to the seal side.
+ */
+#ifndef HK_ENDPOINT_INNER_H
+#define HK_ENDPOINT_INNER_H
+
+#include "user/endpoint/sa.h"
+
+/* An IP packet that may be sealed. */
+struct hk_inner {
+	__u8 version;  /* 4 or 6 */
+	__u8 protocol; /* IPv4 protocol, IPv6 next header */
+	bool fragment;
+	__u16 header_size; /* IPv4 with options; IPv6 40 */
+	struct hk_address source, destination;
+};
+
+/* 0, or -EINVAL: no IP packet, or not exactly `length` bytes (padding is refused). */
+int hk_inner_parse(const __u8 *packet, __u32 length, struct hk_inner *out);
+/* May its payload travel in transport mode (its header is rebuilt from the outer one)? */
+bool hk_inner_fits_transport(const struct hk_inner *inner, unsigned envelope);
+
+/* IPv4 header checksum over `size` bytes whose checksum field is 0. */
+__u16 hk_ip_checksum(const __u8 *header, __u32 size);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside the seal side: what an SA is, and what the two envelopes do with a
+ * payload. seal.h is the public face.
+ */
+#ifndef HK_ENDPOINT_SA_H
+#define HK_ENDPOINT_SA_H
+
+#include "user/endpoint/protect.h"
+#include "user/endpoint/seal.h"
+
+struct hk_sa {
+	struct hk_sa_name name;
+	unsigned suite; /* enum hk_suite: what the variant does with the payload */
+	struct hk_protection protection;
+	__u8 salt_enc[4], salt_auth[4];
+	__u8 fingerprint[8];
+};
+
+/* An opened envelope, before the inner packet is made of it. */
+struct hk_payload {
+	__u8 *data;
+	__u32 length;
+	__u8 next_header;
+	struct hk_numbers numbers;
+};
+
+/* Envelope around a payload: size, or negative errno (see hk_seal_packet). */
+int hk_psp_seal(struct hk_sa *sa, const struct hk_seal_shape *shape, const struct hk_numbers *numbers,
+	__u8 next_header, const __u8 *payload, __u32 length, __u8 *out, __u32 room);
+int hk_esp_seal(struct hk_sa *sa, const struct hk_seal_shape *shape, const struct hk_numbers *numbers,
+	__u8 next_header, const __u8 *payload, __u32 length, __u8 *out, __u32 room);
+
+/* What can be told without keys; fills version and SPI. enum hk_refusal. */
+unsigned hk_psp_check(const __u8 *data, __u32 length, struct hk_sealed *out);
+unsigned hk_esp_check(const __u8 *data, __u32 length, struct hk_sealed *out);
+
+/* Verify and decrypt into `out`, which has room for sealed->length bytes. enum hk_refusal. */
+unsigned hk_psp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_payload *payload);
+unsigned hk_esp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_payload *payload);
+
+/* Big-endian numbers at any address. */
+static inline void hk_put16(__u8 *at, __u16 value)
+{
+	at[0] = (__u8)(value >> 8);
+	at[1] = (__u8)value;
+}
+
+static inline void hk_put32(__u8 *at, __u32 value)
+{
+	hk_put16(at, (__u16)(value >> 16));
+	hk_put16(at + 2, (__u16)value);
+}
+
+static inline void hk_put64(__u8 *at, __u64 value)
+{
+	hk_put32(at, (__u32)(value >> 32));
+	hk_put32(at + 4, (__u32)value);
+}
+
+static inline __u16 hk_get16(const __u8 *at)
+{
+	return (__u16)(at[0] << 8 | at[1]);
+}
+
+static inline __u32 hk_get32(const __u8 *at)
+{
+	return (__u32)hk_get16(at) << 16 | hk_get16(at + 2);
+}
+
+static inline __u64 hk_get64(const __u8 *at)
+{
+	return (__u64)hk_get32(at) << 32 | hk_get32(at + 4);
+}
+
+#endif
