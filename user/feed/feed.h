@@ -25,8 +25,8 @@
 enum hk_record_kind {
 	HK_RECORD_PACKET = 1, /* an opened packet: data is the inner IP packet */
 	HK_RECORD_EVENT,      /* an alert or log line of a hook: `event` is valid */
-	HK_RECORD_DROP,       /* a packet that was dropped, opened or not */
-	HK_RECORD_FLOW,       /* an inner flow that ended or was evicted: `flow` is valid */
+	HK_RECORD_DROP,	      /* a packet that was dropped, opened or not */
+	HK_RECORD_FLOW,	      /* an inner flow that ended or was evicted: `flow` is valid */
 	HK_RECORD_ANOMALY,    /* something about the traffic itself: `reason` says what */
 };
 
@@ -41,7 +41,14 @@ struct hk_record_flow {
 	__u8 evicted;  /* 1: pushed out of a full table */
 	__u8 answered; /* 1: both directions were seen */
 	__u8 verdict;  /* enum hk_verdict in force for the flow */
-	__u8 reserved[3];
+	__u8 alerted;  /* 1: a hook raised an alert on it */
+	__u8 reserved[2];
+};
+
+/* HK_RECORD_ANOMALY: what it is, in `rule`. */
+enum hk_anomaly {
+	HK_ANOMALY_REASON = 0,	 /* what `reason` says */
+	HK_ANOMALY_NONCE_REPEAT, /* one nonce, two ciphertexts */
 };
 
 /* Host byte order, addresses in network order. Built by the pipeline, copied whole into the queue. */
@@ -51,13 +58,13 @@ struct hk_record {
 	__u16 data_length;
 	__u64 wall_ns;
 	__u64 flow_id;
-	__u8 reason;    /* enum hk_reason */
-	__u8 action;    /* 1: dropped */
-	__u8 auth;      /* enum hk_auth */
+	__u8 reason;	/* enum hk_reason */
+	__u8 action;	/* 1: dropped */
+	__u8 auth;	/* enum hk_auth */
 	__u8 direction; /* port it came in by */
 	__u8 envelope;
-	__u8 variant;   /* PSP version or enum hk_suite */
-	__u8 hook;      /* place of the hook that reported or dropped, 0xff: none */
+	__u8 variant;	/* PSP version or enum hk_suite */
+	__u8 hook;	/* place of the hook that reported or dropped, 0xff: none */
 	__u8 has_inner; /* 1: the inner fields below are valid */
 	__u16 domain;
 	__u16 inner_src_port;
@@ -65,7 +72,7 @@ struct hk_record {
 	__u8 inner_version; /* 4 or 6 */
 	__u8 inner_protocol;
 	__u32 spi;
-	__u32 rule; /* of the hook that decided */
+	__u32 rule; /* of the hook that decided; HK_RECORD_ANOMALY: enum hk_anomaly */
 	struct hk_address outer_src;
 	struct hk_address outer_dst;
 	struct hk_address inner_src;
@@ -82,7 +89,11 @@ struct hk_feed_queue;
 
 /* Which records anybody wants: bits HK_RECORD_WANTS(kind). May change at a reload. Any thread. */
 unsigned hk_feed_wants(const struct hk_feed_queue *queue);
-/* Copies record (without size set) and data in; false: no room, the caller counts it lost. */
+/*
+ * Copies the record (`size` need not be set) and `data_length` bytes of data in;
+ * false: no room, the caller counts it lost. Of the union only what the kind
+ * uses is copied. The worker's own thread only; no lock, no system call.
+ */
 bool hk_feed_put(struct hk_feed_queue *queue, const struct hk_record *record, const void *data);
 
 /* What the feed thread and `stats` report. */
@@ -101,17 +112,24 @@ struct hk_feed_stats {
  */
 int hk_feeds_open(struct hk_feeds **out, const struct hk_config *config, struct hk_files *files,
 	unsigned workers, struct hk_error *error);
-/* Reload and log rotation: same paths, newly opened descriptors (owned by feeds from now). */
+/*
+ * Reload and log rotation: the outputs of `config`, newly opened by whoever has
+ * the right to and found in `files` by path. Feeds take duplicates: the caller
+ * closes its table as ever. Names are copied: `config` may go afterwards. A
+ * mirror cannot come, go or change its name. Refused: everything stays as it was.
+ * The thread may be running; hk_feeds_stats() must not run at the same time.
+ */
 int hk_feeds_reopen(struct hk_feeds *feeds, const struct hk_config *config, const struct hk_files *files,
 	struct hk_error *error);
 struct hk_feed_queue *hk_feeds_queue(struct hk_feeds *feeds, unsigned worker);
-/* Starts and stops the feed thread (stop drains the queues first). `stats` fills an EVE stats record. */
+/* Starts and stops the feed thread. Stop workers first: stop writes all that waits in their queues. */
 int hk_feeds_start(struct hk_feeds *feeds, struct hk_error *error);
 void hk_feeds_stop(struct hk_feeds *feeds);
 /* `halfkey open`: no thread; writes all that waits in the queues now, in this thread. */
 void hk_feeds_drain(struct hk_feeds *feeds);
 unsigned hk_feeds_stats(const struct hk_feeds *feeds, struct hk_feed_stats out[HK_FEEDS_MAX]);
-/* A stats record as JSON text (one object, no newline), written by the EVE feed when it gets it. Any thread. */
+/* A stats record as JSON text (one object, no newline), written by the EVE feed when it gets it. Any thread.
+ */
 void hk_feeds_put_stats(struct hk_feeds *feeds, const char *json);
 void hk_feeds_free(struct hk_feeds *feeds);
 
