@@ -38,7 +38,7 @@ CFLAGS_  := -std=gnu11 $(OPT) -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes
             -Wvla -Wformat=2 -Wno-format-nonliteral $(HARDEN) -pthread
 CPPFLAGS_ := -I. -Iinclude -I$(O)/bpf -D_GNU_SOURCE -DHK_VERSION='"$(VERSION)"' -MMD -MP
 LDFLAGS_ := -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread -rdynamic
-LIBS     := -lxdp -lbpf -lelf -lz -lIPSec_MB -lssl -lcrypto -ljansson -lcyaml -lpcap -lhs -lcap -lm -ldl
+LIBS     := -lxdp -lbpf -lelf -lz -lIPSec_MB -lssl -lcrypto -ljansson -lcyaml -lyaml -lpcap -lhs -lcap -lm -ldl
 
 # SAN=1: AddressSanitizer and UndefinedBehaviourSanitizer, for O=build/asan.
 ifeq ($(SAN),1)

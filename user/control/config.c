@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * From the YAML file to struct hk_config: see config.h. The way of a text:
+ * outline.c (lines and bounds), schema.c (shape), here and domains.c (values).
+ */
+#include "user/control/config.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "user/base/text.h"
+#include "user/control/reading.h"
+
+#define CONFIG_SIZE_MAX (4u << 20)
+
+static const char *const modes[] = {[0] = "",
+	[HK_MODE_INLINE] = "inline",
+	[HK_MODE_MONITOR] = "monitor",
+	[HK_MODE_PASSIVE] = "passive",
+	NULL};
+static const char *const attaches[] = {
+	[HK_ATTACH_AUTO] = "auto", [HK_ATTACH_NATIVE] = "native", [HK_ATTACH_GENERIC] = "generic", NULL};
+
+/* --- names and places --- */
+
+static int set_default(char **target, const char *format, const char *value)
+{
+	if (!*target && asprintf(target, format, value) < 0) {
+		*target = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int read_instance(struct hk_reading *reading)
+{
+	const char *text = reading->raw->instance;
+
+	if (text && !hk_is_plain_name(text, "-_", 32))
+		return hk_reading_refuse(reading, "instance",
+			"instance: \"%.40s\" is no name: up to 32 letters, digits, '-' and '_'", text);
+	return hk_read_text(reading, "instance", "instance", text, &reading->config->instance);
+}
+
+static int read_control(struct hk_reading *reading)
+{
+	const struct hk_config *config = reading->config;
+
+	if (hk_read_text(reading, "control", "control", reading->raw->control, &reading->config->control) ||
+		set_default(&reading->config->control, "/run/halfkey/%s.sock", config->instance))
+		return -EINVAL;
+	if (config->control[0] != '/')
+		return hk_reading_refuse(reading, "control",
+			"control: \"%.80s\" must be an absolute path: clients run elsewhere",
+			config->control);
+	if (strlen(config->control) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return hk_reading_refuse(reading, "control",
+			"control: \"%.40s...\" is longer than the %zu bytes of a socket's path",
+			config->control, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	return 0;
+}
+
+static int read_crypto(struct hk_reading *reading)
+{
+	const char *text = reading->raw->crypto;
+
+	if (text && strcmp(text, "ipsec-mb") != 0 && strcmp(text, "libcrypto") != 0)
+		return hk_reading_refuse(
+			reading, "crypto", "crypto: \"%.40s\" is not one of ipsec-mb, libcrypto", text);
+	return hk_read_text(reading, "crypto", "crypto", text, &reading->config->crypto);
+}
+
+static int read_names(struct hk_reading *reading)
+{
+	const struct hk_raw_config *raw = reading->raw;
+	struct hk_config *config = reading->config;
+	int code = hk_read_choice(reading, "mode", "mode", raw->mode, modes, &config->mode);
+
+	if (!code)
+		code = hk_read_choice(reading, "attach", "attach", raw->attach, attaches, &config->attach);
+	if (!code)
+		code = read_instance(reading);
+	if (!code)
+		code = hk_read_text(reading, "user", "user", raw->user, &config->user);
+	if (!code)
+		code = read_crypto(reading);
+	if (!code)
+		code = read_control(reading);
+	return code;
+}
+
+/* --- sizes --- */
+
+struct size_row {
+	const char *key;
+	const char *text;
+	__u64 min, max;
+	unsigned *target;
+};
+
+static int read_sizes(struct hk_reading *reading)
+{
+	const struct hk_raw_config *raw = reading->raw;
+	struct hk_config *config = reading->config;
+	const struct size_row rows[] = {
+		{"queues", raw->queues, 1, HK_QUEUES_MAX, &config->queues},
+		{"heartbeat-ms", raw->heartbeat_ms, 10, 60000, &config->heartbeat_ms},
+		{"frames", raw->frames, 1024, 1u << 20, &config->frames},
+		{"keys-max", raw->keys_max, 16, 1u << 24, &config->keys_max},
+		{"flows-max", raw->flows_max, 16, 1u << 24, &config->flows_max},
+	};
+	__u64 value;
+	unsigned i;
+	int code = 0;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]) && !code; i++) {
+		value = *rows[i].target;
+		code = hk_read_number(
+			reading, rows[i].key, rows[i].key, rows[i].text, rows[i].min, rows[i].max, &value);
+		*rows[i].target = (unsigned)value;
+	}
+	if (!code && (config->frames & (config->frames - 1)))
+		return hk_reading_refuse(
+			reading, "frames", "frames: \"%s\" is not a power of two", raw->frames);
+	return code;
+}
+
+/* --- ports --- */
+
+static int read_port(struct hk_reading *reading, unsigned place)
+{
+	const char *text = reading->raw->ports[place];
+	char where[24];
+
+	snprintf(where, sizeof(where), "ports[%u]", place);
+	if (!*text || strlen(text) >= IFNAMSIZ || strpbrk(text, "/ \t\n:") || text[0] == '.')
+		return hk_reading_refuse(reading, where, "ports: \"%.40s\" is no interface name", text);
+	if (place && strcmp(text, reading->raw->ports[0]) == 0)
+		return hk_reading_refuse(reading, where, "ports: \"%s\" stands there twice", text);
+	return hk_read_text(reading, where, "ports", text, &reading->config->ports[place]);
+}
+
+static int check_port_count(struct hk_reading *reading, unsigned count)
+{
+	unsigned mode = reading->config->mode;
+
+	if (count == 0 && reading->use == HK_CONFIG_OPEN)
+		return 0;
+	if (count == 0)
+		return hk_reading_refuse(reading, "ports", "has no `ports`: the interfaces the box sits on");
+	if (mode == HK_MODE_PASSIVE && count > 2)
+		return hk_reading_refuse(
+			reading, "ports", "ports: mode passive takes one port or two, not %u", count);
+	if (mode != HK_MODE_PASSIVE && count != 2)
+		return hk_reading_refuse(reading, "ports",
+			"ports: mode %s forwards between two ports, %u %s named", hk_mode_name(mode), count,
+			count == 1 ? "is" : "are");
+	return 0;
+}
+
+static int read_ports(struct hk_reading *reading)
+{
+	unsigned count = reading->raw->ports_count, i;
+	int code = check_port_count(reading, count);
+
+	for (i = 0; i < count && !code; i++)
+		code = read_port(reading, i);
+	if (!code)
+		reading->config->ports_count = count;
+	return code;
+}
+
+/* --- policy: the classes first, then what single reasons say otherwise --- */
+
+/* Drops by their own meaning: no policy decides them. */
+static bool reason_is_a_drop(unsigned reason)
+{
+	switch (reason) {
+	case HK_REASON_VERDICT_DROP:
+	case HK_REASON_HOOK_DROP:
+	case HK_REASON_FLOW_DROP:
+	case HK_REASON_DELAY_FULL:
+	case HK_REASON_TX_FAILED:
+	case HK_REASON_SHUTDOWN: return true;
+	default: return false;
+	}
+}
+
+static int read_action(struct hk_reading *reading, const char *key, const char *text, __u8 *out)
+{
+	static const char *const actions[] = {[HK_ACTION_PASS] = "pass", [HK_ACTION_DROP] = "drop", NULL};
+	char where[48], what[48];
+
+	snprintf(where, sizeof(where), "policy.%s", key);
+	snprintf(what, sizeof(what), "policy: %s", key);
+	return hk_read_choice(reading, where, what, text, actions, out);
+}
+
+static int read_class(struct hk_reading *reading, unsigned policy)
+{
+	__u8 action = (__u8)hk_policy_default(policy);
+	const char *text = reading->raw->policy.classes[policy];
+	unsigned reason;
+
+	if (policy == HK_POLICY_NONE && text)
+		return hk_reading_refuse(reading, "policy.none", "policy: unknown key \"none\"");
+	if (read_action(reading, hk_policy_name(policy), text, &action))
+		return -EINVAL;
+	for (reason = 0; reason < HK_REASON_COUNT; reason++)
+		if (hk_reason_policy(reason) == policy)
+			reading->config->policy[reason] = action;
+	return 0;
+}
+
+static int read_reason(struct hk_reading *reading, unsigned reason)
+{
+	const char *text = reading->raw->policy.reasons[reason], *name = hk_reason_name(reason);
+	char where[48];
+
+	if (!text)
+		return 0;
+	snprintf(where, sizeof(where), "policy.%s", name);
+	if (hk_reason_policy(reason) == HK_POLICY_NONE)
+		return hk_reading_refuse(reading, where,
+			"policy: \"%s\" is no refusal (%s): no policy applies to it", name,
+			hk_reason_text(reason));
+	return read_action(reading, name, text, &reading->config->policy[reason]);
+}
+
+static int read_policy(struct hk_reading *reading)
+{
+	unsigned i;
+
+	for (i = 0; i < HK_POLICY_COUNT; i++)
+		if (read_class(reading, i))
+			return -EINVAL;
+	for (i = 0; i < HK_REASON_COUNT; i++)
+		if (hk_reason_name(i) && read_reason(reading, i))
+			return -EINVAL;
+	for (i = 0; i < HK_REASON_COUNT; i++)
+		if (reason_is_a_drop(i) || !hk_reason_name(i))
+			reading->config->policy[i] = HK_ACTION_DROP;
+	return 0;
+}
+
+/* --- hooks --- */
+
+static int read_hook(struct hk_reading *reading, unsigned place)
+{
+	const struct hk_raw_hook *raw = &reading->raw->hooks[place];
+	struct hk_hook_config *hook = &reading->config->hooks[place];
+	const char *own = raw->settings ? raw->settings : raw->rules ? raw->rules : raw->classes;
+	char where[24];
+
+	snprintf(where, sizeof(where), "hooks[%u]", place);
+	if (!raw->use)
+		return hk_reading_refuse(reading, where,
+			"hook %u of the list has no `use`: a built-in name or a path", place + 1);
+	if ((raw->settings != NULL) + (raw->rules != NULL) + (raw->classes != NULL) > 1)
+		return hk_reading_refuse(reading, where,
+			"hook %.64s: settings, rules and classes are three words for its one file: give one "
+			"of them",
+			raw->use);
+	if (hk_read_text(reading, where, "use", raw->use, &hook->use))
+		return -EINVAL;
+	return hk_read_text(reading, where, raw->use, own, &hook->settings);
+}
+
+static int read_hooks(struct hk_reading *reading)
+{
+	unsigned i, count = reading->raw->hooks_count;
+	int code = 0;
+
+	reading->config->hooks = calloc(count ? count : 1, sizeof(*reading->config->hooks));
+	if (!reading->config->hooks)
+		return hk_reading_refuse(reading, "hooks", "out of memory");
+	reading->config->hooks_count = count;
+	for (i = 0; i < count && !code; i++)
+		code = read_hook(reading, i);
+	return code;
+}
+
+/* --- feeds --- */
+
+static int read_eve(struct hk_reading *reading, const struct hk_raw_eve *eve)
+{
+	__u64 interval = reading->config->feeds.stats_interval_s;
+	int code;
+
+	if (!eve->path)
+		return hk_reading_refuse(reading, "feeds.eve", "feeds: eve has no `path`");
+	code = hk_read_text(
+		reading, "feeds.eve.path", "feeds: eve: path", eve->path, &reading->config->feeds.eve_path);
+	if (!code)
+		code = hk_read_number(reading, "feeds.eve.stats-interval", "feeds: eve: stats-interval",
+			eve->stats_interval, 0, 86400, &interval);
+	reading->config->feeds.stats_interval_s = (unsigned)interval;
+	return code;
+}
+
+static int read_mirror(struct hk_reading *reading, const struct hk_raw_mirror *mirror)
+{
+	const struct hk_config *config = reading->config;
+	unsigned i;
+
+	if (!mirror->tap)
+		return hk_reading_refuse(
+			reading, "feeds.mirror", "feeds: mirror has no `tap`: the interface to create");
+	if (strlen(mirror->tap) >= IFNAMSIZ || !hk_is_plain_name(mirror->tap, "-_.", IFNAMSIZ - 1))
+		return hk_reading_refuse(reading, "feeds.mirror.tap",
+			"feeds: mirror: tap: \"%.40s\" is no interface name: up to 15 letters, digits, '-', "
+			"'_' and '.'",
+			mirror->tap);
+	for (i = 0; i < config->ports_count; i++)
+		if (strcmp(config->ports[i], mirror->tap) == 0)
+			return hk_reading_refuse(reading, "feeds.mirror.tap",
+				"feeds: mirror: tap: \"%s\" is one of the ports", mirror->tap);
+	return hk_read_text(
+		reading, "feeds.mirror.tap", "tap", mirror->tap, &reading->config->feeds.mirror_tap);
+}
+
+static int read_pcapng(struct hk_reading *reading, const struct hk_raw_pcapng *pcapng)
+{
+	int code;
+
+	if (!pcapng->path)
+		return hk_reading_refuse(reading, "feeds.pcapng", "feeds: pcapng has no `path`");
+	code = hk_read_text(reading, "feeds.pcapng.path", "feeds: pcapng: path", pcapng->path,
+		&reading->config->feeds.pcapng_path);
+	return code ? code
+		    : hk_read_bytes(reading, "feeds.pcapng.max-bytes", "feeds: pcapng: max-bytes",
+			      pcapng->max_bytes, &reading->config->feeds.pcapng_max_bytes);
+}
+
+static int read_feeds(struct hk_reading *reading)
+{
+	const struct hk_raw_feeds *feeds = &reading->raw->feeds;
+	int code = 0;
+
+	if (feeds->eve)
+		code = read_eve(reading, feeds->eve);
+	if (!code && feeds->mirror)
+		code = read_mirror(reading, feeds->mirror);
+	if (!code && feeds->pcapng)
+		code = read_pcapng(reading, feeds->pcapng);
+	if (!code && feeds->eve && feeds->pcapng && strcmp(feeds->eve->path, feeds->pcapng->path) == 0)
+		return hk_reading_refuse(reading, "feeds.pcapng.path",
+			"feeds: eve and pcapng write the same file \"%.80s\"", feeds->eve->path);
+	return code;
+}
+
+/* --- the whole --- */
+
+/* Relative paths keep their meaning when the daemon changes its directory. */
+static char *directory_of(const char *path)
+{
+	char *copy = strdup(path), *directory, *whole;
+
+	if (!copy)
+		return NULL;
+	directory = dirname(copy);
+	whole = realpath(directory, NULL);
+	if (!whole)
+		whole = strdup(directory);
+	free(copy);
+	return whole;
+}
+
+static struct hk_config *new_config(const char *path)
+{
+	struct hk_config *config = calloc(1, sizeof(*config));
+
+	if (!config)
+		return NULL;
+	config->path = strdup(path);
+	config->directory = directory_of(path);
+	config->instance = strdup("default");
+	config->user = strdup("nobody");
+	config->mode = HK_MODE_INLINE;
+	config->heartbeat_ms = 200;
+	config->frames = 8192;
+	config->keys_max = 65536;
+	config->flows_max = 65536;
+	config->feeds.stats_interval_s = 10;
+	config->feeds.pcapng_max_bytes = 1ull << 30;
+	if (config->path && config->directory && config->instance && config->user)
+		return config;
+	hk_config_free(config);
+	return NULL;
+}
+
+static int read_all(struct hk_reading *reading)
+{
+	static int (*const steps[])(struct hk_reading *) = {
+		read_names, read_sizes, read_ports, read_policy, hk_read_domains, read_hooks, read_feeds};
+	unsigned i;
+	int code = 0;
+
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]) && !code; i++)
+		code = steps[i](reading);
+	return code;
+}
+
+int hk_config_parse(struct hk_config **out, const char *path, const char *text, size_t size,
+	enum hk_config_use use, const struct hk_config *previous, struct hk_error *error)
+{
+	struct hk_reading reading = {.name = path, .use = use, .previous = previous, .error = error};
+	struct hk_raw_config *raw = NULL;
+	int code;
+
+	*out = NULL;
+	if (size > CONFIG_SIZE_MAX)
+		return hk_error_set(error, EFBIG, "%s: is longer than %u bytes", path, CONFIG_SIZE_MAX);
+	code = hk_outline_read(&reading.outline, path, text, size, error);
+	if (!code)
+		code = hk_raw_config_read(&raw, path, &reading.outline, text, size, error);
+	if (code)
+		goto out;
+	reading.raw = raw;
+	reading.config = new_config(path);
+	code = reading.config ? read_all(&reading) : hk_error_set(error, ENOMEM, "%s: out of memory", path);
+	if (code)
+		hk_config_free(reading.config);
+	else
+		*out = reading.config;
+out:
+	hk_raw_config_free(raw);
+	hk_outline_free(&reading.outline);
+	return code;
+}
+
+int hk_config_load(struct hk_config **out, const char *path, enum hk_config_use use,
+	const struct hk_config *previous, struct hk_error *error)
+{
+	struct hk_files files = {0};
+	size_t size = 0;
+	char *text = NULL;
+	int code;
+
+	*out = NULL;
+	code = hk_files_open(&files, HK_FILE_SETTINGS, NULL, path, error);
+	if (!code) {
+		text = hk_files_read(&files, path, CONFIG_SIZE_MAX, &size, error);
+		code = text ? hk_config_parse(out, path, text, size, use, previous, error) : -EINVAL;
+	}
+	free(text);
+	hk_files_close(&files);
+	return code;
+}
+
+int hk_config_open_files(const struct hk_config *config, struct hk_files *files, struct hk_error *error)
+{
+	const struct hk_hook_config *hook;
+	unsigned i;
+	int code = 0;
+
+	for (i = 0; i < config->domains_count && !code; i++)
+		code = hk_files_open(files, HK_FILE_KEYS, config->directory, config->domains[i].keys, error);
+	for (i = 0; i < config->hooks_count && !code; i++) {
+		hook = &config->hooks[i];
+		if (strchr(hook->use, '/'))
+			code = hk_files_open(files, HK_FILE_SETTINGS, config->directory, hook->use, error);
+		if (!code && hook->settings)
+			code = hk_files_open(
+				files, HK_FILE_SETTINGS, config->directory, hook->settings, error);
+	}
+	return code;
+}
+
+static void free_domain(struct hk_domain_config *domain)
+{
+	free(domain->name);
+	free(domain->receivers);
+	free(domain->keys);
+}
+
+void hk_config_free(struct hk_config *config)
+{
+	unsigned i;
+
+	if (!config)
+		return;
+	for (i = 0; i < config->domains_count; i++)
+		free_domain(&config->domains[i]);
+	for (i = 0; i < config->hooks_count; i++) {
+		free(config->hooks[i].use);
+		free(config->hooks[i].settings);
+	}
+	for (i = 0; i < HK_PORTS_MAX; i++)
+		free(config->ports[i]);
+	free(config->domains);
+	free(config->hooks);
+	free(config->path);
+	free(config->directory);
+	free(config->instance);
+	free(config->user);
+	free(config->control);
+	free(config->crypto);
+	free(config->feeds.eve_path);
+	free(config->feeds.mirror_tap);
+	free(config->feeds.pcapng_path);
+	free(config);
+}

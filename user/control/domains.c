@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The domains of a configuration: who receives, under which envelope, profile
+ * and suite. Everything that could make two domains mean the same packet, or
+ * one domain mean nothing, is refused here.
+ */
+#include "user/control/reading.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "maps/layout.h"
+#include "user/base/text.h"
+
+#define WHERE 64
+
+static const char *const envelopes[] = {"",
+#define HK_E(number, id, name, text) name,
+	HK_ENVELOPES(HK_E)
+#undef HK_E
+		NULL};
+
+static const char *const profiles[] = {"", "split", "single", NULL};
+
+static const char *const suites[] = {"",
+#define HK_S(number, id, name, profile, text) name,
+	HK_SUITES(HK_S)
+#undef HK_S
+		NULL};
+
+/* One domain while it is read: `where` is "domains[3]", room for a key behind it. */
+struct domain_reading {
+	struct hk_reading *reading;
+	const struct hk_raw_domain *raw;
+	struct hk_domain_config *domain;
+	unsigned index;
+	char where[WHERE];
+};
+
+static const char *at(struct domain_reading *this, const char *key)
+{
+	snprintf(this->where, WHERE, "domains[%u]%s%s", this->index, key ? "." : "", key ? key : "");
+	return this->where;
+}
+
+#define refuse(this, key, format, ...)                                                                   \
+	hk_reading_refuse((this)->reading, at(this, key), "domain %.64s: " format, (this)->domain->name, \
+		##__VA_ARGS__)
+
+static int read_name(struct domain_reading *this)
+{
+	const char *name = this->raw->name;
+	unsigned i;
+
+	if (!name)
+		return hk_reading_refuse(this->reading, at(this, NULL), "domain %u of the list has no `name`",
+			this->index + 1);
+	if (!hk_is_plain_name(name, "-_.", 63))
+		return hk_reading_refuse(this->reading, at(this, "name"),
+			"\"%.70s\" is no domain name: up to 63 letters, digits, '-', '_' and '.'", name);
+	for (i = 0; i < this->index; i++)
+		if (strcmp(this->reading->config->domains[i].name, name) == 0)
+			return hk_reading_refuse(
+				this->reading, at(this, "name"), "there are two domains named \"%s\"", name);
+	return hk_read_text(this->reading, at(this, "name"), "name", name, &this->domain->name);
+}
+
+static int read_words(struct domain_reading *this)
+{
+	const struct hk_raw_domain *raw = this->raw;
+	struct hk_domain_config *domain = this->domain;
+	struct hk_reading *reading = this->reading;
+	__u64 mkid = 0;
+	int code;
+
+	if (!raw->envelope)
+		return refuse(this, NULL, "has no `envelope` (psp or esp)");
+	if (!raw->profile)
+		return refuse(this, NULL, "has no `profile` (split or single)");
+	if (!raw->keys)
+		return refuse(this, NULL, "has no `keys`: the path of its key file");
+	code = hk_read_choice(
+		reading, at(this, "envelope"), "envelope", raw->envelope, envelopes, &domain->envelope);
+	if (!code)
+		code = hk_read_choice(
+			reading, at(this, "profile"), "profile", raw->profile, profiles, &domain->profile);
+	if (!code)
+		code = hk_read_choice(
+			reading, at(this, "suite"), "suite", raw->suite, suites, &domain->suite);
+	if (!code)
+		code = hk_read_number(reading, at(this, "mkid"), "mkid", raw->mkid, 0, 0xffff, &mkid);
+	if (!code)
+		code = hk_read_boolean(reading, at(this, "esn"), "esn", raw->esn, &domain->esn);
+	if (!code)
+		code = hk_read_boolean(reading, at(this, "flow-per-spi"), "flow-per-spi", raw->flow_per_spi,
+			&domain->flow_per_spi);
+	if (!code)
+		code = hk_read_text(reading, at(this, "keys"), "keys", raw->keys, &domain->keys);
+	domain->mkid = (__u16)mkid;
+	return code;
+}
+
+static int check_psp(struct domain_reading *this)
+{
+	if (this->raw->suite)
+		return refuse(this, "suite",
+			"suite: \"%.20s\" means nothing in envelope psp: each packet says its version",
+			this->raw->suite);
+	if (this->raw->mkid)
+		return refuse(this, "mkid", "mkid: \"%.20s\" means nothing in envelope psp", this->raw->mkid);
+	if (this->domain->esn)
+		return refuse(this, "esn", "esn: PSP has no sequence numbers to extend");
+	return 0;
+}
+
+static int check_esp(struct domain_reading *this)
+{
+	const struct hk_domain_config *domain = this->domain;
+	unsigned wanted = hk_suite_profile(domain->suite);
+
+	if (!this->raw->suite)
+		return refuse(this, NULL,
+			"has no `suite`: envelope esp needs gcm, gcm-split, ctr-hmac or cbc-hmac");
+	if (wanted != domain->profile)
+		return refuse(this, "suite", "suite \"%s\" is of profile %s, not \"%s\"", this->raw->suite,
+			hk_profile_name(wanted), this->raw->profile);
+	if (!this->raw->mkid)
+		return refuse(
+			this, NULL, "has no `mkid`: envelope esp needs the master key's number, 0 to 65535");
+	return 0;
+}
+
+/* What can never be a receiver, and why. `length` bits counted within its own IP version. */
+static const char *not_a_receiver(const struct hk_prefix *prefix)
+{
+	static const struct hk_address mapped = {.bytes = {[10] = 0xff, [11] = 0xff}};
+	static const __u8 zeros[15];
+	bool v4 = hk_address_is_v4(&prefix->address);
+	const __u8 *bytes = prefix->address.bytes;
+
+	if (!v4 && hk_prefix_holds(prefix, &mapped))
+		return "holds the IPv4-mapped addresses ::ffff:0:0/96, which are refused: name narrower "
+		       "prefixes, "
+		       "2000::/3 and fc00::/7 for example";
+	if (v4 ? prefix->length > 96 && bytes[12] >= 224 && bytes[12] < 240
+	       : prefix->length > 7 && bytes[0] == 0xff)
+		return "is multicast, which always is control traffic";
+	if (v4 && prefix->length >= 104 && (bytes[12] == 0 || bytes[12] == 127))
+		return "is never an address of a packet on a wire";
+	if (!v4 && prefix->length == 128 && memcmp(bytes, zeros, 15) == 0)
+		return "is never an address of a packet on a wire";
+	return NULL;
+}
+
+static int read_receiver(struct domain_reading *this, unsigned place)
+{
+	const char *text = this->raw->receivers[place];
+	struct hk_prefix *prefix = &this->domain->receivers[place];
+	char key[32];
+	const char *why;
+
+	snprintf(key, sizeof(key), "receivers[%u]", place);
+	if (hk_prefix_parse(text, prefix))
+		return refuse(this, key,
+			"receivers: \"%.64s\" is no address or prefix (192.0.2.0/24; bits behind the length "
+			"must be 0)",
+			text);
+	why = not_a_receiver(prefix);
+	return why ? refuse(this, key, "receivers: \"%.64s\" %s", text, why) : 0;
+}
+
+static int read_receivers(struct domain_reading *this)
+{
+	unsigned i;
+	int code = 0;
+
+	if (!this->raw->receivers_count)
+		return refuse(this, NULL, "has no `receivers`: the addresses whose keys its key file holds");
+	this->domain->receivers = calloc(this->raw->receivers_count, sizeof(*this->domain->receivers));
+	if (!this->domain->receivers)
+		return refuse(this, NULL, "out of memory");
+	this->domain->receivers_count = this->raw->receivers_count;
+	for (i = 0; i < this->raw->receivers_count && !code; i++)
+		code = read_receiver(this, i);
+	return code;
+}
+
+static int read_domain(struct domain_reading *this)
+{
+	int code = read_name(this);
+
+	if (!code)
+		code = read_words(this);
+	if (!code)
+		code = this->domain->envelope == HK_ENVELOPE_ESP ? check_esp(this) : check_psp(this);
+	return code ? code : read_receivers(this);
+}
+
+/* --- ids: a name keeps its number, so that verdicts and records of it stay true over a reload --- */
+
+static int previous_id(const struct hk_config *previous, const char *name)
+{
+	unsigned i;
+
+	for (i = 0; previous && i < previous->domains_count; i++)
+		if (strcmp(previous->domains[i].name, name) == 0)
+			return previous->domains[i].id;
+	return -1;
+}
+
+static int free_id(const bool *taken, const bool *used_before)
+{
+	int id;
+
+	for (id = 0; id < HK_DOMAINS_MAX; id++)
+		if (!taken[id] && !used_before[id])
+			return id;
+	for (id = 0; taken[id]; id++)
+		;
+	return id;
+}
+
+static void number_domains(struct hk_config *config, const struct hk_config *previous)
+{
+	bool taken[HK_DOMAINS_MAX + 1] = {false}, used_before[HK_DOMAINS_MAX] = {false};
+	bool numbered[HK_DOMAINS_MAX] = {false};
+	unsigned i;
+	int id;
+
+	for (i = 0; previous && i < previous->domains_count; i++)
+		used_before[previous->domains[i].id] = true;
+	for (i = 0; i < config->domains_count; i++) {
+		id = previous_id(previous, config->domains[i].name);
+		if (id < 0)
+			continue;
+		config->domains[i].id = (__u16)id;
+		taken[id] = numbered[i] = true;
+	}
+	for (i = 0; i < config->domains_count; i++) {
+		if (numbered[i])
+			continue;
+		id = free_id(taken, used_before);
+		config->domains[i].id = (__u16)id;
+		taken[id] = true;
+	}
+}
+
+/* --- the same prefix twice: sorted, so that 65536 of them cost no square --- */
+
+struct claim {
+	struct hk_prefix prefix;
+	unsigned domain, place;
+	__u8 envelope;
+};
+
+static int compare_claims(const void *a, const void *b)
+{
+	const struct claim *x = a, *y = b;
+	int order = memcmp(&x->prefix.address, &y->prefix.address, sizeof(x->prefix.address));
+
+	if (!order)
+		order = (int)x->prefix.length - (int)y->prefix.length;
+	if (!order)
+		order = (int)x->envelope - (int)y->envelope;
+	if (!order)
+		order = x->domain < y->domain ? -1 : x->domain > y->domain;
+	return order ? order : (x->place < y->place ? -1 : 1);
+}
+
+static bool same_claim(const struct claim *a, const struct claim *b)
+{
+	return a->envelope == b->envelope && a->prefix.length == b->prefix.length &&
+	       memcmp(&a->prefix.address, &b->prefix.address, sizeof(a->prefix.address)) == 0;
+}
+
+static int refuse_claim(struct hk_reading *reading, const struct claim *first, const struct claim *second)
+{
+	const struct hk_domain_config *domains = reading->config->domains;
+	char where[WHERE], text[HK_PREFIX_TEXT];
+
+	snprintf(where, sizeof(where), "domains[%u].receivers[%u]", second->domain, second->place);
+	hk_prefix_format(&second->prefix, text);
+	if (first->domain == second->domain)
+		return hk_reading_refuse(reading, where, "domain %s: receivers: %s stands there twice",
+			domains[first->domain].name, text);
+	return hk_reading_refuse(reading, where,
+		"domain %s: receivers: %s is already in domain %s with the same envelope: a receiver has one",
+		domains[second->domain].name, text, domains[first->domain].name);
+}
+
+static int check_claims(struct hk_reading *reading, struct claim *claims, unsigned count)
+{
+	const struct hk_domain_config *domain;
+	unsigned d, p, n = 0, i;
+
+	for (d = 0; d < reading->config->domains_count; d++) {
+		domain = &reading->config->domains[d];
+		for (p = 0; p < domain->receivers_count; p++)
+			claims[n++] = (struct claim){domain->receivers[p], d, p, domain->envelope};
+	}
+	qsort(claims, count, sizeof(*claims), compare_claims);
+	for (i = 1; i < count; i++)
+		if (same_claim(&claims[i - 1], &claims[i]))
+			return refuse_claim(reading, &claims[i - 1], &claims[i]);
+	return 0;
+}
+
+static int check_receivers(struct hk_reading *reading)
+{
+	struct claim *claims;
+	unsigned d, count = 0;
+	int code;
+
+	for (d = 0; d < reading->config->domains_count; d++)
+		count += reading->config->domains[d].receivers_count;
+	if (count > HK_MAP_RECEIVERS_MAX)
+		return hk_reading_refuse(reading, "domains", "%u receivers in all domains, the box takes %u",
+			count, HK_MAP_RECEIVERS_MAX);
+	claims = calloc(count ? count : 1, sizeof(*claims));
+	if (!claims)
+		return hk_reading_refuse(reading, "domains", "out of memory");
+	code = check_claims(reading, claims, count);
+	free(claims);
+	return code;
+}
+
+int hk_read_domains(struct hk_reading *reading)
+{
+	unsigned i, count = reading->raw->domains_count;
+	struct hk_config *config = reading->config;
+	int code = 0;
+
+	config->domains = calloc(count ? count : 1, sizeof(*config->domains));
+	if (!config->domains)
+		return hk_reading_refuse(reading, "domains", "out of memory");
+	for (i = 0; i < count && !code; i++) {
+		struct domain_reading this = {reading, &reading->raw->domains[i], &config->domains[i], i, ""};
+
+		config->domains_count = i + 1;
+		code = read_domain(&this);
+	}
+	if (code)
+		return code;
+	number_domains(config, reading->previous);
+	return check_receivers(reading);
+}
