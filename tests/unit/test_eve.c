@@ -1,0 +1,669 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* EVE records: written through the feeds' own door, read back with jansson. Disk full and hostile text
+ * included. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <halfkey/reason.h>
+
+#include "tests/unit/harness.h"
+#include "user/base/log.h"
+#include "user/base/text.h"
+#include "user/feed/feed.h"
+
+#define WALL 1767225600123456789ull /* 2026-01-01T00:00:00.123456789Z */
+
+static struct hk_domain_config domains[] = {
+	{.name = (char *)"east", .id = 3},
+	{.name = (char *)"we\"st\xff", .id = 4},
+};
+static struct hk_hook_config hooks[] = {{.use = (char *)"firewall"}, {.use = (char *)"signatures"}};
+static struct hk_config config = {
+	.ports = {(char *)"box-c", (char *)"box-s"},
+	.ports_count = 2,
+	.domains = domains,
+	.domains_count = 2,
+	.hooks = hooks,
+	.hooks_count = 2,
+};
+
+struct bench {
+	struct hk_feeds *feeds;
+	struct hk_feed_queue *queue;
+	struct hk_files files;
+	int fd; /* what the feed writes to, for reading back */
+};
+
+/* `fd`: where EVE goes; the bench keeps a duplicate. */
+static void bench_open(struct bench *bench, int fd)
+{
+	struct hk_error error = {0};
+
+	memset(bench, 0, sizeof(*bench));
+	bench->fd = dup(fd);
+	config.feeds.eve_path = (char *)"eve.json";
+	CU_ASSERT_EQUAL_FATAL(hk_files_add(&bench->files, HK_FILE_OUTPUT, "eve.json", fd), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_feeds_open(&bench->feeds, &config, &bench->files, 1, &error), 0);
+	bench->queue = hk_feeds_queue(bench->feeds, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(bench->queue);
+}
+
+static void bench_close(struct bench *bench)
+{
+	hk_feeds_free(bench->feeds);
+	hk_files_close(&bench->files);
+	close(bench->fd);
+}
+
+static struct hk_feed_stats bench_stats(struct bench *bench)
+{
+	struct hk_feed_stats stats[HK_FEEDS_MAX] = {0};
+
+	CU_ASSERT_EQUAL(hk_feeds_stats(bench->feeds, stats), 1);
+	CU_ASSERT_STRING_EQUAL(stats[0].name, "eve");
+	return stats[0];
+}
+
+static char *bench_text(struct bench *bench)
+{
+	off_t size = lseek(bench->fd, 0, SEEK_END);
+	char *text = calloc(1, (size_t)size + 1);
+
+	CU_ASSERT_EQUAL(pread(bench->fd, text, (size_t)size, 0), size);
+	return text;
+}
+
+static struct hk_address address(const char *text)
+{
+	struct hk_address out = {0};
+
+	CU_ASSERT_EQUAL(hk_address_parse(text, &out), 0);
+	return out;
+}
+
+static struct hk_record record_v4(unsigned kind)
+{
+	return (struct hk_record){
+		.kind = (__u16)kind,
+		.wall_ns = WALL,
+		.flow_id = 0xfff8000000000042ull,
+		.direction = 1,
+		.envelope = HK_ENVELOPE_PSP,
+		.variant = HK_PSP_SPLIT_256,
+		.hook = 1,
+		.has_inner = 1,
+		.domain = 3,
+		.inner_src_port = 40000,
+		.inner_dst_port = 80,
+		.inner_version = 4,
+		.inner_protocol = IPPROTO_TCP,
+		.spi = 0x80000001,
+		.outer_src = address("192.0.2.1"),
+		.outer_dst = address("192.0.2.2"),
+		.inner_src = address("10.0.0.1"),
+		.inner_dst = address("10.0.0.2"),
+	};
+}
+
+/* One record through queue, feed and file; the line read back as JSON. */
+static json_t *through(const struct hk_record *record, const void *data)
+{
+	struct bench bench;
+	json_error_t error;
+	json_t *root;
+	char *text;
+
+	bench_open(&bench, memfd_create("eve", 0));
+	CU_ASSERT_TRUE(hk_feed_put(bench.queue, record, data));
+	hk_feeds_drain(bench.feeds);
+	text = bench_text(&bench);
+	CU_ASSERT_EQUAL(bench_stats(&bench).written, 1);
+	CU_ASSERT_EQUAL(bench_stats(&bench).lost, 0);
+	CU_ASSERT_PTR_EQUAL(strchr(text, '\n'), text + strlen(text) - 1);
+	root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+	if (!root)
+		printf("# %s at %d of: %s\n", error.text, error.position, text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
+	free(text);
+	bench_close(&bench);
+	return root;
+}
+
+static const json_t *member(const json_t *root, const char *object, const char *key)
+{
+	return json_object_get(object ? json_object_get(root, object) : root, key);
+}
+
+static void says(const json_t *root, const char *object, const char *key, const char *wanted)
+{
+	const char *text = json_string_value(member(root, object, key));
+
+	if (!text || strcmp(text, wanted) != 0)
+		printf("# %s.%s is '%s', wanted '%s'\n", object ? object : "", key, text ? text : "(none)",
+			wanted);
+	CU_ASSERT_TRUE(text && strcmp(text, wanted) == 0);
+}
+
+static void counts(const json_t *root, const char *object, const char *key, long long wanted)
+{
+	const json_t *value = member(root, object, key);
+
+	if (!json_is_integer(value) || json_integer_value(value) != wanted)
+		printf("# %s.%s is not %lld\n", object ? object : "", key, wanted);
+	CU_ASSERT_TRUE(json_is_integer(value) && json_integer_value(value) == wanted);
+}
+
+static void lacks(const json_t *root, const char *object, const char *key)
+{
+	CU_ASSERT_PTR_NULL(member(root, object, key));
+}
+
+static void alert_is_suricatas(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_EVENT);
+	json_t *root;
+
+	record.event = (struct hk_hook_event){.gid = 1,
+		.sid = 2000001,
+		.rev = 3,
+		.priority = 2,
+		.kind = HK_EVENT_ALERT,
+		.blocked = 1,
+		.message = "ATTACK seen",
+		.category = "Bad Traffic"};
+	record.rule = 12;
+	root = through(&record, NULL);
+	says(root, NULL, "timestamp", "2026-01-01T00:00:00.123456+0000");
+	says(root, NULL, "event_type", "alert");
+	says(root, NULL, "in_iface", "box-s");
+	counts(root, NULL, "flow_id", 0x42);
+	says(root, NULL, "src_ip", "10.0.0.1");
+	counts(root, NULL, "src_port", 40000);
+	says(root, NULL, "dest_ip", "10.0.0.2");
+	counts(root, NULL, "dest_port", 80);
+	says(root, NULL, "proto", "TCP");
+	says(root, "alert", "action", "blocked");
+	counts(root, "alert", "gid", 1);
+	counts(root, "alert", "signature_id", 2000001);
+	counts(root, "alert", "rev", 3);
+	says(root, "alert", "signature", "ATTACK seen");
+	says(root, "alert", "category", "Bad Traffic");
+	counts(root, "alert", "severity", 2);
+	lacks(root, "alert", "metadata");
+	says(root, "hook", "name", "signatures");
+	counts(root, "hook", "rule", 12);
+	json_decref(root);
+}
+
+static void tunnel_says_what_was_outside(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_EVENT);
+	json_t *root = through(&record, NULL);
+
+	says(root, "tunnel", "src_ip", "192.0.2.1");
+	says(root, "tunnel", "dest_ip", "192.0.2.2");
+	says(root, "tunnel", "proto", "UDP");
+	says(root, "tunnel", "envelope", "psp");
+	counts(root, "tunnel", "version", 5);
+	says(root, "tunnel", "spi", "0x80000001");
+	says(root, "tunnel", "domain", "east");
+	says(root, "tunnel", "auth", "unauthenticated");
+	json_decref(root);
+
+	record.envelope = HK_ENVELOPE_ESP;
+	record.variant = HK_SUITE_GCM;
+	record.auth = HK_AUTH_VERIFIED;
+	record.outer_src = address("2001:db8::1");
+	record.domain = 77; /* unknown */
+	root = through(&record, NULL);
+	says(root, "tunnel", "src_ip", "2001:db8::1");
+	says(root, "tunnel", "proto", "ESP");
+	says(root, "tunnel", "suite", "gcm");
+	says(root, "tunnel", "auth", "authenticated");
+	lacks(root, "tunnel", "domain");
+	lacks(root, "tunnel", "version");
+	json_decref(root);
+}
+
+static void log_lines_are_marked(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_EVENT);
+	json_t *root;
+
+	record.event.kind = HK_EVENT_LOG;
+	root = through(&record, NULL);
+	says(root, NULL, "event_type", "alert");
+	says(root, "alert", "action", "allowed");
+	counts(root, "alert", "severity", 3);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(
+				       json_object_get(member(root, "alert", "metadata"), "kind"), 0)),
+		"log");
+	json_decref(root);
+}
+
+static void flow_has_both_directions(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_FLOW);
+	json_t *root;
+
+	record.flow = (struct hk_record_flow){.first_ns = WALL,
+		.last_ns = WALL + 61000000000ull,
+		.packets = {5, 4},
+		.bytes = {500, 4000},
+		.tcp_flags = {0x1b, 0x13},
+		.answered = 1};
+	root = through(&record, NULL);
+	says(root, NULL, "event_type", "flow");
+	counts(root, "flow", "pkts_toserver", 5);
+	counts(root, "flow", "pkts_toclient", 4);
+	counts(root, "flow", "bytes_toserver", 500);
+	counts(root, "flow", "bytes_toclient", 4000);
+	says(root, "flow", "start", "2026-01-01T00:00:00.123456+0000");
+	says(root, "flow", "end", "2026-01-01T00:01:01.123456+0000");
+	counts(root, "flow", "age", 61);
+	says(root, "flow", "state", "closed");
+	says(root, "flow", "reason", "timeout");
+	CU_ASSERT_TRUE(json_is_false(member(root, "flow", "alerted")));
+	says(root, "tcp", "tcp_flags", "1b");
+	says(root, "tcp", "tcp_flags_tc", "13");
+	CU_ASSERT_TRUE(json_is_true(member(root, "tcp", "syn")));
+	lacks(root, "tcp", "rst");
+	json_decref(root);
+}
+
+static void flow_states_and_reasons(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_FLOW);
+	json_t *root;
+
+	record.inner_protocol = IPPROTO_UDP;
+	record.flow = (struct hk_record_flow){.evicted = 1, .alerted = 1, .verdict = HK_VERDICT_DROP};
+	root = through(&record, NULL);
+	says(root, "flow", "state", "new");
+	says(root, "flow", "reason", "forced");
+	says(root, "flow", "action", "drop");
+	CU_ASSERT_TRUE(json_is_true(member(root, "flow", "alerted")));
+	lacks(root, NULL, "tcp");
+	json_decref(root);
+	record.flow.answered = 1;
+	root = through(&record, NULL);
+	says(root, "flow", "state", "established");
+	json_decref(root);
+}
+
+static void drop_says_why(void)
+{
+	static const __u8 packet[28] = {0x45, 0x10, 0, 28, 0x12, 0x34, 0, 0, 63, 17};
+	struct hk_record record = record_v4(HK_RECORD_DROP);
+	json_t *root;
+
+	record.reason = HK_REASON_HOOK_DROP;
+	record.hook = 0;
+	record.rule = 2;
+	record.data_length = sizeof(packet);
+	root = through(&record, packet);
+	says(root, NULL, "event_type", "drop");
+	counts(root, "drop", "len", 28);
+	counts(root, "drop", "tos", 16);
+	counts(root, "drop", "ttl", 63);
+	counts(root, "drop", "ipid", 0x1234);
+	says(root, "drop", "reason", "hook-drop");
+	says(root, "hook", "name", "firewall");
+	json_decref(root);
+}
+
+static void unopened_packets_show_the_outer_tuple(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_DROP);
+	json_t *root;
+
+	record.has_inner = 0;
+	record.hook = 0xff;
+	record.reason = HK_REASON_BAD_ICV;
+	root = through(&record, NULL);
+	says(root, NULL, "src_ip", "192.0.2.1");
+	says(root, NULL, "dest_ip", "192.0.2.2");
+	says(root, NULL, "proto", "UDP");
+	says(root, "drop", "reason", "bad-icv");
+	lacks(root, NULL, "src_port");
+	lacks(root, NULL, "hook");
+	json_decref(root);
+}
+
+static void anomalies_have_a_type_and_an_event(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_ANOMALY);
+	json_t *root;
+
+	record.reason = HK_REASON_IMPLAUSIBLE;
+	root = through(&record, NULL);
+	says(root, NULL, "event_type", "anomaly");
+	says(root, "anomaly", "type", "decode");
+	says(root, "anomaly", "event", "halfkey.implausible");
+	json_decref(root);
+	record.rule = HK_ANOMALY_NONCE_REPEAT;
+	root = through(&record, NULL);
+	says(root, "anomaly", "event", "halfkey.nonce-repeat");
+	json_decref(root);
+	record.rule = 0;
+	record.reason = 95; /* nobody's */
+	root = through(&record, NULL);
+	says(root, "anomaly", "event", "halfkey.unknown");
+	json_decref(root);
+}
+
+static void every_protocol_in_both_versions(void)
+{
+	static const struct {
+		unsigned number;
+		const char *name;
+		bool ports;
+	} rows[] = {{IPPROTO_TCP, "TCP", true}, {IPPROTO_UDP, "UDP", true}, {IPPROTO_SCTP, "SCTP", true},
+		{IPPROTO_ICMP, "ICMP", false}, {IPPROTO_ICMPV6, "IPv6-ICMP", false},
+		{IPPROTO_GRE, "GRE", false}, {IPPROTO_ESP, "ESP", false}, {IPPROTO_AH, "AH", false},
+		{89, "089", false}, {0, "000", false}, {255, "255", false}};
+	struct hk_record record;
+	unsigned i;
+	json_t *root;
+
+	for (i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+		record = record_v4(HK_RECORD_ANOMALY);
+		record.inner_protocol = (__u8)rows[i / 2].number;
+		if (i % 2) {
+			record.inner_version = 6;
+			record.inner_src = address("2001:db8::a");
+			record.inner_dst = address("::1");
+		}
+		root = through(&record, NULL);
+		says(root, NULL, "proto", rows[i / 2].name);
+		says(root, NULL, "src_ip", i % 2 ? "2001:db8::a" : "10.0.0.1");
+		says(root, NULL, "dest_ip", i % 2 ? "::1" : "10.0.0.2");
+		CU_ASSERT_EQUAL(member(root, NULL, "src_port") != NULL, rows[i / 2].ports);
+		json_decref(root);
+	}
+}
+
+static void icmp_has_type_and_code(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_EVENT);
+	json_t *root;
+
+	record.inner_protocol = IPPROTO_ICMP;
+	record.inner_src_port = 8;
+	record.inner_dst_port = 0;
+	root = through(&record, NULL);
+	counts(root, NULL, "icmp_type", 8);
+	counts(root, NULL, "icmp_code", 0);
+	lacks(root, NULL, "src_port");
+	json_decref(root);
+}
+
+static void hostile_text_stays_inside_its_string(void)
+{
+	static const char *const texts[][2] = {
+		{"\",\"event_type\":\"x\"}\n{", "\",\"event_type\":\"x\"}\n{"},
+		{"\\\"\t\x01\x7f", "\\\"\t\x01\x7f"},
+		{"\xff\xfe", "\xef\xbf\xbd\xef\xbf\xbd"},
+		{"\xc0\xaf\xe0\x80\x80",
+			"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},  /* overlong */
+		{"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},		  /* a surrogate */
+		{"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* past U+10FFFF */
+		{"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x94\x91",
+			"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x94\x91"},
+		{"cut \xe2\x82", "cut \xef\xbf\xbd\xef\xbf\xbd"},
+	};
+	struct hk_record record = record_v4(HK_RECORD_EVENT);
+	unsigned i;
+	json_t *root;
+
+	record.domain = 4; /* its name is hostile as well */
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		memset(record.event.message, 0, sizeof(record.event.message));
+		memcpy(record.event.message, texts[i][0], strlen(texts[i][0]));
+		root = through(&record, NULL);
+		says(root, "alert", "signature", texts[i][1]);
+		says(root, "tunnel", "domain", "we\"st\xef\xbf\xbd");
+		json_decref(root);
+	}
+}
+
+/* No NUL anywhere, every byte value, random kinds: always one line of valid JSON. */
+static void random_records_are_always_json(void)
+{
+	struct hk_record record;
+	__u64 state = 42;
+	unsigned i;
+	size_t at;
+
+	for (i = 0; i < 300; i++) {
+		for (at = 0; at < sizeof(record); at++)
+			((__u8 *)&record)[at] = (__u8)(random_next(&state) | (i % 3 == 0 ? 0x80 : 1));
+		record.kind = (__u16)(HK_RECORD_EVENT + i % 4);
+		record.data_length = 0;
+		json_decref(through(&record, NULL));
+	}
+}
+
+static void stats_are_embedded(void)
+{
+	struct bench bench;
+	json_t *root;
+	char *text;
+
+	bench_open(&bench, memfd_create("eve", 0));
+	hk_feeds_put_stats(bench.feeds, "{\"uptime\":1}");
+	hk_feeds_put_stats(bench.feeds, "{\"uptime\":2,\n \"a\":{\"b\":3}}");
+	hk_feeds_drain(bench.feeds);
+	text = bench_text(&bench);
+	root = json_loads(text, 0, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
+	says(root, NULL, "event_type", "stats");
+	counts(root, "stats", "uptime", 2);
+	CU_ASSERT_EQUAL(strlen(json_string_value(member(root, NULL, "timestamp"))), 31);
+	CU_ASSERT_PTR_EQUAL(strchr(text, '\n'), text + strlen(text) - 1);
+	json_decref(root);
+	free(text);
+	bench_close(&bench);
+}
+
+static void thread_writes_all_before_it_stops(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_DROP);
+	struct hk_error error = {0};
+	struct bench bench;
+	unsigned i, put = 0, lines = 0;
+	char *text, *at;
+
+	bench_open(&bench, memfd_create("eve", 0));
+	CU_ASSERT_EQUAL(hk_feeds_start(bench.feeds, &error), 0);
+	for (i = 0; i < 20000; i++)
+		put += hk_feed_put(bench.queue, &record, NULL);
+	hk_feeds_stop(bench.feeds);
+	text = bench_text(&bench);
+	for (at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	CU_ASSERT_EQUAL(lines, put);
+	CU_ASSERT_EQUAL(bench_stats(&bench).written, put);
+	free(text);
+	bench_close(&bench);
+}
+
+static void disk_full_is_counted(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_DROP);
+	struct bench bench;
+	unsigned i;
+
+	bench_open(&bench, open("/dev/full", O_WRONLY));
+	for (i = 0; i < 10; i++)
+		CU_ASSERT_TRUE(hk_feed_put(bench.queue, &record, NULL));
+	hk_feeds_drain(bench.feeds);
+	CU_ASSERT_EQUAL(bench_stats(&bench).written, 0);
+	CU_ASSERT_EQUAL(bench_stats(&bench).lost, 10);
+	CU_ASSERT_EQUAL(bench_stats(&bench).errors, 1);
+	bench_close(&bench);
+}
+
+static void limit_file_size(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = bytes;
+	setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static unsigned valid_lines(char *text)
+{
+	unsigned lines = 0;
+	char *line, *save = NULL;
+	json_t *root;
+
+	CU_ASSERT_TRUE(!*text || text[strlen(text) - 1] == '\n');
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save), lines++) {
+		root = json_loads(line, 0, NULL);
+		CU_ASSERT_PTR_NOT_NULL(root);
+		json_decref(root);
+	}
+	return lines;
+}
+
+/* The file may grow to a point in the middle of a line, then again to its full size. */
+static void full_in_the_middle(rlim_t bytes, bool recovers)
+{
+	struct hk_record record = record_v4(HK_RECORD_DROP);
+	struct hk_feed_stats stats;
+	struct bench bench;
+	unsigned i, put = 0;
+	char *text;
+
+	bench_open(&bench, memfd_create("eve", 0));
+	limit_file_size(bytes);
+	for (i = 0; i < 30; i++) {
+		put += hk_feed_put(bench.queue, &record, NULL);
+		if (i % 7 == 0)
+			hk_feeds_drain(bench.feeds);
+	}
+	hk_feeds_drain(bench.feeds);
+	if (recovers) {
+		limit_file_size(RLIM_INFINITY);
+		put += hk_feed_put(bench.queue, &record, NULL);
+		hk_feeds_drain(bench.feeds);
+	}
+	stats = bench_stats(&bench);
+	hk_feeds_free(bench.feeds); /* takes a torn line off again */
+	limit_file_size(RLIM_INFINITY);
+	text = bench_text(&bench);
+	CU_ASSERT_TRUE(stats.lost > 0 && stats.errors > 0);
+	CU_ASSERT_EQUAL(valid_lines(text), stats.written);
+	CU_ASSERT_TRUE(
+		stats.written + stats.lost == put || (!recovers && stats.written + stats.lost + 1 == put));
+	free(text);
+	hk_files_close(&bench.files);
+	close(bench.fd);
+}
+
+static void disk_full_never_tears_a_line(void)
+{
+	rlim_t bytes;
+
+	signal(SIGXFSZ, SIG_IGN);
+	for (bytes = 1000; bytes < 1500; bytes += 37) {
+		full_in_the_middle(bytes, true);
+		full_in_the_middle(bytes, false);
+	}
+}
+
+static void reopen_rotates(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_DROP);
+	struct hk_error error = {0};
+	struct hk_files next = {0};
+	struct bench bench;
+	int rotated = memfd_create("rotated", 0), copy = dup(rotated);
+
+	bench_open(&bench, memfd_create("eve", 0));
+	CU_ASSERT_EQUAL(hk_feeds_start(bench.feeds, &error), 0);
+	CU_ASSERT_TRUE(hk_feed_put(bench.queue, &record, NULL));
+	hk_files_add(&next, HK_FILE_OUTPUT, "eve.json", rotated);
+	hk_feeds_stop(bench.feeds);
+	CU_ASSERT_EQUAL(hk_feeds_start(bench.feeds, &error), 0);
+	CU_ASSERT_EQUAL(hk_feeds_reopen(bench.feeds, &config, &next, &error), 0);
+	hk_files_close(&next);
+	CU_ASSERT_TRUE(hk_feed_put(bench.queue, &record, NULL));
+	CU_ASSERT_TRUE(hk_feed_put(bench.queue, &record, NULL));
+	hk_feeds_stop(bench.feeds);
+	CU_ASSERT_EQUAL(bench_stats(&bench).written, 3);
+	CU_ASSERT_EQUAL(lseek(copy, 0, SEEK_END), 2 * lseek(bench.fd, 0, SEEK_END));
+	close(copy);
+	bench_close(&bench);
+}
+
+static void refused_reopen_changes_nothing(void)
+{
+	struct hk_record record = record_v4(HK_RECORD_DROP);
+	struct hk_error error = {0};
+	struct hk_files none = {0};
+	struct bench bench;
+	off_t size;
+
+	bench_open(&bench, memfd_create("eve", 0));
+	CU_ASSERT_EQUAL(hk_feeds_reopen(bench.feeds, &config, &none, &error), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "'eve.json'"));
+	CU_ASSERT_TRUE(hk_feed_put(bench.queue, &record, NULL));
+	hk_feeds_drain(bench.feeds);
+	size = lseek(bench.fd, 0, SEEK_END);
+	CU_ASSERT_TRUE(size > 200);
+	bench_close(&bench);
+}
+
+static void nothing_configured_wants_nothing(void)
+{
+	struct hk_error error = {0};
+	struct hk_feed_stats stats[HK_FEEDS_MAX];
+	struct hk_files files = {0};
+	struct hk_feeds *feeds;
+
+	config.feeds.eve_path = NULL;
+	CU_ASSERT_EQUAL_FATAL(hk_feeds_open(&feeds, &config, &files, 2, &error), 0);
+	CU_ASSERT_EQUAL(hk_feed_wants(hk_feeds_queue(feeds, 1)), 0);
+	CU_ASSERT_PTR_NULL(hk_feeds_queue(feeds, 2));
+	CU_ASSERT_EQUAL(hk_feeds_stats(feeds, stats), 0);
+	hk_feeds_drain(feeds);
+	hk_feeds_free(feeds);
+}
+
+int main(void)
+{
+	static const struct test tests[] = {{"an alert is as Suricata's", alert_is_suricatas},
+		{"the tunnel says what was outside", tunnel_says_what_was_outside},
+		{"log lines are marked", log_lines_are_marked},
+		{"a flow has both directions", flow_has_both_directions},
+		{"flow states and reasons", flow_states_and_reasons}, {"a drop says why", drop_says_why},
+		{"unopened packets show the outer tuple", unopened_packets_show_the_outer_tuple},
+		{"anomalies have a type and an event", anomalies_have_a_type_and_an_event},
+		{"every protocol in both versions", every_protocol_in_both_versions},
+		{"ICMP has type and code", icmp_has_type_and_code},
+		{"hostile text stays inside its string", hostile_text_stays_inside_its_string},
+		{"random records are always JSON", random_records_are_always_json},
+		{"stats are embedded", stats_are_embedded},
+		{"the thread writes all before it stops", thread_writes_all_before_it_stops},
+		{"a full disk is counted", disk_full_is_counted},
+		{"a full disk never tears a line", disk_full_never_tears_a_line},
+		{"reopen rotates", reopen_rotates},
+		{"a refused reopen changes nothing", refused_reopen_changes_nothing},
+		{"nothing configured wants nothing", nothing_configured_wants_nothing}, {0}};
+
+	setenv("TZ", "UTC", 1);
+	hk_log_init(HK_LOG_ERROR, "test");
+	return run_tests("eve", tests);
+}
