@@ -20,7 +20,7 @@
 /* At 1 Mpps of 1400 bytes this holds more than two of the feed thread's naps. */
 #define FEED_QUEUE_SIZE (4u << 20)
 
-static const struct hk_feed_ops *const table[] = {&hk_feed_eve};
+static const struct hk_feed_ops *const table[] = {&hk_feed_eve, &hk_feed_mirror, &hk_feed_pcapng};
 
 _Static_assert(sizeof(table) / sizeof(table[0]) == HK_FEED_ROWS, "one slot for each feed");
 _Static_assert(HK_FEED_ROWS <= HK_FEEDS_MAX, "hk_feeds_stats() has room for all");

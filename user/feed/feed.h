@@ -116,7 +116,7 @@ int hk_feeds_open(struct hk_feeds **out, const struct hk_config *config, struct 
  * Reload and log rotation: the outputs of `config`, newly opened by whoever has
  * the right to and found in `files` by path. Feeds take duplicates: the caller
  * closes its table as ever. Names are copied: `config` may go afterwards. A
- * mirror cannot come, go or change its name. Refused: everything stays as it was.
+ * mirror may go, but cannot come or change its name. Refused: everything stays as it was.
  * The thread may be running; hk_feeds_stats() must not run at the same time.
  */
 int hk_feeds_reopen(struct hk_feeds *feeds, const struct hk_config *config, const struct hk_files *files,

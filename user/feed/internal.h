@@ -8,7 +8,7 @@
 #include "user/feed/feeds.h"
 #include "user/feed/queue.h"
 
-#define HK_FEED_ROWS 1 /* of the table in feed.c */
+#define HK_FEED_ROWS 3 /* of the table in feed.c */
 
 /* The feeds of one configuration: a reload opens the next set and swaps. */
 struct hk_feed_set {
