@@ -17,8 +17,8 @@
 
 enum hk_counter {
 	HK_COUNTER_RECEIVED = HK_REASON_COUNT, /* packets that entered */
-	HK_COUNTER_COPIED,                     /* monitor: copies handed to a worker */
-	HK_COUNTER_COPY_LOST,                  /* monitor: no room in the ring buffer */
+	HK_COUNTER_COPIED,		       /* monitor: copies handed to a worker */
+	HK_COUNTER_COPY_LOST,		       /* monitor: no room in the ring buffer */
 	HK_COUNTER_END
 };
 

@@ -5,7 +5,9 @@
  * through its mapping, never by a timer; read by the XDP program.
  * Map `handed` (array, same key): the XDP program's side of the same ledger.
  * handed - taken is what waits in the ring: at settings.ring_limit the reason
- * is ring-full. A queue is served by one CPU at a time, so neither needs atomics.
+ * is ring-full. The worker alone writes its side. XDP raises its side with an
+ * atomic add: generic XDP may run one queue on several CPUs. A new worker
+ * begins its ledger with taken = handed, before it is armed.
  */
 #ifndef HALFKEY_MAPS_HEARTBEAT_H
 #define HALFKEY_MAPS_HEARTBEAT_H
@@ -13,8 +15,8 @@
 #include <linux/types.h>
 
 struct hk_heartbeat {
-	__u64 beat_ns; /* CLOCK_MONOTONIC of the last turn of the loop; 0: never */
-	__u64 taken;   /* packets taken off the ring, and those the kernel says it lost */
+	__u64 beat_ns;	   /* CLOCK_MONOTONIC of the last turn of the loop; 0: never */
+	__u64 taken;	   /* packets taken off the ring, and those the kernel says it lost */
 	__u64 reserved[6]; /* a cache line of its own */
 };
 

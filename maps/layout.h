@@ -12,13 +12,13 @@
 #define HALFKEY_MAPS_LAYOUT_H
 
 #define HK_MAPS_VERSION 1
-#define HK_PIN_ROOT     "/sys/fs/bpf/halfkey"
+#define HK_PIN_ROOT	"/sys/fs/bpf/halfkey"
 /* Pins: HK_PIN_ROOT/v<version>/<instance>/{<map name>,link-0,link-1} */
 
 #define HK_MAP_QUEUES_MAX    64
 #define HK_MAP_PORTS_MAX     2
-#define HK_MAP_SLOTS         (HK_MAP_PORTS_MAX * HK_MAP_QUEUES_MAX)
-#define HK_MAP_SLOT(port, q) ((port) * HK_MAP_QUEUES_MAX + (q))
+#define HK_MAP_SLOTS	     (HK_MAP_PORTS_MAX * HK_MAP_QUEUES_MAX)
+#define HK_MAP_SLOT(port, q) ((port)*HK_MAP_QUEUES_MAX + (q))
 #define HK_MAP_RECEIVERS_MAX 65536
 #define HK_MAP_VERDICTS_MAX  65536
 

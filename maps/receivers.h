@@ -13,7 +13,7 @@
 #include <halfkey/address.h>
 #include <halfkey/envelope.h>
 
-#define HK_NO_DOMAIN             0xffff
+#define HK_NO_DOMAIN		 0xffff
 #define HK_RECEIVER_FLOW_PER_SPI 0x01
 
 struct hk_receiver_key {

@@ -24,7 +24,7 @@ struct hk_verdict_key {
 
 struct hk_verdict_value {
 	__u64 expires_ns; /* CLOCK_MONOTONIC */
-	__u8 verdict;     /* HK_VERDICT_ACCEPT or HK_VERDICT_DROP */
+	__u8 verdict;	  /* HK_VERDICT_ACCEPT or HK_VERDICT_DROP */
 	__u8 reserved[7]; /* 0 */
 };
 

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/*
+ * Ethernet and up to two VLAN tags (802.1Q, 802.1ad and the older 0x9100).
+ * Frames to a group address and everything that is not IP keep the link alive
+ * (ARP, spanning tree, LLDP, neighbour discovery): `control`.
+ */
+#ifndef HALFKEY_BPF_PARSE_LINK_H
+#define HALFKEY_BPF_PARSE_LINK_H
+
+#include "bpf/parse/cursor.h"
+#include "bpf/parse/packet.h"
+
+#define HK_ETHERNET_SIZE     14
+#define HK_VLAN_TAG_SIZE     4
+#define HK_VLAN_TAGS_MAX     2
+#define HK_ETHERTYPE_IP4     0x0800
+#define HK_ETHERTYPE_IP6     0x86dd
+#define HK_ETHERTYPE_VLAN    0x8100
+#define HK_ETHERTYPE_QINQ    0x88a8
+#define HK_ETHERTYPE_QINQ_91 0x9100
+
+HK_PARSE int hk_link_is_vlan(__u16 ethertype)
+{
+	return ethertype == HK_ETHERTYPE_VLAN || ethertype == HK_ETHERTYPE_QINQ ||
+	       ethertype == HK_ETHERTYPE_QINQ_91;
+}
+
+HK_PARSE unsigned hk_link_parse(struct hk_cursor *cursor, struct hk_packet *packet)
+{
+	const __u8 *header = hk_cursor_take(cursor, HK_ETHERNET_SIZE);
+	const __u8 *tag;
+	int i;
+
+	if (!header)
+		return HK_REASON_SHORT_FRAME;
+	if (header[0] & 1)
+		return HK_REASON_CONTROL;
+	packet->ethertype = hk_load16(header + 12);
+#pragma GCC unroll 2
+	for (i = 0; i < HK_VLAN_TAGS_MAX; i++) {
+		if (!hk_link_is_vlan(packet->ethertype))
+			break;
+		tag = hk_cursor_take(cursor, HK_VLAN_TAG_SIZE);
+		if (!tag)
+			return HK_REASON_SHORT_FRAME;
+		packet->ethertype = hk_load16(tag + 2);
+	}
+	if (hk_link_is_vlan(packet->ethertype))
+		return HK_REASON_VLAN_DEPTH;
+	if (packet->ethertype != HK_ETHERTYPE_IP4 && packet->ethertype != HK_ETHERTYPE_IP6)
+		return HK_REASON_CONTROL;
+	packet->l3_offset = (__u16)cursor->at;
+	return HK_REASON_OK;
+}
+
+#endif
