@@ -51,6 +51,7 @@
 	R(8, TX_FAILED, "tx-failed", NONE, "accepted, but the other port took no frame: lost")     \
 	R(9, INSPECTED, "inspected", NONE, "passive or monitor: opened and looked at, not sent")   \
 	R(10, SHUTDOWN, "shutdown", NONE, "still delayed when the worker stopped: dropped")        \
+	R(11, NONCE_REPEAT, "nonce-repeat", NONE, "one nonce, two ciphertexts: an anomaly, no packet's fate") \
 	R(16, CONTROL, "control", CONTROL, "ARP, other non-IP, multicast or neighbour discovery")  \
 	R(17, IKE, "ike", CONTROL, "IKE or a NAT keepalive on UDP 500 or 4500")                    \
 	R(18, LEGACY, "legacy", LEGACY, "IP traffic in no envelope we open")                       \
