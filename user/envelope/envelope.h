@@ -23,7 +23,7 @@
 #include "user/crypto/kdf.h"
 #include "user/keys/keyring.h"
 
-#define HK_OPEN_HEADROOM 128 /* in front of the plaintext: room for a rebuilt IP header and a link header */
+#define HK_OPEN_HEADROOM   128 /* in front of the plaintext: room for a rebuilt IP header and a link header */
 #define HK_KDF_MESSAGE_MAX (HK_KDF108_MESSAGES * HK_KDF108_BLOCKS * 16)
 
 enum hk_cipher { HK_CIPHER_NONE, HK_CIPHER_CTR, HK_CIPHER_GCM, HK_CIPHER_CBC };
@@ -38,15 +38,18 @@ struct hk_opening {
 	struct hk_address outer_src, outer_dst;
 	/* plan() */
 	struct hk_key_choice key;
-	__u8 variant;   /* PSP version or enum hk_suite */
-	__u8 cipher;    /* enum hk_cipher */
-	__u8 messages;  /* PRF messages to derive; 0 with an explicit key */
-	__u8 blocks;    /* blocks in each */
+	__u8 variant;  /* PSP version or enum hk_suite */
+	__u8 cipher;   /* enum hk_cipher */
+	__u8 messages; /* PRF messages to derive; 0 with an explicit key */
+	__u8 blocks;   /* blocks in each */
 	__u8 key_size;
-	__u16 aad_offset, aad_length;   /* in the frame */
-	__u16 clear_offset, clear_length; /* sent in the clear, part of the inner packet (crypt offset) */
+	__u16 aad_offset, aad_length;	    /* in the frame */
+	__u16 clear_offset, clear_length;   /* sent in the clear, part of the inner packet (crypt offset) */
 	__u16 cipher_offset, cipher_length; /* in the frame */
 	__u16 tag_offset;
+	__u16 skip_length; /* plaintext in front of the inner packet (an encrypted PSP cookie) */
+	__u8 iv_size;
+	__u8 next_header; /* PSP: by plan(), from the header; ESP: by rebuild(), from the trailer */
 	__u8 message[HK_KDF_MESSAGE_MAX];
 	/* derive */
 	__u8 material[HK_KDF108_OUTPUT] __attribute__((aligned(16)));
@@ -59,7 +62,8 @@ struct hk_opening {
 	/* rebuild() */
 	__u8 *inner;
 	__u32 inner_length;
-	__u8 auth;
+	__u8 auth;    /* before rebuild(): whether the ICV verified */
+	__u8 suspect; /* 1: legal, but rare; plausibility looks harder */
 };
 
 struct hk_envelope_ops {

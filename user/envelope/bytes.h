@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Big-endian fields at any alignment, for the openers and the inner parser. */
+#ifndef HK_ENVELOPE_BYTES_H
+#define HK_ENVELOPE_BYTES_H
+
+#include <linux/types.h>
+
+static inline __u16 hk_get16(const __u8 *bytes)
+{
+	return (__u16)(bytes[0] << 8 | bytes[1]);
+}
+
+static inline __u32 hk_get32(const __u8 *bytes)
+{
+	return (__u32)bytes[0] << 24 | (__u32)bytes[1] << 16 | (__u32)bytes[2] << 8 | bytes[3];
+}
+
+static inline void hk_put16(__u8 *bytes, __u32 value)
+{
+	bytes[0] = (__u8)(value >> 8);
+	bytes[1] = (__u8)value;
+}
+
+static inline void hk_put32(__u8 *bytes, __u32 value)
+{
+	hk_put16(bytes, value >> 16);
+	hk_put16(bytes + 2, value);
+}
+
+#endif

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The table of openers: one row an envelope. */
+#include "user/envelope/envelope.h"
+
+#include "user/envelope/openers.h"
+
+static const struct hk_envelope_ops *const envelopes[HK_ENVELOPE_MAX] = {
+	[HK_ENVELOPE_PSP] = &hk_psp_ops,
+	[HK_ENVELOPE_ESP] = &hk_esp_ops,
+};
+
+const struct hk_envelope_ops *hk_envelope_ops(unsigned envelope)
+{
+	return envelope < HK_ENVELOPE_MAX ? envelopes[envelope] : NULL;
+}

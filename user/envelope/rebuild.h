@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From a decrypted payload to the inner IP packet, for every envelope that
+ * says by a next-header byte what it carries. Tunnel mode: the payload is the
+ * packet. Transport mode: the outer IP header goes in front of it, with
+ * protocol, length and checksum as they were before sealing.
+ */
+#ifndef HK_ENVELOPE_REBUILD_H
+#define HK_ENVELOPE_REBUILD_H
+
+#include "user/envelope/envelope.h"
+
+#define HK_NEXT_IP4 4
+#define HK_NEXT_IP6 41
+
+/*
+ * `body` lies in opening->plain or behind it; what stands in front of it may be
+ * overwritten. Sets inner and inner_length. HK_REASON_OK, _NEXT_HEADER,
+ * _IMPLAUSIBLE or _META_INVALID.
+ */
+unsigned hk_rebuild(struct hk_opening *opening, __u8 *body, __u32 length);
+
+/* The one's complement sum of `length` bytes, not folded into a checksum yet. */
+__u32 hk_checksum_add(__u32 sum, const __u8 *bytes, __u32 length);
+__u16 hk_checksum_fold(__u32 sum); /* complemented */
+
+#endif
