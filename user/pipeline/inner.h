@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inner packet's headers: what hooks, flow table and feeds know of it.
+ * Every byte is hostile; nothing behind `length` is read, and nothing that an
+ * end host would still accept is refused, or it would pass uninspected.
+ */
+#ifndef HK_PIPELINE_INNER_H
+#define HK_PIPELINE_INNER_H
+
+#include <halfkey/hook.h>
+
+/*
+ * Fills in everything of `packet` that the inner headers say, but not
+ * data_offset and flow_hash; the rest must be zero. 0, or -EINVAL when no end host
+ * could read it as an IP packet.
+ */
+int hk_inner_parse(const __u8 *data, __u32 length, struct hk_hook_packet *packet);
+
+/* An inner flow: both directions have the same key. ICMP has its echo identifier at both ends. */
+struct hk_flow_key {
+	struct hk_address low;
+	struct hk_address high;
+	__u16 low_port;
+	__u16 high_port;
+	__u16 domain;
+	__u8 protocol;
+	__u8 reserved; /* 0 */
+};
+
+_Static_assert(sizeof(struct hk_flow_key) == 40, "no padding: keys are compared as bytes");
+
+/*
+ * The key of a parsed packet and its hash, the same in all workers and never 0.
+ * `swapped` is 1 when src is the high end: the packets of one direction agree in it.
+ */
+__u64 hk_inner_flow(
+	const __u8 *data, const struct hk_hook_packet *packet, struct hk_flow_key *key, __u8 *swapped);
+
+#endif

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The open stage: from frames to plaintext, a batch through each step together.
+ * Packets are grouped by master key for the derivation and by cipher for the
+ * opening, so that 64 packets of 64 SPIs cost what 64 of one cost. A packet
+ * that fails a step has its reason and takes no part in the next.
+ */
+#include "user/pipeline/internal.h"
+
+#include <string.h>
+
+#include <halfkey/reason.h>
+
+#define IP4_HEADER 20
+#define IP6_HEADER 40
+#define UDP_HEADER 8
+
+/* Packets whose keys come from one master key, as a list through `next`. */
+struct group {
+	const struct hk_kdf_key *master;
+	__u8 blocks;
+	__u8 first, last;
+};
+
+/* What hk_meta_fits() leaves open: whole IP headers in front of the envelope. */
+static bool outer_fits(const struct hk_meta *meta)
+{
+	unsigned network = meta->flags & HK_META_OUTER_V6 ? IP6_HEADER : IP4_HEADER;
+	unsigned transport = meta->flags & HK_META_UDP ? UDP_HEADER : 0;
+
+	return meta->l3_offset + network + transport <= meta->envelope_offset;
+}
+
+static void read_outer(struct hk_opening *opening)
+{
+	const __u8 *header = opening->frame + opening->meta->l3_offset;
+
+	if (opening->meta->flags & HK_META_OUTER_V6) {
+		opening->outer_src = hk_address_v6(header + 8);
+		opening->outer_dst = hk_address_v6(header + 24);
+	} else {
+		opening->outer_src = hk_address_v4(header + 12);
+		opening->outer_dst = hk_address_v4(header + 16);
+	}
+}
+
+/* `opening->frame` is set once the metadata fits: feeds ask it for the outer addresses. */
+static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
+{
+	const struct hk_frame *frame = &pipeline->frames[i];
+	struct hk_opening *opening = &pipeline->openings[i];
+	const struct hk_meta *meta = &frame->meta;
+	const struct hk_envelope_ops *ops = hk_envelope_ops(meta->envelope);
+
+	opening->frame = NULL;
+	opening->variant = 0;
+	if (frame->length > pipeline->options.frame_max)
+		return HK_REASON_FRAME_SIZE;
+	if (!hk_meta_fits(meta, frame->length) || !outer_fits(meta) || !ops || meta->domain >= HK_DOMAINS_MAX)
+		return HK_REASON_META_INVALID;
+	opening->frame = frame->data;
+	opening->frame_length = frame->length;
+	opening->meta = meta;
+	opening->domain = pipeline->inspection->domains[meta->domain];
+	read_outer(opening);
+	/* a reload may have taken the domain away since XDP looked */
+	if (!opening->domain || opening->domain->envelope != meta->envelope)
+		return HK_REASON_NO_KEY;
+	opening->messages = 0;
+	opening->auth = HK_AUTH_NONE;
+	opening->suspect = 0;
+	return ops->plan(opening, pipeline->inspection->keyring);
+}
+
+/* Sorts packets by master key; most batches have one, so the newest group is asked first. */
+static unsigned group_by_master(struct hk_pipeline *pipeline, struct group *groups, __u8 *next)
+{
+	const struct hk_opening *opening;
+	unsigned i, g, count = 0;
+
+	for (i = 0; i < pipeline->count; i++) {
+		opening = &pipeline->openings[i];
+		if (pipeline->reasons[i] != HK_REASON_OK || !opening->messages)
+			continue;
+		next[i] = HK_PIPELINE_NOBODY;
+		for (g = 0; g < count; g++)
+			if (groups[g].master == opening->key.master && groups[g].blocks == opening->blocks)
+				break;
+		if (g == count) {
+			groups[count++] =
+				(struct group){opening->key.master, opening->blocks, (__u8)i, (__u8)i};
+		} else {
+			next[groups[g].last] = (__u8)i;
+			groups[g].last = (__u8)i;
+		}
+	}
+	return count;
+}
+
+static void derive_group(struct hk_pipeline *pipeline, const struct group *group, const __u8 *next)
+{
+	unsigned size = group->blocks * 16u, messages = 0, at = 0, i;
+	struct hk_opening *opening;
+
+	for (i = group->first; i != HK_PIPELINE_NOBODY; i = next[i]) {
+		opening = &pipeline->openings[i];
+		memcpy(pipeline->messages + messages * size, opening->message, opening->messages * size);
+		messages += opening->messages;
+	}
+	hk_crypto_cmac(pipeline->crypto, group->master, messages, group->blocks, pipeline->messages,
+		pipeline->derived);
+	for (i = group->first; i != HK_PIPELINE_NOBODY; i = next[i]) {
+		opening = &pipeline->openings[i];
+		memcpy(opening->material, pipeline->derived + at, opening->messages * 16u);
+		at += opening->messages * 16u;
+	}
+	hk_wipe(pipeline->derived, at);
+}
+
+static void derive(struct hk_pipeline *pipeline)
+{
+	struct group groups[HK_PIPELINE_BATCH];
+	__u8 next[HK_PIPELINE_BATCH];
+	unsigned g, count = group_by_master(pipeline, groups, next);
+
+	for (g = 0; g < count; g++)
+		derive_group(pipeline, &groups[g], next);
+}
+
+/* Places the plaintext: what was sent in the clear first, the decrypted rest behind it. */
+static void place_plain(struct hk_pipeline *pipeline, unsigned i)
+{
+	struct hk_opening *opening = &pipeline->openings[i];
+
+	opening->plain = hk_pipeline_plain(pipeline, i) + HK_OPEN_HEADROOM;
+	opening->plain_length = (__u32)opening->clear_length + opening->cipher_length;
+	memcpy(opening->plain, opening->frame + opening->clear_offset, opening->clear_length);
+}
+
+/* The packets of one cipher, in order; returns how many. */
+static unsigned gather(struct hk_pipeline *pipeline, unsigned cipher)
+{
+	unsigned i, count = 0;
+
+	for (i = 0; i < pipeline->count; i++)
+		if (pipeline->reasons[i] == HK_REASON_OK && pipeline->openings[i].cipher == cipher)
+			pipeline->job_frame[count++] = (__u8)i;
+	return count;
+}
+
+static void open_ctr(struct hk_pipeline *pipeline)
+{
+	unsigned j, jobs = 0, count = gather(pipeline, HK_CIPHER_CTR);
+	const struct hk_opening *opening;
+	struct hk_ctr_job *job;
+
+	for (j = 0; j < count; j++) {
+		opening = &pipeline->openings[pipeline->job_frame[j]];
+		if (!opening->cipher_length)
+			continue; /* all of the packet was sent in the clear */
+		job = &pipeline->jobs.ctr[jobs++];
+		job->key = opening->cipher_key;
+		job->key_size = opening->key_size;
+		job->in = opening->frame + opening->cipher_offset;
+		job->out = opening->plain + opening->clear_length;
+		job->length = opening->cipher_length;
+		memcpy(job->counter, opening->nonce, sizeof(job->counter));
+	}
+	if (jobs)
+		hk_crypto_ctr(pipeline->crypto, pipeline->jobs.ctr, jobs);
+}
+
+static void open_cbc(struct hk_pipeline *pipeline)
+{
+	unsigned j, count = gather(pipeline, HK_CIPHER_CBC);
+	const struct hk_opening *opening;
+	struct hk_cbc_job *job;
+
+	for (j = 0; j < count; j++) {
+		opening = &pipeline->openings[pipeline->job_frame[j]];
+		job = &pipeline->jobs.cbc[j];
+		job->key = opening->cipher_key;
+		job->in = opening->frame + opening->cipher_offset;
+		job->out = opening->plain + opening->clear_length;
+		job->iv = opening->nonce;
+		job->length = opening->cipher_length;
+	}
+	if (count)
+		hk_crypto_cbc(pipeline->crypto, pipeline->jobs.cbc, count);
+}
+
+static void fill_gcm(struct hk_gcm_job *job, const struct hk_opening *opening)
+{
+	job->key = opening->cipher_key;
+	job->key_size = opening->key_size;
+	job->in = opening->frame + opening->cipher_offset;
+	job->out = opening->plain + opening->clear_length;
+	job->length = opening->cipher_length;
+	job->aad = opening->frame + opening->aad_offset;
+	job->aad_length = opening->aad_length;
+	job->tag = opening->frame + opening->tag_offset;
+	memcpy(job->nonce, opening->nonce, sizeof(job->nonce));
+	job->verified = false;
+	/* a hint, compared with the key before it is believed: collisions only cost time */
+	job->cache_id = (opening->key.id << 32 ^ opening->meta->spi) | 1ull << 63;
+}
+
+static void open_gcm(struct hk_pipeline *pipeline)
+{
+	unsigned j, count = gather(pipeline, HK_CIPHER_GCM);
+	struct hk_opening *opening;
+
+	for (j = 0; j < count; j++)
+		fill_gcm(&pipeline->jobs.gcm[j], &pipeline->openings[pipeline->job_frame[j]]);
+	if (count)
+		hk_crypto_gcm_open(pipeline->crypto, pipeline->jobs.gcm, count);
+	for (j = 0; j < count; j++) {
+		opening = &pipeline->openings[pipeline->job_frame[j]];
+		if (pipeline->jobs.gcm[j].verified)
+			opening->auth = HK_AUTH_VERIFIED;
+		else
+			pipeline->reasons[pipeline->job_frame[j]] = HK_REASON_BAD_ICV;
+	}
+}
+
+static void finish(struct hk_pipeline *pipeline, unsigned i)
+{
+	struct hk_opening *opening = &pipeline->openings[i];
+
+	if (opening->messages)
+		hk_wipe(opening->material, sizeof(opening->material));
+	if (pipeline->reasons[i] == HK_REASON_OK)
+		pipeline->reasons[i] = (__u8)hk_envelope_ops(opening->meta->envelope)->rebuild(opening);
+}
+
+void hk_pipeline_open(struct hk_pipeline *pipeline)
+{
+	unsigned i;
+
+	for (i = 0; i < pipeline->count; i++)
+		pipeline->reasons[i] = (__u8)plan_frame(pipeline, i);
+	derive(pipeline);
+	for (i = 0; i < pipeline->count; i++) {
+		if (pipeline->reasons[i] != HK_REASON_OK)
+			continue;
+		hk_envelope_ops(pipeline->openings[i].meta->envelope)->cipher(&pipeline->openings[i]);
+		place_plain(pipeline, i);
+	}
+	open_ctr(pipeline);
+	open_gcm(pipeline);
+	open_cbc(pipeline);
+	for (i = 0; i < pipeline->count; i++)
+		if (pipeline->openings[i].frame)
+			finish(pipeline, i);
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The pipeline's life and its batches: see pipeline.h; the stages stand in the files internal.h names. */
+#include "user/pipeline/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CACHE_LINE  64u
+#define PLAIN_SLACK 64u /* a cipher may write whole vectors at the end */
+
+static __u32 round_up(__u32 size)
+{
+	return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
+/* The figure in hook.h, with the plaintext of frame i at plain_offset + i * plain_stride. */
+static int make_area(struct hk_pipeline *pipeline)
+{
+	const struct hk_pipeline_options *options = &pipeline->options;
+	size_t size;
+
+	pipeline->class_offset = sizeof(struct hk_hook_batch) +
+				 HK_PIPELINE_BATCH * sizeof(struct hk_hook_packet) +
+				 HK_PIPELINE_EVENTS * sizeof(struct hk_hook_event);
+	pipeline->plain_offset =
+		round_up(pipeline->class_offset + options->queued_count * (__u32)sizeof(__u32));
+	pipeline->plain_stride = round_up(HK_OPEN_HEADROOM + options->frame_max + PLAIN_SLACK);
+	/* an even number of cache lines would put all packets' first lines into few cache sets */
+	if (pipeline->plain_stride / CACHE_LINE % 2 == 0)
+		pipeline->plain_stride += CACHE_LINE;
+	size = pipeline->plain_offset + (size_t)HK_PIPELINE_BATCH * pipeline->plain_stride;
+	pipeline->area = aligned_alloc(CACHE_LINE, size);
+	if (!pipeline->area)
+		return -ENOMEM;
+	memset(pipeline->area, 0, size);
+	pipeline->area_size = (__u32)size;
+	return 0;
+}
+
+static int check_options(const struct hk_pipeline_options *options, struct hk_error *error)
+{
+	if (options->frame_max < 64 || options->frame_max > 1u << 20)
+		return hk_error_set(error, EINVAL, "frame_max is %u: 64 to 1048576 bytes are possible",
+			options->frame_max);
+	if (options->queued_count > 65536)
+		return hk_error_set(
+			error, EINVAL, "%u delay classes: at most 65536 are possible", options->queued_count);
+	return 0;
+}
+
+static int make_parts(struct hk_pipeline *pipeline, struct hk_error *error)
+{
+	pipeline->crypto = hk_crypto_new(pipeline->options.crypto);
+	if (!pipeline->crypto)
+		return hk_error_set(error, errno ? errno : ENOTSUP, "no crypto backend '%s' on this machine",
+			pipeline->options.crypto ? pipeline->options.crypto : "(any)");
+	pipeline->flows = hk_flow_table_new(pipeline->options.flows_max, hk_pipeline_emit_flow, pipeline);
+	pipeline->nonces = calloc(1, sizeof(*pipeline->nonces));
+	if (!pipeline->flows || !pipeline->nonces || make_area(pipeline))
+		return hk_error_set(error, ENOMEM,
+			"no memory for a pipeline with %u flows and frames of %u bytes",
+			pipeline->options.flows_max, pipeline->options.frame_max);
+	memset(pipeline->nonces, 0, sizeof(*pipeline->nonces)); /* touches its pages */
+	return 0;
+}
+
+int hk_pipeline_new(
+	struct hk_pipeline **out, const struct hk_pipeline_options *options, struct hk_error *error)
+{
+	struct hk_pipeline *pipeline;
+	int result = check_options(options, error);
+
+	if (result)
+		return result;
+	pipeline = aligned_alloc(CACHE_LINE, (sizeof(*pipeline) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+	if (!pipeline)
+		return hk_error_set(error, ENOMEM, "no memory for a pipeline");
+	memset(pipeline, 0, sizeof(*pipeline));
+	pipeline->options = *options;
+	result = make_parts(pipeline, error);
+	if (result) {
+		hk_pipeline_free(pipeline);
+		return result;
+	}
+	*out = pipeline;
+	return 0;
+}
+
+void hk_pipeline_free(struct hk_pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	hk_crypto_free(pipeline->crypto);
+	hk_flow_table_free(pipeline->flows);
+	free(pipeline->nonces);
+	if (pipeline->area)
+		hk_wipe(pipeline->area, pipeline->area_size);
+	free(pipeline->area);
+	hk_wipe(pipeline, sizeof(*pipeline));
+	free(pipeline);
+}
+
+static void read_wants(struct hk_pipeline *pipeline)
+{
+	pipeline->wants = pipeline->options.feed ? hk_feed_wants(pipeline->options.feed) : 0;
+}
+
+static void count_batch(struct hk_pipeline *pipeline)
+{
+	struct hk_counts *counts = pipeline->options.counts;
+	const struct hk_hook_batch *batch = hk_pipeline_batch(pipeline);
+
+	if (batch->event_count)
+		hk_count_raise(&counts->events, batch->event_count);
+	if (batch->event_lost)
+		hk_count_raise(&counts->events_lost, batch->event_lost);
+	__atomic_store_n(&counts->flows, hk_flow_count(pipeline->flows), __ATOMIC_RELAXED);
+}
+
+void hk_pipeline_run(struct hk_pipeline *pipeline, struct hk_inspection *inspection,
+	const struct hk_frame *frames, unsigned count, __u64 now_ns, struct hk_fate *fates)
+{
+	if (!count)
+		return;
+	pipeline->inspection = inspection;
+	pipeline->frames = frames;
+	pipeline->count = count < HK_PIPELINE_BATCH ? count : HK_PIPELINE_BATCH;
+	pipeline->now_ns = now_ns;
+	pipeline->hooked = 0;
+	read_wants(pipeline);
+	hk_pipeline_open(pipeline);
+	hk_pipeline_inspect(pipeline);
+	hk_pipeline_decide(pipeline, fates);
+	hk_pipeline_emit(pipeline, fates);
+	count_batch(pipeline);
+}
+
+void hk_pipeline_tick(struct hk_pipeline *pipeline, __u64 now_ns, __u64 wall_ns, int final)
+{
+	(void)wall_ns; /* a flow's record tells of its own packets */
+	read_wants(pipeline);
+	if (final)
+		hk_flow_end_all(pipeline->flows);
+	else
+		hk_flow_sweep(pipeline->flows, now_ns);
+	__atomic_store_n(&pipeline->options.counts->flows, hk_flow_count(pipeline->flows), __ATOMIC_RELAXED);
+}
