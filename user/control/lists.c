@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Keys (fingerprints only) and kernel verdicts as JSON, a page at a time: see answer.h. */
+#include "user/control/answer.h"
+
+#include <time.h>
+
+#include "user/base/text.h"
+#include "user/crypto/kdf.h"
+
+struct page {
+	const struct hk_config *config;
+	json_t *rows;
+	unsigned from, total;
+	__u64 now_ns;
+};
+
+static const char *domain_name(const struct hk_config *config, unsigned id)
+{
+	unsigned i;
+
+	for (i = 0; i < config->domains_count; i++)
+		if (config->domains[i].id == id)
+			return config->domains[i].name;
+	return "?";
+}
+
+/* Counts all rows, takes those of the page. */
+static bool in_page(struct page *page)
+{
+	unsigned place = page->total++;
+
+	return place >= page->from && place - page->from < HK_CONTROL_ROWS_MAX;
+}
+
+static json_t *finish(struct page *page, const char *name)
+{
+	return json_pack(
+		"{s:i, s:i, s:o}", "total", (int)page->total, "from", (int)page->from, name, page->rows);
+}
+
+static const char *side_name(unsigned side)
+{
+	switch (side) {
+	case HK_SIDE_ENC: return "enc";
+	case HK_SIDE_AUTH: return "auth";
+	case HK_SIDE_SINGLE: return "single";
+	default: return "?";
+	}
+}
+
+static int add_key(void *context, const struct hk_key_row *key)
+{
+	struct page *page = context;
+	char fingerprint[17], receiver[HK_PREFIX_TEXT];
+	json_t *row;
+
+	if (!in_page(page))
+		return 0;
+	hk_hex_format(key->fingerprint, sizeof(key->fingerprint), fingerprint);
+	row = json_pack("{s:s, s:s, s:s, s:s}", "domain", domain_name(page->config, key->domain), "kind",
+		key->is_explicit ? "explicit" : "master", "side", side_name(key->side), "fingerprint",
+		fingerprint);
+	if (key->has_receiver)
+		json_object_set_new(row, "receiver", json_string(hk_prefix_format(&key->receiver, receiver)));
+	if (key->is_explicit)
+		json_object_set_new(row, "spi", json_integer(key->spi));
+	if (key->is_explicit && key->suite)
+		json_object_set_new(row, "suite", json_string(hk_suite_name(key->suite)));
+	else if (key->is_explicit)
+		json_object_set_new(row, "version", json_integer(key->version));
+	if (!key->is_explicit) {
+		json_object_set_new(row, "slot", json_integer(key->slot));
+		json_object_set_new(row, "generation", json_integer(key->generation));
+	}
+	json_array_append_new(page->rows, row);
+	return 0;
+}
+
+json_t *hk_control_list_keys(const struct hk_view *view, unsigned from)
+{
+	struct page page = {.config = view->config(view->context), .rows = json_array(), .from = from};
+	const struct hk_inspection *inspection = view->inspection(view->context);
+
+	if (inspection && inspection->keyring)
+		hk_keyring_list(inspection->keyring, add_key, &page);
+	return finish(&page, "keys");
+}
+
+static int add_verdict(void *context, const struct hk_verdict_key *key, const struct hk_verdict_value *value)
+{
+	struct page *page = context;
+	char src[HK_ADDRESS_TEXT], dst[HK_ADDRESS_TEXT];
+	__u64 left = value->expires_ns > page->now_ns ? value->expires_ns - page->now_ns : 0;
+
+	if (!left || !in_page(page)) /* an expired one is none: XDP ignores it */
+		return 0;
+	json_array_append_new(page->rows,
+		json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "domain", domain_name(page->config, key->domain),
+			"src", hk_address_format(&key->src, src), "dst", hk_address_format(&key->dst, dst),
+			"spi", (json_int_t)key->spi, "verdict",
+			value->verdict == HK_VERDICT_DROP ? "drop" : "accept", "seconds_left",
+			(json_int_t)((left + 999999999) / 1000000000)));
+	return 0;
+}
+
+json_t *hk_control_list_verdicts(const struct hk_view *view, unsigned from)
+{
+	struct page page = {.config = view->config(view->context), .rows = json_array(), .from = from};
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	page.now_ns = (__u64)now.tv_sec * 1000000000ull + (__u64)now.tv_nsec;
+	view->verdict_each(view->context, add_verdict, &page);
+	return finish(&page, "verdicts");
+}
