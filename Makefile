@@ -56,6 +56,7 @@ UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
 BPFT_SRC  := $(sort $(wildcard tests/bpf/test_*.c))
 NETT_SRC  := $(sort $(wildcard tests/net/*.c))
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+BENCH_LIB := $(sort $(wildcard tests/bench/lib/*.c))
 HOOK_SRC  := $(sort $(wildcard docs/examples/*.c))
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
@@ -67,7 +68,8 @@ BINS     := $(if $(wildcard user/cmd/halfkeyd.c),$(O)/halfkeyd) $(if $(wildcard 
 UNITS    := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT_SRC))
 BPFTESTS := $(patsubst tests/bpf/%.c,$(O)/tests/%,$(BPFT_SRC))
 NETHELP  := $(patsubst tests/net/%.c,$(O)/tests/%,$(NETT_SRC))
-BENCHES  := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
+BENCHES  := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC)) \
+            $(patsubst tests/bench/hook/%.c,$(O)/bench/%.so,$(wildcard tests/bench/hook/*.c))
 HOOKS    := $(patsubst docs/examples/%.c,$(O)/hooks/%.so,$(HOOK_SRC))
 BPF_SKEL := $(O)/bpf/halfkey.skel.h
 
@@ -149,7 +151,12 @@ $(NETHELP): $(O)/tests/%: $(O)/tests/net/%.o $(SEAL_LIB) $(CORE_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(link)
 
-$(O)/bench/%: $(O)/tests/bench/%.o $(SEAL_LIB) $(CORE_LIB)
+$(O)/bench/%.so: tests/bench/hook/%.c include/halfkey/hook.h
+	@mkdir -p $(@D)
+	$(call say,HOOK,$@)
+	$(Q)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -fPIC -shared -Iinclude $< -o $@
+
+$(O)/bench/%: $(O)/tests/bench/%.o $(call obj,$(BENCH_LIB)) $(SEAL_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(link)
@@ -181,7 +188,7 @@ bench: packages
 lint:
 	@O=$(O) tests/lint.sh
 
-FORMAT_SRC := $(wildcard bpf/*.[ch] bpf/parse/*.h maps/*.h include/halfkey/*.h user/*/*.[ch] tests/*/*.[ch] docs/examples/*.c)
+FORMAT_SRC := $(wildcard bpf/*.[ch] bpf/parse/*.h maps/*.h include/halfkey/*.h user/*/*.[ch] tests/*/*.[ch] tests/bench/*/*.[ch] docs/examples/*.c)
 format:
 	$(Q)clang-format -i $(FORMAT_SRC)
 
