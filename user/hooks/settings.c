@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Reading a hook's own file: see settings.h. */
+#include "user/hooks/settings.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int hk_refuse(struct hk_refusal *refusal, const char *format, ...)
+{
+	va_list arguments;
+	size_t used;
+
+	if (!refusal->size || refusal->text[0])
+		return -1;
+	snprintf(refusal->text, refusal->size, "%s: ", refusal->path ? refusal->path : "no file");
+	used = strlen(refusal->text);
+	va_start(arguments, format);
+	vsnprintf(refusal->text + used, refusal->size - used, format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+/* Fills `text` up to `max` + 1 bytes; negative: unreadable. */
+static ssize_t read_bounded(int fd, char *text, size_t max)
+{
+	size_t used = 0;
+	ssize_t got;
+
+	while (used <= max) {
+		got = pread(fd, text + used, max + 1 - used, (off_t)used);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		used += (size_t)got;
+	}
+	return (ssize_t)used;
+}
+
+char *hk_settings_read(
+	const struct hk_hook_setup *setup, size_t max, size_t *size, struct hk_refusal *refusal)
+{
+	char *text = NULL;
+	ssize_t got = -1;
+
+	if (setup->settings_fd < 0) {
+		hk_refuse(refusal, "this hook needs one: name it in the configuration");
+		return NULL;
+	}
+	text = malloc(max + 2);
+	if (text)
+		got = read_bounded(setup->settings_fd, text, max);
+	if (got < 0)
+		hk_refuse(refusal, "cannot be read: %s", strerror(errno));
+	else if ((size_t)got > max)
+		hk_refuse(refusal, "is larger than %zu bytes: split or shorten it", max);
+	else if (memchr(text, '\0', (size_t)got))
+		hk_refuse(refusal, "holds NUL bytes: it must be text");
+	else {
+		text[got] = '\0';
+		*size = (size_t)got;
+		return text;
+	}
+	free(text);
+	return NULL;
+}
+
+/* What libcyaml said: the first complaint, and the innermost place it names. */
+struct complaint {
+	char what[200];
+	char where[120];
+	bool more_documents;
+};
+
+static void strip_newline(char *text)
+{
+	text[strcspn(text, "\n")] = '\0';
+}
+
+static void listen(cyaml_log_t level, void *context, const char *format, va_list arguments)
+{
+	struct complaint *complaint = context;
+	char line[192];
+
+	vsnprintf(line, sizeof(line), format, arguments);
+	strip_newline(line);
+	if (level == CYAML_LOG_WARNING && strstr(line, "Ignoring documents"))
+		complaint->more_documents = true;
+	if (level != CYAML_LOG_ERROR || strstr(line, "Backtrace"))
+		return;
+	if (strstr(line, "(line: ") && line[0] == ' ') {
+		if (!complaint->where[0])
+			snprintf(complaint->where, sizeof(complaint->where), " %s", line + strspn(line, " "));
+	} else if (!complaint->what[0]) {
+		const char *colon = strncmp(line, "Load: ", 6) == 0 ? line + 6 : line;
+
+		snprintf(complaint->what, sizeof(complaint->what), "%s", colon);
+	}
+}
+
+static cyaml_config_t yaml_config(struct complaint *complaint)
+{
+	return (cyaml_config_t){
+		.log_fn = complaint ? listen : NULL,
+		.log_ctx = complaint,
+		.log_level = CYAML_LOG_WARNING,
+		.mem_fn = cyaml_mem,
+		.flags = CYAML_CFG_NO_ALIAS, /* an alias can name itself a million times */
+	};
+}
+
+int hk_settings_load(const struct hk_hook_setup *setup, size_t max, const cyaml_schema_value_t *schema,
+	void **out, struct hk_refusal *refusal)
+{
+	struct complaint complaint = {.what = ""};
+	cyaml_config_t config = yaml_config(&complaint);
+	size_t size = 0;
+	char *text = hk_settings_read(setup, max, &size, refusal);
+	cyaml_err_t code;
+
+	*out = NULL;
+	if (!text)
+		return -1;
+	code = cyaml_load_data((const uint8_t *)text, size, &config, schema, out, NULL);
+	free(text);
+	if (code != CYAML_OK)
+		return hk_refuse(refusal, "%s%s", complaint.what[0] ? complaint.what : cyaml_strerror(code),
+			complaint.where);
+	if (!*out)
+		return hk_refuse(refusal, "is empty: see docs/hooks.md for what belongs in it");
+	if (complaint.more_documents) {
+		hk_settings_free(schema, *out);
+		*out = NULL;
+		return hk_refuse(refusal, "holds a second document behind \"---\": make it one");
+	}
+	return 0;
+}
+
+void hk_settings_free(const cyaml_schema_value_t *schema, void *data)
+{
+	cyaml_config_t config = yaml_config(NULL);
+
+	cyaml_free(&config, schema, data, 0);
+}
+
+int hk_duration_parse(const char *text, __u32 *milliseconds)
+{
+	static const struct {
+		const char *unit;
+		unsigned long factor;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	unsigned long value;
+	size_t digits = strspn(text, "0123456789"), i;
+
+	if (digits < 1 || digits > 8)
+		return -1;
+	value = strtoul(text, NULL, 10);
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(text + digits, units[i].unit) != 0)
+			continue;
+		if (value < 1 || value > 86400000 / units[i].factor)
+			return -1;
+		*milliseconds = (__u32)(value * units[i].factor);
+		return 0;
+	}
+	return -1;
+}
