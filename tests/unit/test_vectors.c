@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The packet vectors through the box: outer parser → keyring → derive → open →
+ * inner packet, byte for byte, with each backend; and with one byte of each
+ * changed, refused where the profile is `single`.
+ */
+#include "tests/unit/box_help.h"
+
+static const struct vector_kind {
+	const char *prefix;
+	unsigned envelope;
+} kinds[] = {{"psp-", HK_ENVELOPE_PSP}, {"esp-", HK_ENVELOPE_ESP}};
+
+static void add_line(char *text, size_t room, const json_t *vector, const char *member, const char *front)
+{
+	__u8 key[32];
+
+	if (vector_bytes(vector, member, key, sizeof(key)) == sizeof(key))
+		key_line(text, room, front, key);
+}
+
+/* PSP: both slots for the packet's receiver. ESP: its slot, for the whole domain. */
+static void vector_keys(
+	char *text, size_t room, const json_t *vector, unsigned envelope, const char *receiver)
+{
+	bool split = strcmp(json_string_value(json_object_get(vector, "profile")), "split") == 0;
+	const char *side = split ? "enc" : "single";
+	char front[128];
+	unsigned slot;
+
+	text[0] = '\0';
+	if (envelope == HK_ENVELOPE_ESP) {
+		slot = (unsigned)json_integer_value(json_object_get(vector, "slot"));
+		snprintf(front, sizeof(front), "slot=%u generation=1 side=%s", slot, side);
+		add_line(text, room, vector, "mk_e", front);
+		return;
+	}
+	for (slot = 0; slot < 2; slot++) {
+		snprintf(front, sizeof(front), "slot=%u generation=1 side=%s receiver=%s", slot, side,
+			receiver);
+		add_line(text, room, vector, split ? (slot ? "mk1_e" : "mk0_e") : (slot ? "mk1" : "mk0"),
+			front);
+	}
+}
+
+static void vector_box(
+	struct box *box, const json_t *vector, unsigned envelope, const __u8 *outer, const char *backend)
+{
+	bool split = strcmp(json_string_value(json_object_get(vector, "profile")), "split") == 0;
+	const char *suite = json_string_value(json_object_get(vector, "suite"));
+	struct hk_domain_config *domain;
+	struct hk_address receiver;
+	char keys[1024], text[HK_ADDRESS_TEXT];
+
+	receiver = outer[0] >> 4 == 4 ? hk_address_v4(outer + 16) : hk_address_v6(outer + 24);
+	vector_keys(keys, sizeof(keys), vector, envelope, hk_address_format(&receiver, text));
+	box_init(box);
+	domain = box_domain(box, envelope, split ? HK_PROFILE_SPLIT : HK_PROFILE_SINGLE,
+		suite ? (unsigned)hk_suite_by_name(suite) : 0, keys);
+	if (envelope == HK_ENVELOPE_ESP)
+		domain->mkid = (__u16)json_integer_value(json_object_get(vector, "mkid"));
+	CU_ASSERT_EQUAL_FATAL(box_build(box, backend, BOX_FRAME, 0), 0);
+}
+
+static void check_changed(struct box *box, __u8 *frame, __u32 length)
+{
+	struct hk_fate fate;
+	__u32 at;
+
+	if (box->domains[0].profile != HK_PROFILE_SINGLE)
+		return;
+	for (at = length - 40; at < length; at++) { /* ciphertext and ICV */
+		frame[at] ^= 0x40;
+		fate = box_run(box, frame, length);
+		CU_ASSERT_EQUAL(fate.reason, HK_REASON_BAD_ICV);
+		CU_ASSERT_EQUAL(fate.action, HK_ACTION_DROP);
+		CU_ASSERT_FALSE(fate.opened);
+		frame[at] ^= 0x40;
+	}
+}
+
+static void check_vector(const json_t *vector, unsigned envelope, const char *backend)
+{
+	__u8 frame[BOX_FRAME], inner[BOX_FRAME], before[BOX_FRAME];
+	size_t outer_size = vector_bytes(vector, "outer_ip", frame + 14, sizeof(frame) - 14);
+	size_t inner_size = vector_bytes(vector, "inner_ip", inner, sizeof(inner));
+	struct hk_fate fate;
+	struct box box;
+	__u32 length;
+
+	CU_ASSERT_FATAL(outer_size && inner_size);
+	vector_box(&box, vector, envelope, frame + 14, backend);
+	length = frame_around(frame, (__u32)outer_size);
+	memset(frame + length, 0xee, 8); /* Ethernet padding must not matter */
+	length += 8;
+	memcpy(before, frame, length);
+	fate = box_run(&box, frame, length);
+	CU_ASSERT_EQUAL(fate.reason, HK_REASON_OK);
+	CU_ASSERT_EQUAL(fate.action, HK_ACTION_PASS);
+	CU_ASSERT_EQUAL(
+		fate.auth, box.domains[0].profile == HK_PROFILE_SINGLE ? HK_AUTH_VERIFIED : HK_AUTH_NONE);
+	CU_ASSERT_EQUAL(fate.inner_length, inner_size);
+	CU_ASSERT_TRUE(fate.opened && memcmp(fate.inner, inner, inner_size) == 0);
+	CU_ASSERT_EQUAL(memcmp(before, frame, length), 0); /* what goes on is what came */
+	check_changed(&box, frame, length - 8);
+	box_free(&box);
+}
+
+static unsigned kind_of(const char *name)
+{
+	unsigned k;
+
+	for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+		if (strncmp(name, kinds[k].prefix, strlen(kinds[k].prefix)) == 0)
+			return kinds[k].envelope;
+	return HK_ENVELOPE_NONE;
+}
+
+static void check_all(unsigned envelope, const char *backend)
+{
+	json_t *vectors = load_vectors("packets.json"), *vector;
+	struct hk_crypto *crypto = hk_crypto_new(backend);
+	unsigned checked = 0;
+	size_t i;
+
+	if (!crypto) {
+		skip_test("this CPU does not run the backend");
+		json_decref(vectors);
+		return;
+	}
+	hk_crypto_free(crypto);
+	json_array_foreach(vectors, i, vector)
+	{
+		if (kind_of(json_string_value(json_object_get(vector, "name"))) != envelope)
+			continue;
+		check_vector(vector, envelope, backend);
+		checked++;
+	}
+	CU_ASSERT_TRUE(checked >= 5);
+	json_decref(vectors);
+}
+
+static void psp_with_ipsec_mb(void)
+{
+	check_all(HK_ENVELOPE_PSP, "ipsec-mb");
+}
+
+static void psp_with_libcrypto(void)
+{
+	check_all(HK_ENVELOPE_PSP, "libcrypto");
+}
+
+static void esp_with_ipsec_mb(void)
+{
+	check_all(HK_ENVELOPE_ESP, "ipsec-mb");
+}
+
+static void esp_with_libcrypto(void)
+{
+	check_all(HK_ENVELOPE_ESP, "libcrypto");
+}
+
+static void other_envelopes(void)
+{
+	json_t *vectors = load_vectors("packets.json"), *vector;
+	unsigned others = 0;
+	static char why[128];
+	size_t i;
+
+	json_array_foreach(vectors, i, vector) others +=
+		kind_of(json_string_value(json_object_get(vector, "name"))) == HK_ENVELOPE_NONE;
+	json_decref(vectors);
+	snprintf(why, sizeof(why),
+		"%u vectors are of envelopes that are not built (TSS, EESP, WESP, inline keying)", others);
+	skip_test(why);
+}
+
+int main(void)
+{
+	static const struct test tests[] = {
+		{"PSP packets open to the byte (ipsec-mb)", psp_with_ipsec_mb},
+		{"PSP packets open to the byte (libcrypto)", psp_with_libcrypto},
+		{"ESP packets open to the byte (ipsec-mb)", esp_with_ipsec_mb},
+		{"ESP packets open to the byte (libcrypto)", esp_with_libcrypto},
+		{"packets of other envelopes", other_envelopes},
+		{0},
+	};
+	return run_tests("vectors", tests);
+}
