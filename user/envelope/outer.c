@@ -5,6 +5,7 @@
  */
 #include "user/envelope/outer.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,7 @@ struct hk_outer *hk_outer_new(const struct hk_config *config)
 	count = hk_receivers_build(config, &outer->entries);
 	if (count < 0) {
 		free(outer);
+		errno = -count;
 		return NULL;
 	}
 	for (i = 0; i < count; i++) {

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Frames for parser tests, described instead of spelled: a row of struct
+ * packet_case says what differs from a well-formed PSP packet over IPv4, and
+ * frame_build() makes it. The same rows go through XDP and through userspace.
+ */
+#ifndef TESTS_BPF_FRAMES_H
+#define TESTS_BPF_FRAMES_H
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <linux/types.h>
+
+#include <halfkey/config.h>
+#include <halfkey/envelope.h>
+
+#include "user/base/text.h"
+
+#define FRAME_MAX   4096
+#define FRAME_POKES 6
+
+enum payload { PSP = 0, ESP, RAW };
+
+/* Where a poke counts from. */
+enum layer { AT_NOWHERE = 0, AT_FRAME, AT_IP, AT_TRANSPORT, AT_ENVELOPE };
+
+struct poke {
+	enum layer layer;
+	unsigned offset;
+	unsigned value; /* one byte */
+};
+
+struct packet_case {
+	const char *name;
+	unsigned reason;
+	unsigned tags;	  /* VLAN tags */
+	__u16 ethertype;  /* 0: that of `dst` */
+	const char *dst;  /* NULL: 192.0.2.9 */
+	unsigned options; /* bytes of IPv4 options */
+	unsigned extension_count;
+	__u8 extensions[12];	 /* IPv6 extension headers, in order */
+	unsigned extension_size; /* bytes of each; 0: 8 */
+	__u8 protocol;		 /* 0: UDP */
+	__u16 port;		 /* 0: 1000 for PSP, 4500 otherwise */
+	enum payload payload;
+	unsigned hel;		  /* PSP Hdr Ext Len; 0: 1 */
+	__u8 version;		  /* PSP version */
+	unsigned size;		  /* of what follows the envelope's fixed header (16 PSP, 8 ESP); 0: 48 */
+	unsigned bytes;		  /* RAW: size of the payload */
+	__u8 byte;		  /* RAW: what it is full of */
+	unsigned behind_datagram; /* bytes of the IP packet behind the datagram */
+	unsigned behind_packet;	  /* Ethernet padding */
+	struct poke pokes[FRAME_POKES];
+	unsigned cut; /* the frame ends after this many bytes of `cut_at` */
+	enum layer cut_at;
+};
+
+struct frame {
+	__u8 data[FRAME_MAX];
+	unsigned length;
+	unsigned ip;
+	unsigned transport;
+	unsigned envelope;
+};
+
+static inline void frame_add(struct frame *frame, const void *bytes, unsigned size)
+{
+	memcpy(frame->data + frame->length, bytes, size);
+	frame->length += size;
+}
+
+static inline void frame_fill(struct frame *frame, unsigned size, __u8 byte)
+{
+	memset(frame->data + frame->length, byte, size);
+	frame->length += size;
+}
+
+static inline void frame_store16(struct frame *frame, unsigned offset, unsigned value)
+{
+	frame->data[offset] = (__u8)(value >> 8);
+	frame->data[offset + 1] = (__u8)value;
+}
+
+static inline void frame_link(struct frame *frame, const struct packet_case *c, int v6)
+{
+	static const __u8 macs[12] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
+	static const __u16 tags[] = {0x88a8, 0x8100, 0x8100, 0x8100};
+	__u16 ethertype = c->ethertype ? c->ethertype : v6 ? 0x86dd : 0x0800;
+	unsigned i;
+
+	frame_add(frame, macs, sizeof(macs));
+	for (i = 0; i < c->tags; i++) {
+		frame_fill(frame, 4, 0);
+		frame_store16(frame, frame->length - 4, tags[c->tags == 1 ? 1 : i]);
+		frame_store16(frame, frame->length - 2, 100 + i);
+	}
+	frame_fill(frame, 2, 0);
+	frame_store16(frame, frame->length - 2, ethertype);
+}
+
+static inline void frame_ip4(struct frame *frame, const struct packet_case *c, const struct hk_address *dst)
+{
+	static const __u8 src[4] = {192, 0, 2, 200};
+
+	frame->ip = frame->length;
+	frame_fill(frame, 20 + c->options, 0);
+	frame->data[frame->ip] = (__u8)(0x40 | (20 + c->options) / 4);
+	frame->data[frame->ip + 8] = 64;
+	frame->data[frame->ip + 9] = c->protocol ? c->protocol : 17;
+	memcpy(frame->data + frame->ip + 12, src, 4);
+	memcpy(frame->data + frame->ip + 16, dst->bytes + 12, 4);
+	memset(frame->data + frame->ip + 20, 1, c->options); /* NOP */
+}
+
+static inline void frame_ip6(struct frame *frame, const struct packet_case *c, const struct hk_address *dst)
+{
+	static const __u8 src[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 0x77};
+	__u8 last = c->protocol ? c->protocol : 17;
+	unsigned size = c->extension_size ? c->extension_size : 8, i;
+
+	frame->ip = frame->length;
+	frame_fill(frame, 40, 0);
+	frame->data[frame->ip] = 0x60;
+	frame->data[frame->ip + 6] = c->extension_count ? c->extensions[0] : last;
+	frame->data[frame->ip + 7] = 64;
+	memcpy(frame->data + frame->ip + 8, src, 16);
+	memcpy(frame->data + frame->ip + 24, dst->bytes, 16);
+	for (i = 0; i < c->extension_count; i++) {
+		frame_fill(frame, size, 0);
+		frame->data[frame->length - size] = i + 1 < c->extension_count ? c->extensions[i + 1] : last;
+		if (c->extensions[i] != 44)
+			frame->data[frame->length - size + 1] = (__u8)(size / 8 - 1);
+	}
+}
+
+static inline void frame_envelope(struct frame *frame, const struct packet_case *c)
+{
+	unsigned size = c->size ? c->size : 48;
+	__u8 psp[16] = {4, (__u8)(c->hel ? c->hel : 1), 0, (__u8)(c->version << 2 | 1), 0x12, 0x34, 0x56,
+		0x78, 0, 0, 0, 0, 0, 0, 0, 9};
+	__u8 esp[8] = {0x20, 0x34, 0x56, 0x79, 0, 0, 0, 1};
+
+	frame->envelope = frame->length;
+	if (c->payload == RAW) {
+		frame_fill(frame, c->bytes, c->byte);
+		return;
+	}
+	frame_add(frame, c->payload == PSP ? psp : esp, c->payload == PSP ? sizeof(psp) : sizeof(esp));
+	frame_fill(frame, size, 0xab);
+}
+
+/* The lengths of IP and UDP, then what lies behind them. */
+static inline void frame_close(struct frame *frame, const struct packet_case *c, int v6)
+{
+	unsigned datagram = frame->length - frame->transport;
+
+	if (frame->envelope != frame->transport)
+		frame_store16(frame, frame->transport + 4, datagram);
+	frame_fill(frame, c->behind_datagram, 0xee);
+	if (v6)
+		frame_store16(frame, frame->ip + 4, frame->length - frame->ip - 40);
+	else
+		frame_store16(frame, frame->ip + 2, frame->length - frame->ip);
+	frame_fill(frame, c->behind_packet, 0xdd);
+}
+
+static inline unsigned frame_layer(const struct frame *frame, enum layer layer)
+{
+	const unsigned offsets[] = {0, 0, frame->ip, frame->transport, frame->envelope};
+
+	return offsets[layer];
+}
+
+static inline void frame_damage(struct frame *frame, const struct packet_case *c)
+{
+	const struct poke *poke;
+	unsigned i;
+
+	for (i = 0; i < FRAME_POKES; i++) {
+		poke = &c->pokes[i];
+		if (poke->layer)
+			frame->data[frame_layer(frame, poke->layer) + poke->offset] = (__u8)poke->value;
+	}
+	if (c->cut_at)
+		frame->length = frame_layer(frame, c->cut_at) + c->cut;
+}
+
+static inline void frame_build(struct frame *frame, const struct packet_case *c)
+{
+	struct hk_address dst;
+	unsigned port = c->port ? c->port : c->payload == PSP ? 1000 : 4500;
+	int v6;
+
+	memset(frame, 0, sizeof(*frame));
+	if (hk_address_parse(c->dst ? c->dst : "192.0.2.9", &dst))
+		return;
+	v6 = !hk_address_is_v4(&dst);
+	frame_link(frame, c, v6);
+	if (v6)
+		frame_ip6(frame, c, &dst);
+	else
+		frame_ip4(frame, c, &dst);
+	frame->transport = frame->length;
+	if (!c->protocol || c->protocol == 17) {
+		frame_fill(frame, 8, 0);
+		frame_store16(frame, frame->transport, 40000);
+		frame_store16(frame, frame->transport + 2, port);
+	}
+	frame_envelope(frame, c);
+	frame_close(frame, c, v6);
+	frame_damage(frame, c);
+}
+
+/*
+ * The domains all parser tests share. 192.0.2.128/25 lies inside east's prefix
+ * and is west's too, so it is a receiver of both envelopes.
+ */
+#define DOMAIN_EAST  5
+#define DOMAIN_WEST  7
+#define DOMAIN_SOUTH 300
+
+static inline const struct hk_config *frames_config(void)
+{
+	static struct hk_prefix east[2], west[3], south[1];
+	static struct hk_domain_config domains[] = {
+		{.name = "east",
+			.id = DOMAIN_EAST,
+			.envelope = HK_ENVELOPE_PSP,
+			.profile = HK_PROFILE_SPLIT,
+			.receivers = east,
+			.receivers_count = 2},
+		{.name = "west",
+			.id = DOMAIN_WEST,
+			.envelope = HK_ENVELOPE_ESP,
+			.profile = HK_PROFILE_SPLIT,
+			.suite = HK_SUITE_CTR_HMAC,
+			.receivers = west,
+			.receivers_count = 3},
+		{.name = "south",
+			.id = DOMAIN_SOUTH,
+			.envelope = HK_ENVELOPE_ESP,
+			.profile = HK_PROFILE_SPLIT,
+			.suite = HK_SUITE_CBC_HMAC,
+			.flow_per_spi = true,
+			.receivers = south,
+			.receivers_count = 1},
+	};
+	static const struct hk_config config = {.domains = domains, .domains_count = 3};
+
+	hk_prefix_parse("192.0.2.0/24", &east[0]);
+	hk_prefix_parse("2001:db8::/48", &east[1]);
+	hk_prefix_parse("198.51.100.0/24", &west[0]);
+	hk_prefix_parse("2001:db8:e::/48", &west[1]);
+	hk_prefix_parse("192.0.2.128/25", &west[2]);
+	hk_prefix_parse("203.0.113.0/24", &south[0]);
+	return &config;
+}
+
+#endif
