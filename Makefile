@@ -141,7 +141,7 @@ $(O)/tests/test_%: $(O)/tests/unit/test_%.o $(O)/tests/unit/harness.o $(SEAL_LIB
 	$(call say,LINK,$@)
 	$(Q)$(link) -lcunit
 
-$(BPFTESTS): $(O)/tests/%: $(O)/tests/bpf/%.o $(O)/tests/unit/harness.o $(SEAL_LIB) $(CORE_LIB)
+$(BPFTESTS): $(O)/tests/%: $(O)/tests/bpf/%.o $(O)/tests/bpf/fixture.o $(O)/tests/unit/harness.o $(SEAL_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(link) -lcunit
