@@ -3,6 +3,7 @@
  * What the pipeline costs beside the bare crypto library, in memory, one core:
  *
  *   memory [-q] [-r RUNS] [-c CASE] [-s BYTES] [-p HOOK.so] [-o FILE.json]
+ *   memory -l LOOPS -c CASE -s BYTES     the pipeline alone, for a profiler
  *
  * For each envelope and packet size four things are timed in turn on freshly
  * sealed frames: the library and the pipeline, with one SPI and with a million.
@@ -36,6 +37,7 @@ struct options {
 	unsigned size;
 	const char *hook;
 	const char *output;
+	unsigned loops;
 };
 
 /* The box for one case: everything between metadata and fate. */
@@ -190,6 +192,18 @@ static void turn(struct box *box, struct bare *bare, struct track *track, bool b
 	samples_add(&track->pipeline_turns, (double)times[0] / STREAM_CHUNK);
 }
 
+/* One chunk over and over: what a profiler should see. */
+static void loop(struct box *box, const struct stream *stream, unsigned loops)
+{
+	const __u64 start = measure_now_ns();
+
+	for (unsigned i = 0; i < loops; i++)
+		for (unsigned first = 0; first < STREAM_CHUNK; first += BATCH)
+			run_pipeline(box, stream, first);
+	printf("%s %u: %.1f ns a packet\n", stream->kind->name, stream->inner_size,
+		(double)(measure_now_ns() - start) / loops / STREAM_CHUNK);
+}
+
 static void end_run(struct track *track)
 {
 	const double bare = samples_median(&track->bare_turns),
@@ -243,7 +257,11 @@ static json_t *measure(
 			die("frames", NULL);
 		stream_refill(&tracks[t].stream, sealer, box->outer);
 		verify(box, bare, &tracks[t].stream);
+		if (options->loops)
+			loop(box, &tracks[t].stream, options->loops);
 	}
+	if (options->loops)
+		exit(0);
 	for (unsigned run = 0; run < options->runs; run++) {
 		for (unsigned chunk = 0; chunk < options->chunks; chunk++)
 			for (unsigned t = 0; t < 2; t++) {
@@ -271,7 +289,7 @@ static void parse_options(int argc, char **argv, struct options *options)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "qr:c:s:p:o:")) != -1) {
+	while ((c = getopt(argc, argv, "qr:c:s:p:o:l:")) != -1) {
 		switch (c) {
 		case 'q':
 			options->runs = 3;
@@ -282,6 +300,7 @@ static void parse_options(int argc, char **argv, struct options *options)
 		case 's': options->size = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'p': options->hook = optarg; break;
 		case 'o': options->output = optarg; break;
+		case 'l': options->loops = (unsigned)strtoul(optarg, NULL, 10); break;
 		default:
 			fprintf(stderr,
 				"usage: memory [-q] [-r RUNS] [-c CASE] [-s BYTES] [-p HOOK.so] [-o FILE]\n");

@@ -81,16 +81,19 @@ static void prepare_jobs(struct ipsecmb *state)
 	}
 }
 
-static void destroy(struct hk_crypto *crypto)
+static void release(struct ipsecmb *state)
 {
-	struct ipsecmb *state = self(crypto);
-
 	if (state->manager) {
 		hk_wipe(state->manager, state->manager_size);
 		free(state->manager);
 	}
 	hk_wipe(state, sizeof(*state));
 	free(state);
+}
+
+static void destroy(struct hk_crypto *crypto)
+{
+	release(self(crypto));
 }
 
 /* The manager lies in memory of our own, so that we can wipe it. */
@@ -128,7 +131,7 @@ static struct hk_crypto *create(void)
 	memset(state, 0, sizeof(*state));
 	code = start_manager(state);
 	if (code) {
-		destroy(&state->base);
+		release(state);
 		errno = code;
 		return NULL;
 	}

@@ -179,11 +179,13 @@ static void derive(const struct stream *s, struct hk_crypto *crypto, __u64 first
 	const bool psp = s->kind->envelope == HK_ENVELOPE_PSP;
 	const __u32 blocks = psp ? HK_KDF_PSP_BLOCKS : HK_KDF108_BLOCKS, each = 3;
 	static __u8 messages[HK_CRYPTO_BATCH_MAX * 3 * 32];
-	struct hk_kdf_key key;
+	static struct hk_kdf_key key;
+	static bool ready;
 	__u8 context[HK_KDF108_CONTEXT], *message = messages;
 
-	if (hk_kdf_key_init(&key, stream_master))
+	if (!ready && hk_kdf_key_init(&key, stream_master))
 		abort();
+	ready = true;
 	for (__u32 i = 0; i < HK_CRYPTO_BATCH_MAX; i++) {
 		const __u32 spi = spi_of(s, first + i);
 
@@ -216,17 +218,20 @@ static void nonce_of(const struct stream *s, const __u8 *frame, const __u8 *mate
 
 static void seal(const struct stream *s, __u8 *frame, const __u8 *key, const __u8 *nonce)
 {
-	static EVP_CIPHER_CTX *context;
+	static EVP_CIPHER_CTX *contexts[2][4];
+	EVP_CIPHER_CTX **kept = &contexts[s->kind->key_size == 32][s->kind->cipher], *context = *kept;
 	const EVP_CIPHER *const ciphers[2][4] = {{NULL, EVP_aes_128_ctr(), EVP_aes_128_gcm(), NULL},
 		{NULL, EVP_aes_256_ctr(), EVP_aes_256_gcm(), EVP_aes_256_cbc()}};
 	const EVP_CIPHER *cipher = ciphers[s->kind->key_size == 32][s->kind->cipher];
 	__u8 *text = frame + s->layout.cipher_offset;
 	int length, ok;
 
-	if (!context)
-		context = EVP_CIPHER_CTX_new();
-	ok = EVP_EncryptInit_ex(context, cipher, NULL, key, nonce) == 1;
-	EVP_CIPHER_CTX_set_padding(context, 0);
+	if (!context) {
+		context = *kept = EVP_CIPHER_CTX_new();
+		EVP_EncryptInit_ex(context, cipher, NULL, NULL, NULL);
+		EVP_CIPHER_CTX_set_padding(context, 0);
+	}
+	ok = EVP_EncryptInit_ex(context, NULL, NULL, key, nonce) == 1;
 	if (s->kind->cipher == HK_CIPHER_GCM)
 		ok &= EVP_EncryptUpdate(context, NULL, &length, frame + s->layout.aad_offset,
 			      s->layout.aad_length) == 1;
