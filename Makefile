@@ -40,6 +40,12 @@ CPPFLAGS_ := -I. -Iinclude -I$(O)/bpf -D_GNU_SOURCE -DHK_VERSION='"$(VERSION)"' 
 LDFLAGS_ := -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread -rdynamic
 LIBS     := -lxdp -lbpf -lelf -lz -lIPSec_MB -lssl -lcrypto -ljansson -lcyaml -lyaml -lpcap -lhs -lcap -lm -ldl
 
+# GCC's generic tuning turns small copies of unknown size into `rep movs`, whose
+# start alone costs more than most packets' headers take to copy.
+STRINGOPS := -mmemcpy-strategy=unrolled_loop:256:noalign,libcall:-1:noalign \
+             -mmemset-strategy=unrolled_loop:256:noalign,libcall:-1:noalign
+CFLAGS_  += $(shell $(CC) $(STRINGOPS) -Werror -fsyntax-only -x c /dev/null >/dev/null 2>&1 && echo '$(STRINGOPS)')
+
 # SAN=1: AddressSanitizer and UndefinedBehaviourSanitizer, for O=build/asan.
 ifeq ($(SAN),1)
 OPT      := -O1 -g

@@ -36,6 +36,7 @@ struct hk_opening {
 	const struct hk_meta *meta;
 	const struct hk_domain_config *domain;
 	struct hk_address outer_src, outer_dst;
+	const struct hk_opening *before; /* a packet of this batch that has its key already, or NULL */
 	/* plan() */
 	struct hk_key_choice key;
 	__u8 variant;  /* PSP version or enum hk_suite */
@@ -43,6 +44,7 @@ struct hk_opening {
 	__u8 messages; /* PRF messages to derive; 0 with an explicit key */
 	__u8 blocks;   /* blocks in each */
 	__u8 key_size;
+	__u8 slot;			    /* of the master key */
 	__u16 aad_offset, aad_length;	    /* in the frame */
 	__u16 clear_offset, clear_length;   /* sent in the clear, part of the inner packet (crypt offset) */
 	__u16 cipher_offset, cipher_length; /* in the frame */
@@ -50,9 +52,9 @@ struct hk_opening {
 	__u16 skip_length; /* plaintext in front of the inner packet (an encrypted PSP cookie) */
 	__u8 iv_size;
 	__u8 next_header; /* PSP: by plan(), from the header; ESP: by rebuild(), from the trailer */
-	__u8 message[HK_KDF_MESSAGE_MAX];
+	__u8 *message;	  /* given: room for HK_KDF_MESSAGE_MAX bytes */
 	/* derive */
-	__u8 material[HK_KDF108_OUTPUT] __attribute__((aligned(16)));
+	__u8 *material; /* 16 bytes a message */
 	/* cipher() */
 	__u8 nonce[16]; /* GCM: 12 bytes; CTR: first counter block; CBC: IV */
 	const __u8 *cipher_key;

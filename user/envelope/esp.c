@@ -68,8 +68,7 @@ static unsigned place_spans(struct hk_opening *opening)
 static unsigned choose_key(struct hk_opening *opening, const struct hk_keyring *keyring)
 {
 	__u32 spi = opening->meta->spi;
-	unsigned reason = hk_keyring_choose(keyring, opening->meta->domain, &opening->outer_dst, spi,
-		spi >> 29 & 3, opening->variant, &opening->key);
+	unsigned reason = hk_opening_choose(opening, keyring, spi >> 29 & 3);
 
 	/* bit 31 is free for exported keys; a derived one has it clear */
 	if (reason == HK_REASON_OK && opening->key.master && spi >> 31)

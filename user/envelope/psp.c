@@ -86,8 +86,7 @@ static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyrin
 	if (reason == HK_REASON_OK)
 		reason = place_spans(opening, header);
 	if (reason == HK_REASON_OK)
-		reason = hk_keyring_choose(keyring, meta->domain, &opening->outer_dst, meta->spi,
-			meta->spi & HK_PSP_SPI_SLOT ? 1 : 0, opening->variant, &opening->key);
+		reason = hk_opening_choose(opening, keyring, meta->spi & HK_PSP_SPI_SLOT ? 1 : 0);
 	if (reason != HK_REASON_OK)
 		return reason;
 	opening->next_header = header[0];

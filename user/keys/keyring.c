@@ -220,6 +220,11 @@ unsigned hk_keyring_choose(const struct hk_keyring *keyring, __u16 domain, const
 	return HK_REASON_OK;
 }
 
+bool hk_keyring_only_masters(const struct hk_keyring *keyring)
+{
+	return !keyring->explicit_count;
+}
+
 /* --- building ------------------------------------------------------------------------------- */
 
 static void add_length(struct lengths *lengths, __u8 length)

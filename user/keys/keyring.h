@@ -54,6 +54,9 @@ struct hk_key_choice {
 unsigned hk_keyring_choose(const struct hk_keyring *keyring, __u16 domain, const struct hk_address *receiver,
 	__u32 spi, unsigned slot, unsigned variant, struct hk_key_choice *out);
 
+/* True when no SPI has a key of its own: the choice then depends on domain, receiver and slot alone. */
+bool hk_keyring_only_masters(const struct hk_keyring *keyring);
+
 /* One row of `halfkey keys list`. */
 struct hk_key_row {
 	__u16 domain;

@@ -83,6 +83,20 @@ void hk_flow_prefetch(const struct hk_flow_table *table, __u64 hash)
 	__builtin_prefetch(&table->tags[bucket_of(table, hash) * WAYS]);
 }
 
+void hk_flow_prefetch_named(const struct hk_flow_table *table, __u64 hash)
+{
+	__u32 slot = bucket_of(table, hash) * WAYS, tag = tag_of(hash), end = slot + WAYS;
+	const char *flow;
+
+	while (slot < end && table->tags[slot] != tag)
+		slot++;
+	if (slot == end)
+		return;
+	flow = (const char *)&table->flows[slot];
+	for (unsigned line = 0; line < sizeof(struct hk_flow); line += 64)
+		__builtin_prefetch(flow + line, 1);
+}
+
 static void end_flow(struct hk_flow_table *table, __u32 slot, bool evicted)
 {
 	table->tags[slot] = 0;

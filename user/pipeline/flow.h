@@ -54,7 +54,9 @@ struct hk_flow_table *hk_flow_table_new(unsigned flows_max, hk_flow_end *end, vo
 void hk_flow_table_free(struct hk_flow_table *table);
 unsigned hk_flow_count(const struct hk_flow_table *table);
 
+/* In two steps, a batch each: the bucket's tags, then what they name. */
 void hk_flow_prefetch(const struct hk_flow_table *table, __u64 hash);
+void hk_flow_prefetch_named(const struct hk_flow_table *table, __u64 hash);
 /* The flow of this key, new if it was not there (`record.packets` are both 0 then). */
 struct hk_flow *hk_flow_get(
 	struct hk_flow_table *table, const struct hk_flow_key *key, __u64 hash, __u64 now_ns);

@@ -48,22 +48,35 @@ static unsigned parse_frame(struct hk_pipeline *pipeline, unsigned i)
 	return HK_REASON_OK;
 }
 
-/* The nonce under its key, and the packet's ends: ciphertexts that differ anywhere differ in the ICV. */
-static void watch_nonce(struct hk_pipeline *pipeline, unsigned i)
+/* The nonce under its key; its place in the table is looked at when all are hashed. */
+static void hash_nonce(struct hk_pipeline *pipeline, unsigned place)
 {
-	const struct hk_opening *opening = &pipeline->openings[i];
+	struct hk_parsed *parsed = &pipeline->parsed[place];
+	const struct hk_opening *opening = &pipeline->openings[parsed->frame];
 	const __u64 *seed = hk_hash_seed();
 	struct hk_address nonce;
-	__u64 hash, icv[2];
+	__u64 hash;
 
 	memcpy(nonce.bytes, opening->nonce, sizeof(nonce.bytes));
 	hash = hk_hash_address(seed, &nonce, opening->key.id << 32 ^ opening->meta->spi);
-	hash = hk_hash_address(seed, &opening->outer_dst, hash);
+	parsed->nonce_hash = hk_hash_address(seed, &opening->outer_dst, hash) | 1;
+	hk_nonces_prefetch(pipeline->nonces, parsed->nonce_hash);
+}
+
+/* With the nonce, the packet's end: ciphertexts that differ anywhere differ in the ICV. */
+static void watch_nonce(struct hk_pipeline *pipeline, unsigned place)
+{
+	const struct hk_parsed *parsed = &pipeline->parsed[place];
+	const struct hk_opening *opening = &pipeline->openings[parsed->frame];
+	const __u64 *seed = hk_hash_seed();
+	__u64 icv[2];
+
 	memcpy(icv, opening->frame + opening->tag_offset, sizeof(icv));
-	if (!hk_nonces_repeat(pipeline->nonces, hash | 1, hk_hash_fold(icv[0] ^ seed[0], icv[1] ^ seed[1])))
+	if (!hk_nonces_repeat(
+		    pipeline->nonces, parsed->nonce_hash, hk_hash_fold(icv[0] ^ seed[0], icv[1] ^ seed[1])))
 		return;
 	hk_count_raise(&pipeline->options.counts->nonce_repeats, 1);
-	hk_pipeline_emit_anomaly(pipeline, i, HK_REASON_NONCE_REPEAT);
+	hk_pipeline_emit_anomaly(pipeline, parsed->frame, HK_REASON_NONCE_REPEAT);
 }
 
 static void find_flow(struct hk_pipeline *pipeline, unsigned place)
@@ -220,7 +233,11 @@ void hk_pipeline_inspect(struct hk_pipeline *pipeline)
 			continue;
 		pipeline->reasons[i] = (__u8)parse_frame(pipeline, i);
 		if (pipeline->reasons[i] == HK_REASON_OK)
-			watch_nonce(pipeline, i);
+			hash_nonce(pipeline, pipeline->place[i]);
+	}
+	for (place = 0; place < pipeline->parsed_count; place++) {
+		hk_flow_prefetch_named(pipeline->flows, pipeline->parsed[place].flow_hash);
+		watch_nonce(pipeline, place);
 	}
 	for (place = 0; place < pipeline->parsed_count; place++)
 		find_flow(pipeline, place);

@@ -28,6 +28,7 @@ struct hk_parsed {
 	struct hk_flow_key flow_key;
 	struct hk_flow *flow; /* NULL: the table pushed it out again within the batch */
 	__u8 frame;	      /* i */
+	__u64 nonce_hash;
 	__u8 swapped;
 	__u8 flow_direction;
 	__u8 suspect;
@@ -62,8 +63,13 @@ struct hk_pipeline {
 	__u32 plain_offset;
 	__u32 plain_stride;
 
-	__u8 messages[HK_PIPELINE_BATCH * HK_KDF_MESSAGE_MAX] __attribute__((aligned(64)));
+	/* PRF messages of the batch back to back, and their outputs in the same order */
+	__u8 messages[(HK_PIPELINE_BATCH + 1) * HK_KDF_MESSAGE_MAX] __attribute__((aligned(64)));
 	__u8 derived[HK_PIPELINE_BATCH * HK_KDF108_OUTPUT] __attribute__((aligned(64)));
+	unsigned messages_end, derived_end; /* bytes in use */
+	/* for batches of more than one master key: one group's messages and outputs */
+	__u8 group_messages[HK_PIPELINE_BATCH * HK_KDF_MESSAGE_MAX] __attribute__((aligned(64)));
+	__u8 group_derived[HK_PIPELINE_BATCH * HK_KDF108_OUTPUT] __attribute__((aligned(64)));
 	union {
 		struct hk_ctr_job ctr[HK_PIPELINE_BATCH];
 		struct hk_gcm_job gcm[HK_PIPELINE_BATCH];

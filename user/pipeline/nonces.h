@@ -19,6 +19,11 @@ struct hk_nonces {
 	} seen[HK_NONCES];
 };
 
+static inline void hk_nonces_prefetch(const struct hk_nonces *nonces, __u64 nonce)
+{
+	__builtin_prefetch(&nonces->seen[(unsigned)(nonce >> 32) % HK_NONCES], 1);
+}
+
 /* True when `nonce` was seen with another `packet`. Remembers the pair. */
 static inline bool hk_nonces_repeat(struct hk_nonces *nonces, __u64 nonce, __u64 packet)
 {

@@ -72,6 +72,28 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 	return ops->plan(opening, pipeline->inspection->keyring);
 }
 
+/* Plans all frames; each writes its PRF messages where those of the one before it end. */
+static void plan(struct hk_pipeline *pipeline)
+{
+	const struct hk_opening *before = NULL;
+	struct hk_opening *opening;
+	unsigned i;
+
+	pipeline->messages_end = pipeline->derived_end = 0;
+	for (i = 0; i < pipeline->count; i++) {
+		opening = &pipeline->openings[i];
+		opening->before = before;
+		opening->message = pipeline->messages + pipeline->messages_end;
+		opening->material = pipeline->derived + pipeline->derived_end;
+		pipeline->reasons[i] = (__u8)plan_frame(pipeline, i);
+		if (pipeline->reasons[i] != HK_REASON_OK || !opening->messages)
+			continue;
+		pipeline->messages_end += opening->messages * opening->blocks * 16u;
+		pipeline->derived_end += opening->messages * 16u;
+		before = opening;
+	}
+}
+
 /* Sorts packets by master key; most batches have one, so the newest group is asked first. */
 static unsigned group_by_master(struct hk_pipeline *pipeline, struct group *groups, __u8 *next)
 {
@@ -104,17 +126,18 @@ static void derive_group(struct hk_pipeline *pipeline, const struct group *group
 
 	for (i = group->first; i != HK_PIPELINE_NOBODY; i = next[i]) {
 		opening = &pipeline->openings[i];
-		memcpy(pipeline->messages + messages * size, opening->message, opening->messages * size);
+		memcpy(pipeline->group_messages + messages * size, opening->message,
+			opening->messages * size);
 		messages += opening->messages;
 	}
-	hk_crypto_cmac(pipeline->crypto, group->master, messages, group->blocks, pipeline->messages,
-		pipeline->derived);
+	hk_crypto_cmac(pipeline->crypto, group->master, messages, group->blocks, pipeline->group_messages,
+		pipeline->group_derived);
 	for (i = group->first; i != HK_PIPELINE_NOBODY; i = next[i]) {
 		opening = &pipeline->openings[i];
-		memcpy(opening->material, pipeline->derived + at, opening->messages * 16u);
+		memcpy(opening->material, pipeline->group_derived + at, opening->messages * 16u);
 		at += opening->messages * 16u;
 	}
-	hk_wipe(pipeline->derived, at);
+	hk_wipe(pipeline->group_derived, at);
 }
 
 static void derive(struct hk_pipeline *pipeline)
@@ -123,8 +146,14 @@ static void derive(struct hk_pipeline *pipeline)
 	__u8 next[HK_PIPELINE_BATCH];
 	unsigned g, count = group_by_master(pipeline, groups, next);
 
+	if (count == 1) { /* the messages lie as they are needed */
+		hk_crypto_cmac(pipeline->crypto, groups[0].master, pipeline->derived_end / 16,
+			groups[0].blocks, pipeline->messages, pipeline->derived);
+		return;
+	}
 	for (g = 0; g < count; g++)
 		derive_group(pipeline, &groups[g], next);
+	hk_wipe(pipeline->messages, pipeline->messages_end);
 }
 
 /* Places the plaintext: what was sent in the clear first, the decrypted rest behind it. */
@@ -227,8 +256,6 @@ static void finish(struct hk_pipeline *pipeline, unsigned i)
 {
 	struct hk_opening *opening = &pipeline->openings[i];
 
-	if (opening->messages)
-		hk_wipe(opening->material, sizeof(opening->material));
 	if (pipeline->reasons[i] == HK_REASON_OK)
 		pipeline->reasons[i] = (__u8)hk_envelope_ops(opening->meta->envelope)->rebuild(opening);
 }
@@ -237,8 +264,7 @@ void hk_pipeline_open(struct hk_pipeline *pipeline)
 {
 	unsigned i;
 
-	for (i = 0; i < pipeline->count; i++)
-		pipeline->reasons[i] = (__u8)plan_frame(pipeline, i);
+	plan(pipeline);
 	derive(pipeline);
 	for (i = 0; i < pipeline->count; i++) {
 		if (pipeline->reasons[i] != HK_REASON_OK)
@@ -249,6 +275,7 @@ void hk_pipeline_open(struct hk_pipeline *pipeline)
 	open_ctr(pipeline);
 	open_gcm(pipeline);
 	open_cbc(pipeline);
+	hk_wipe(pipeline->derived, pipeline->derived_end);
 	for (i = 0; i < pipeline->count; i++)
 		if (pipeline->openings[i].frame)
 			finish(pipeline, i);
