@@ -244,6 +244,73 @@ static void refuses_what_is_no_hook(void)
 		"not built in");
 }
 
+static int load_shaper(
+	struct setup *s, struct hk_hook_chain **chain, const char *classes, unsigned mode, unsigned workers)
+{
+	setup_init(s);
+	setup_file(s, "shaper.yaml", classes, strlen(classes));
+	s->config.mode = (__u8)mode;
+	s->rows[0] = s->rows[1] = (struct hk_hook_config){.use = "shaper", .settings = "shaper.yaml"};
+	s->config.hooks_count = 2;
+	return hk_hook_chain_new(chain, &s->config, &s->files, workers, &s->error);
+}
+
+#define TWO_CLASSES(queue) \
+	"classes: [{name: a, rate: 1mbit, queue: " queue "}, {name: b, rate: 1mbit, queue: " queue "}]"
+
+static void delays_need_inline_and_room(void)
+{
+	struct hk_hook_chain *chain = NULL;
+	struct setup s;
+
+	refuses(load_shaper(&s, &chain, TWO_CLASSES("100"), HK_MODE_MONITOR, 1), &s, chain, "\"shaper\"",
+		"mode monitor");
+	refuses(load_shaper(&s, &chain, TWO_CLASSES("100"), HK_MODE_PASSIVE, 1), &s, chain, "\"shaper\"",
+		"mode passive");
+	refuses(load_shaper(&s, &chain, TWO_CLASSES("1025"), HK_MODE_INLINE, 1), &s, chain, "4100 packets",
+		"8192 frames");
+	/* exactly half fits one worker; a second one may add a batch */
+	refuses(load_shaper(&s, &chain, TWO_CLASSES("1024"), HK_MODE_INLINE, 2), &s, chain, "4224 packets",
+		"8448");
+	CU_ASSERT_EQUAL_FATAL(load_shaper(&s, &chain, TWO_CLASSES("1024"), HK_MODE_INLINE, 1), 0);
+	CU_ASSERT_EQUAL(hk_hook_chain_classes(chain), 4);
+	CU_ASSERT_EQUAL(hk_hook_chain_delayed_max(chain), 4096);
+	CU_ASSERT_EQUAL(chain->places[1].class_base, 2);
+	hk_hook_chain_free(chain);
+	setup_close(&s);
+}
+
+static void domains_are_found_by_name(void)
+{
+	static const char rules[] = "rules: [{match: {domain: east}, action: drop}]";
+	struct batch_area *area = batch_new();
+	__u8 decided[HK_HOOK_BATCH_MAX], reported[BATCH_EVENTS];
+	struct hk_counts counts = {0};
+	struct hk_hook_chain *chain = NULL;
+	struct setup s;
+
+	setup_init(&s);
+	setup_file(&s, "firewall.yaml", rules, strlen(rules));
+	s.rows[0] = (struct hk_hook_config){.use = "firewall", .settings = "firewall.yaml"};
+	s.config.hooks_count = 1;
+	CU_ASSERT_EQUAL_FATAL(hk_hook_chain_new(&chain, &s.config, &s.files, 1, &s.error), 0);
+	batch_add(area, 6, "10.0.0.1", 1, "10.0.0.2", 23, "x", 1)->domain = 7;
+	batch_add(area, 6, "10.0.0.1", 1, "10.0.0.2", 23, "x", 1)->domain = 8;
+	CU_ASSERT_EQUAL(hk_hook_chain_run(chain, 0, &area->batch, &counts, decided, reported), 0);
+	CU_ASSERT_EQUAL(area->packets[0].verdict, HK_VERDICT_DROP);
+	CU_ASSERT_EQUAL(area->packets[1].verdict, HK_VERDICT_ACCEPT);
+	hk_hook_chain_free(chain);
+	setup_close(&s);
+	setup_init(&s);
+	s.domain.name = "west";
+	setup_file(&s, "firewall.yaml", rules, strlen(rules));
+	s.rows[0] = (struct hk_hook_config){.use = "firewall", .settings = "firewall.yaml"};
+	s.config.hooks_count = 1;
+	refuses(hk_hook_chain_new(&chain, &s.config, &s.files, 1, &s.error), &s, chain, "firewall.yaml",
+		"\"east\"");
+	free(area);
+}
+
 /* --- hooks made here, in a chain made by hand ------------------------------------------------- */
 
 struct actor {
@@ -461,6 +528,8 @@ int main(void)
 		{"its settings are refused with file, line and value", example_refuses_its_settings},
 		{"another ABI or packet size is refused", refuses_another_abi},
 		{"what is no hook is refused", refuses_what_is_no_hook},
+		{"delays need inline mode and half the frames", delays_need_inline_and_room},
+		{"a hook finds domains by name", domains_are_found_by_name},
 		{"a later hook never weakens a verdict", verdicts_are_never_weakened},
 		{"a hook's error is the whole batch's", an_error_is_the_batch_s},
 		{"nonsense from a hook is an error", nonsense_is_an_error},
