@@ -70,7 +70,7 @@ static void full_example(void)
 		"flows-max: 0x100\n"
 		"policy: {legacy: drop, control: pass, no-key: drop, stale-key: pass, bad-icv: drop}\n" EAST
 			WEST " - {name: n, envelope: esp, profile: single, suite: gcm, mkid: 0x10, esn: yes, "
-		"flow-per-spi: on,"
+			     "flow-per-spi: on,"
 		" receivers: [\"2001:db8::/32\", 203.0.113.7], keys: n.keys}\n"
 		"hooks:\n - {use: firewall, rules: f.yaml}\n - {use: ./own.so, settings: o}\n - {use: "
 		"shaper, classes: s}\n"

@@ -301,6 +301,7 @@ static void domains_are_found_by_name(void)
 	CU_ASSERT_EQUAL(area->packets[1].verdict, HK_VERDICT_ACCEPT);
 	hk_hook_chain_free(chain);
 	setup_close(&s);
+	chain = NULL;
 	setup_init(&s);
 	s.domain.name = "west";
 	setup_file(&s, "firewall.yaml", rules, strlen(rules));
