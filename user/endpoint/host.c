@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The receiving end host: see host.h.
+ *
+ * A packet of an unknown SPI is opened with keys made for it alone; only when
+ * it verifies do they, and a replay window, go into the table. So strangers
+ * cannot fill it.
+ */
+#include "user/endpoint/host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/endpoint/replay.h"
+
+#define BUCKETS 8192
+
+struct entry {
+	struct hk_sa *sa;
+	struct hk_address sender; /* who used the SPI first; nobody else may */
+	struct hk_replay replay;
+	struct entry *next;
+};
+
+struct hk_host {
+	struct hk_host_options options;
+	struct hk_crypto *crypto;
+	__u64 counts[HK_REFUSAL_COUNT];
+	unsigned used;
+	struct entry *buckets[BUCKETS];
+};
+
+struct hk_host *hk_host_new(const struct hk_host_options *options)
+{
+	struct hk_host *host = calloc(1, sizeof(*host));
+
+	if (!host)
+		return NULL;
+	host->options = *options;
+	/* A key at a time: the portable backend is as fast and needs no special CPU. */
+	host->crypto = hk_crypto_new("libcrypto");
+	if (host->crypto)
+		return host;
+	free(host);
+	return NULL;
+}
+
+void hk_host_free(struct hk_host *host)
+{
+	struct entry *entry, *next;
+	unsigned i;
+
+	if (!host)
+		return;
+	for (i = 0; i < BUCKETS; i++) {
+		for (entry = host->buckets[i]; entry; entry = next) {
+			next = entry->next;
+			hk_sa_free(entry->sa);
+			free(entry);
+		}
+	}
+	hk_crypto_free(host->crypto);
+	free(host);
+}
+
+/* SPIs of verified packets only: an honest sender's choice, so a plain mix will do. */
+static struct entry **bucket(struct hk_host *host, __u32 spi)
+{
+	return &host->buckets[(spi * 2654435761u) >> 19];
+}
+
+static struct entry *find(struct hk_host *host, __u32 spi, unsigned variant)
+{
+	struct entry *entry;
+
+	for (entry = *bucket(host, spi); entry; entry = entry->next)
+		if (hk_sa_name(entry->sa)->spi == spi && hk_sa_name(entry->sa)->variant == variant)
+			return entry;
+	return NULL;
+}
+
+/* What can be refused without touching a key. */
+static unsigned admit(const struct hk_host *host, const struct hk_sealed *sealed, unsigned *variant)
+{
+	const struct hk_host_options *options = &host->options;
+
+	if (sealed->envelope != options->envelope)
+		return HK_REFUSAL_WRONG_ENVELOPE;
+	if (memcmp(&sealed->destination, &options->local, sizeof(options->local)) != 0)
+		return HK_REFUSAL_NOT_OURS;
+	*variant = sealed->envelope == HK_ENVELOPE_PSP ? sealed->version : options->suite;
+	if (hk_sa_profile(sealed->envelope, *variant) != options->profile)
+		return HK_REFUSAL_DOWNGRADE;
+	return HK_REFUSAL_NONE;
+}
+
+static __u64 number_of(const struct hk_host *host, const struct hk_numbers *numbers)
+{
+	return host->options.envelope == HK_ENVELOPE_PSP ? numbers->iv : numbers->sn;
+}
+
+/* The packet verified, whatever is wrong with what was inside. */
+static bool verified(unsigned refusal)
+{
+	return refusal == HK_REFUSAL_NONE || refusal == HK_REFUSAL_INNER ||
+	       refusal == HK_REFUSAL_NEXT_HEADER || refusal == HK_REFUSAL_DUMMY;
+}
+
+static unsigned open_known(struct hk_host *host, struct entry *entry, const struct hk_sealed *sealed,
+	__u8 *out, struct hk_opened *opened)
+{
+	unsigned refusal = hk_open_packet(entry->sa, sealed, out, opened);
+
+	if (!verified(refusal))
+		return refusal;
+	if (memcmp(&entry->sender, &sealed->source, sizeof(entry->sender)) != 0)
+		return HK_REFUSAL_OTHER_SENDER;
+	if (!hk_replay_fresh(&entry->replay, number_of(host, &opened->numbers)))
+		return HK_REFUSAL_REPLAY;
+	hk_replay_take(&entry->replay, number_of(host, &opened->numbers));
+	return refusal;
+}
+
+static unsigned insert(struct hk_host *host, struct hk_sa *sa, const struct hk_sealed *sealed,
+	const struct hk_numbers *numbers)
+{
+	struct entry **place = bucket(host, sealed->spi), *entry;
+
+	entry = host->used < HK_HOST_SPIS ? calloc(1, sizeof(*entry)) : NULL;
+	if (!entry)
+		return HK_REFUSAL_SPI_FULL;
+	entry->sa = sa;
+	entry->sender = sealed->source;
+	hk_replay_take(&entry->replay, number_of(host, numbers));
+	entry->next = *place;
+	*place = entry;
+	host->used++;
+	return HK_REFUSAL_NONE;
+}
+
+static unsigned open_unknown(struct hk_host *host, unsigned variant, const struct hk_sealed *sealed,
+	__u8 *out, struct hk_opened *opened)
+{
+	struct hk_sa_name name = {
+		.envelope = sealed->envelope,
+		.variant = (__u8)variant,
+		.mkid = host->options.mkid,
+		.spi = sealed->spi,
+		.receiver = host->options.local,
+	};
+	struct hk_sa *sa = NULL;
+	unsigned refusal = hk_host_keys_sa(host->options.keys, host->crypto, &name, &sa), full;
+
+	if (refusal)
+		return refusal;
+	refusal = hk_open_packet(sa, sealed, out, opened);
+	if (!verified(refusal)) {
+		hk_sa_free(sa);
+		return refusal;
+	}
+	full = insert(host, sa, sealed, &opened->numbers);
+	if (full)
+		hk_sa_free(sa);
+	return full ? full : refusal;
+}
+
+unsigned hk_host_open(struct hk_host *host, unsigned parsed, const struct hk_sealed *sealed, __u8 *out,
+	struct hk_opened *opened)
+{
+	unsigned refusal = parsed, variant = 0;
+	struct entry *entry;
+
+	if (!refusal)
+		refusal = admit(host, sealed, &variant);
+	if (!refusal) {
+		entry = find(host, sealed->spi, variant);
+		refusal = entry ? open_known(host, entry, sealed, out, opened)
+				: open_unknown(host, variant, sealed, out, opened);
+	}
+	if (refusal)
+		opened->length = 0;
+	host->counts[refusal]++;
+	return refusal;
+}
+
+void hk_host_recount(struct hk_host *host, unsigned refusal)
+{
+	host->counts[HK_REFUSAL_NONE]--;
+	host->counts[refusal]++;
+}
+
+__u64 hk_host_count(const struct hk_host *host, unsigned refusal)
+{
+	return refusal < HK_REFUSAL_COUNT ? host->counts[refusal] : 0;
+}
+
+unsigned hk_host_spis(const struct hk_host *host)
+{
+	return host->used;
+}

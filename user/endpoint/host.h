@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The receiving end host: key choice, verification, replay and sender checks,
+ * one counter per refusal. Unlike the box, it holds state per SPI: derived keys
+ * and a replay window, made only by packets that verified.
+ */
+#ifndef HK_ENDPOINT_HOST_H
+#define HK_ENDPOINT_HOST_H
+
+#include "user/endpoint/hostkeys.h"
+
+#define HK_HOST_SPIS 4096 /* SPIs with a window at once */
+
+struct hk_host_options {
+	const struct hk_host_keys *keys; /* outlives the host */
+	struct hk_address local;	 /* the receiver whose keys open */
+	__u8 envelope;			 /* enum hk_envelope */
+	__u8 profile; /* enum hk_profile: versions and suites of the other one are refused */
+	__u8 suite;   /* ESP: enum hk_suite */
+	__u16 mkid;   /* ESP */
+};
+
+struct hk_host;
+
+struct hk_host *hk_host_new(const struct hk_host_options *options); /* NULL and errno */
+void hk_host_free(struct hk_host *host);
+
+/*
+ * Opens a packet that was parsed by hk_sealed_parse() or hk_sealed_read();
+ * `parsed` is what that returned, so that its refusals are counted as well.
+ * enum hk_refusal, counted. `out` as for hk_open_packet().
+ */
+unsigned hk_host_open(struct hk_host *host, unsigned parsed, const struct hk_sealed *sealed, __u8 *out,
+	struct hk_opened *opened);
+
+/* Counts a refusal that the caller found after opening, in place of `opened`. */
+void hk_host_recount(struct hk_host *host, unsigned refusal);
+
+__u64 hk_host_count(const struct hk_host *host, unsigned refusal);
+unsigned hk_host_spis(const struct hk_host *host); /* in use */
+
+#endif

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* An end host's keys: see hostkeys.h. */
+#include "user/endpoint/hostkeys.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "user/base/files.h"
+#include "user/base/text.h"
+#include "user/keys/keyfile.h"
+
+#define LINES_MAX 4096
+#define FILE_MAX  (1u << 20)
+
+struct hk_host_keys {
+	const char *name; /* for messages while reading */
+	unsigned count;
+	struct hk_key_line lines[LINES_MAX];
+};
+
+/* Same receiver as written, or both without one. */
+static bool same_receiver(const struct hk_key_line *a, const struct hk_key_line *b)
+{
+	return a->has_receiver == b->has_receiver &&
+	       (!a->has_receiver || (a->receiver.length == b->receiver.length &&
+					    memcmp(&a->receiver.address, &b->receiver.address, 16) == 0));
+}
+
+/* One SPI, or one slot of one receiver: where two lines must not contradict each other. */
+static bool same_place(const struct hk_key_line *a, const struct hk_key_line *b)
+{
+	if (a->is_explicit != b->is_explicit || !same_receiver(a, b))
+		return false;
+	return a->is_explicit ? a->spi == b->spi && (a->version >= 0) == (b->version >= 0)
+			      : a->slot == b->slot;
+}
+
+static bool is_single(const struct hk_key_line *line)
+{
+	return line->side == HK_SIDE_SINGLE;
+}
+
+static int check_pair(const char *name, const struct hk_key_line *old, const struct hk_key_line *line,
+	struct hk_error *error)
+{
+	if (old->side != line->side && old->key_size == line->key_size &&
+		hk_equal(old->key, line->key, line->key_size))
+		return hk_error_set(error, EINVAL,
+			"%s:%u: the key of line %u in another role: whoever holds one of them could forge; "
+			"use a key "
+			"of its own for each side",
+			name, line->line, old->line);
+	if (!same_place(old, line))
+		return 0;
+	if (is_single(old) != is_single(line))
+		return hk_error_set(error, EINVAL,
+			"%s:%u: side=single beside split keys of the same receiver on line %u: a master key "
+			"belongs to "
+			"one profile for life",
+			name, line->line, old->line);
+	if (old->side == line->side && (line->is_explicit || old->generation == line->generation))
+		return hk_error_set(error, EINVAL, "%s:%u: the same key place as line %u: remove one", name,
+			line->line, old->line);
+	return 0;
+}
+
+static int take(void *context, const struct hk_key_line *line, struct hk_error *error)
+{
+	struct hk_host_keys *keys = context;
+	unsigned i;
+	int status;
+
+	if (keys->count == LINES_MAX)
+		return hk_error_set(error, EFBIG, "%s:%u: more than %u keys in one file", keys->name,
+			line->line, LINES_MAX);
+	for (i = 0; i < keys->count; i++) {
+		status = check_pair(keys->name, &keys->lines[i], line, error);
+		if (status)
+			return status;
+	}
+	keys->lines[keys->count++] = *line;
+	return 0;
+}
+
+/* The other side of a split key: same place, same generation or SPI. NULL: missing. */
+static const struct hk_key_line *other_side(const struct hk_host_keys *keys, const struct hk_key_line *line)
+{
+	enum hk_side wanted = line->side == HK_SIDE_ENC ? HK_SIDE_AUTH : HK_SIDE_ENC;
+	unsigned i;
+
+	for (i = 0; i < keys->count; i++) {
+		const struct hk_key_line *other = &keys->lines[i];
+
+		if (other->side == wanted && same_place(other, line) &&
+			other->generation == line->generation && other->version == line->version &&
+			other->suite == line->suite)
+			return other;
+	}
+	return NULL;
+}
+
+static int check_sides(const struct hk_host_keys *keys, struct hk_error *error)
+{
+	unsigned i;
+
+	for (i = 0; i < keys->count; i++) {
+		const struct hk_key_line *line = &keys->lines[i];
+
+		if (!is_single(line) && !other_side(keys, line))
+			return hk_error_set(error, EINVAL,
+				"%s:%u: side=%s without its side=%s: an end host needs both (is this the "
+				"box's file?)",
+				keys->name, line->line, line->side == HK_SIDE_ENC ? "enc" : "auth",
+				line->side == HK_SIDE_ENC ? "auth" : "enc");
+	}
+	if (!keys->count)
+		return hk_error_set(error, EINVAL, "%s: no keys in it", keys->name);
+	return 0;
+}
+
+int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *text, struct hk_error *error)
+{
+	struct hk_host_keys *keys =
+		mmap(NULL, sizeof(*keys), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	if (keys == MAP_FAILED)
+		return hk_error_set(error, ENOMEM, "no memory for the keys of %s", name);
+	(void)mlock(keys, sizeof(*keys)); /* not everywhere allowed; then keys may reach swap */
+	(void)madvise(keys, sizeof(*keys), MADV_DONTDUMP);
+	keys->name = name;
+	status = hk_keyfile_read(name, text, error, take, keys);
+	if (!status)
+		status = check_sides(keys, error);
+	keys->name = NULL;
+	if (status)
+		hk_host_keys_free(keys);
+	else
+		*out = keys;
+	return status;
+}
+
+int hk_host_keys_load(struct hk_host_keys **out, const char *path, struct hk_error *error)
+{
+	struct hk_files files = {0};
+	size_t size = 0;
+	char *text;
+	int status = hk_files_open(&files, HK_FILE_KEYS, ".", path, error);
+
+	if (status)
+		return status;
+	text = hk_files_read(&files, path, FILE_MAX, &size, error);
+	hk_files_close(&files);
+	if (!text)
+		return -EINVAL;
+	status = hk_host_keys_parse(out, path, text, error);
+	hk_wipe(text, size);
+	free(text);
+	return status;
+}
+
+void hk_host_keys_free(struct hk_host_keys *keys)
+{
+	if (!keys)
+		return;
+	hk_wipe(keys, sizeof(*keys));
+	munmap(keys, sizeof(*keys));
+}
+
+static bool explicit_of(const struct hk_key_line *line, const struct hk_sa_name *name)
+{
+	return line->is_explicit && line->spi == name->spi &&
+	       (line->version >= 0) == (name->envelope == HK_ENVELOPE_PSP) &&
+	       memcmp(&line->receiver.address, &name->receiver, 16) == 0;
+}
+
+static unsigned variant_of(const struct hk_key_line *line)
+{
+	return line->version >= 0 ? (unsigned)line->version : line->suite;
+}
+
+static const struct hk_key_line *find_explicit(const struct hk_host_keys *keys, const struct hk_sa_name *name)
+{
+	unsigned i;
+
+	for (i = 0; i < keys->count; i++)
+		if (keys->lines[i].side != HK_SIDE_AUTH && explicit_of(&keys->lines[i], name))
+			return &keys->lines[i];
+	return NULL;
+}
+
+static unsigned slot_of(const struct hk_sa_name *name)
+{
+	return name->envelope == HK_ENVELOPE_PSP ? name->spi >> 31 : name->spi >> 29 & 3;
+}
+
+static bool better(const struct hk_key_line *line, const struct hk_key_line *best)
+{
+	unsigned length = line->has_receiver ? line->receiver.length + 1u : 0;
+	unsigned best_length = best && best->has_receiver ? best->receiver.length + 1u : 0;
+
+	return !best || length > best_length ||
+	       (length == best_length && line->generation > best->generation);
+}
+
+static const struct hk_key_line *find_master(const struct hk_host_keys *keys, const struct hk_sa_name *name)
+{
+	const struct hk_key_line *best = NULL, *line;
+	unsigned i;
+
+	for (i = 0; i < keys->count; i++) {
+		line = &keys->lines[i];
+		if (line->is_explicit || line->side == HK_SIDE_AUTH || line->slot != slot_of(name))
+			continue;
+		/* A PSP master key belongs to one receiver: a line without one cannot be used. */
+		if (line->has_receiver ? !hk_prefix_holds(&line->receiver, &name->receiver)
+				       : name->envelope == HK_ENVELOPE_PSP)
+			continue;
+		if (better(line, best))
+			best = line;
+	}
+	return best;
+}
+
+static unsigned from_explicit(const struct hk_host_keys *keys, const struct hk_key_line *line,
+	const struct hk_sa_name *name, struct hk_sa **out)
+{
+	const struct hk_key_line *auth = is_single(line) ? NULL : other_side(keys, line);
+	struct hk_sa_keys sa = {.key_size = line->key_size};
+	int status;
+
+	memcpy(sa.enc, line->key, line->key_size);
+	memcpy(sa.salt_enc, line->salt, 4);
+	if (auth) {
+		memcpy(sa.auth, auth->key, auth->key_size);
+		memcpy(sa.salt_auth, auth->salt, 4);
+	}
+	status = hk_sa_from_keys(out, name, &sa, NULL);
+	hk_wipe(&sa, sizeof(sa));
+	return status ? HK_REFUSAL_CIPHER : HK_REFUSAL_NONE;
+}
+
+static unsigned from_master(const struct hk_host_keys *keys, struct hk_crypto *crypto,
+	const struct hk_key_line *line, const struct hk_sa_name *name, struct hk_sa **out)
+{
+	const struct hk_key_line *other = is_single(line) ? NULL : other_side(keys, line);
+	struct hk_kdf_key enc, auth;
+	int status = hk_kdf_key_init(&enc, line->key);
+
+	if (!status && other)
+		status = hk_kdf_key_init(&auth, other->key);
+	if (!status)
+		status = hk_sa_derive(out, crypto, name, &enc, other ? &auth : NULL, NULL);
+	hk_wipe(&enc, sizeof(enc));
+	hk_wipe(&auth, sizeof(auth));
+	if (status == -EINVAL)
+		return HK_REFUSAL_SPI;
+	return status ? HK_REFUSAL_CIPHER : HK_REFUSAL_NONE;
+}
+
+unsigned hk_host_keys_sa(const struct hk_host_keys *keys, struct hk_crypto *crypto,
+	const struct hk_sa_name *name, struct hk_sa **out)
+{
+	bool split = hk_sa_profile(name->envelope, name->variant) == HK_PROFILE_SPLIT;
+	const struct hk_key_line *line = find_explicit(keys, name);
+
+	if (line && variant_of(line) != name->variant)
+		return HK_REFUSAL_DOWNGRADE;
+	if (line)
+		return from_explicit(keys, line, name, out);
+	line = find_master(keys, name);
+	if (!line)
+		return HK_REFUSAL_NO_KEY;
+	return is_single(line) == split ? HK_REFUSAL_DOWNGRADE : from_master(keys, crypto, line, name, out);
+}
+
+unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, unsigned variant,
+	const struct hk_address *receiver, __u32 *spis, unsigned max)
+{
+	struct hk_sa_name name = {.envelope = (__u8)envelope, .receiver = *receiver};
+	unsigned i, count = 0;
+
+	for (i = 0; i < keys->count && count < max; i++) {
+		const struct hk_key_line *line = &keys->lines[i];
+
+		name.spi = line->spi;
+		if (line->side != HK_SIDE_AUTH && explicit_of(line, &name) && variant_of(line) == variant)
+			spis[count++] = line->spi;
+	}
+	return count;
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Numbers that never repeat: see nonces.h.
+ *
+ * The state is one line of text, rewritten in place within one disk sector and
+ * synced. It carries its own inode number and the time it was written: a copy
+ * has another inode, and a file written over by a restore has another change
+ * time, which no one can set.
+ */
+#include "user/endpoint/nonces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "user/base/text.h"
+
+#define RECORD	  512 /* one sector: written whole or not at all */
+#define CLOCK_GAP 5   /* seconds between the recorded time and the file's change time */
+#define SN_MAX	  0xffffffffull
+
+struct hk_nonces {
+	int fd;
+	bool sn_limited; /* ESP */
+	char path[512];
+	char sender[HK_SENDER_TEXT];
+	__u32 spi;
+	__u64 iv, sn;		  /* next to give out */
+	__u64 iv_limit, sn_limit; /* reserved: first numbers that may not go out yet */
+};
+
+/* What a record says. */
+struct record {
+	__u32 spi;
+	__u64 iv, sn, inode;
+	long long written;
+	char sender[HK_SENDER_TEXT];
+};
+
+static int io_error(struct hk_error *error, const char *path, const char *verb)
+{
+	int code = errno;
+
+	return hk_error_set(error, code, "%s: cannot %s the nonce state: %s", path, verb, strerror(code));
+}
+
+/* A sum against accidents, over the text up to it; it proves nothing against forgers. */
+static void checksum(const char *text, size_t size, char out[33])
+{
+	__u8 digest[SHA256_DIGEST_LENGTH];
+
+	SHA256((const unsigned char *)text, size, digest);
+	hk_hex_format(digest, 16, out);
+}
+
+static int record_write(struct hk_nonces *nonces, __u64 iv, __u64 sn)
+{
+	char text[RECORD], sum[33];
+	struct stat stat;
+	int size;
+
+	if (fstat(nonces->fd, &stat))
+		return -EIO;
+	memset(text, '\n', sizeof(text));
+	size = snprintf(text, sizeof(text),
+		"halfkey-nonces 1 spi=0x%08x iv=%llu sn=%llu inode=%llu written=%lld "
+		"sender=%s sum=",
+		nonces->spi, (unsigned long long)iv, (unsigned long long)sn, (unsigned long long)stat.st_ino,
+		(long long)time(NULL), nonces->sender);
+	checksum(text, (size_t)size, sum);
+	memcpy(text + size, sum, 32);
+	text[size + 32] = '\n';
+	if (pwrite(nonces->fd, text, sizeof(text), 0) != sizeof(text) || fdatasync(nonces->fd))
+		return -EIO;
+	return 0;
+}
+
+/* 0 or -EINVAL: not a record of ours, whole and unchanged. */
+static int record_parse(const char *text, struct record *out)
+{
+	unsigned long long iv, sn, inode;
+	const char *sum = strstr(text, "sum=");
+	char expected[33];
+	int end = 0;
+
+	if (!sum)
+		return -EINVAL;
+	checksum(text, (size_t)(sum + 4 - text), expected);
+	if (strncmp(sum + 4, expected, 32) != 0 || sum[36] != '\n')
+		return -EINVAL;
+	if (sscanf(text, "halfkey-nonces 1 spi=%x iv=%llu sn=%llu inode=%llu written=%lld sender=%63s %n",
+		    &out->spi, &iv, &sn, &inode, &out->written, out->sender, &end) != 6 ||
+		text + end != sum)
+		return -EINVAL;
+	out->iv = iv;
+	out->sn = sn;
+	out->inode = inode;
+	return 0;
+}
+
+static int refuse(struct hk_nonces *nonces, struct hk_error *error, const char *what)
+{
+	return hk_error_set(error, EUCLEAN,
+		"%s: %s, so a nonce of SPI 0x%08x could repeat: make new keys (halfkey-endpoint keygen) or "
+		"use "
+		"another SPI",
+		nonces->path, what, nonces->spi);
+}
+
+static int record_check(struct hk_nonces *nonces, const struct record *record, struct hk_error *error)
+{
+	struct stat stat;
+
+	if (fstat(nonces->fd, &stat))
+		return io_error(error, nonces->path, "read");
+	if (record->spi != nonces->spi)
+		return refuse(nonces, error, "the nonce state is of another SPI");
+	if (record->inode != (__u64)stat.st_ino)
+		return refuse(nonces, error, "the nonce state is a copy of another file");
+	if (llabs(record->written - (long long)stat.st_ctime) > CLOCK_GAP)
+		return refuse(nonces, error, "the nonce state was changed or put back by something else");
+	if (strcmp(record->sender, nonces->sender) != 0)
+		return hk_error_set(error, EBUSY,
+			"%s: SPI 0x%08x belongs to sender '%s', not to '%s': give every sender an SPI of its "
+			"own",
+			nonces->path, nonces->spi, record->sender, nonces->sender);
+	return 0;
+}
+
+static int state_read(struct hk_nonces *nonces, struct hk_error *error)
+{
+	char text[RECORD + 1] = "";
+	struct record record;
+	ssize_t size = pread(nonces->fd, text, RECORD, 0);
+	int status;
+
+	if (size < 0)
+		return io_error(error, nonces->path, "read");
+	if (size != RECORD || record_parse(text, &record))
+		return refuse(nonces, error, "the nonce state is corrupt");
+	status = record_check(nonces, &record, error);
+	nonces->iv = record.iv;
+	nonces->sn = record.sn;
+	return status;
+}
+
+/* The directory entry must be on disk as well before a number is used. */
+static int sync_directory(const char *directory, struct hk_error *error)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int status = 0;
+
+	if (fd < 0 || fsync(fd))
+		status = io_error(error, directory, "sync the directory of");
+	if (fd >= 0)
+		close(fd);
+	return status;
+}
+
+static int state_create(struct hk_nonces *nonces, const char *directory, struct hk_error *error)
+{
+	nonces->fd = open(nonces->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (nonces->fd < 0 && errno == EEXIST)
+		return hk_error_set(error, EEXIST,
+			"%s: SPI 0x%08x was used before, so this is not its first use: start without "
+			"--first-use",
+			nonces->path, nonces->spi);
+	if (nonces->fd < 0)
+		return io_error(error, nonces->path, "create");
+	if (flock(nonces->fd, LOCK_EX | LOCK_NB))
+		return io_error(error, nonces->path, "lock");
+	nonces->iv = nonces->sn = 1;
+	if (record_write(nonces, 1, 1))
+		return io_error(error, nonces->path, "write");
+	return sync_directory(directory, error);
+}
+
+static int state_open(struct hk_nonces *nonces, struct hk_error *error)
+{
+	nonces->fd = open(nonces->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (nonces->fd < 0 && errno == ENOENT)
+		return hk_error_set(error, ENOENT,
+			"%s: no nonce state for SPI 0x%08x: if these keys never sealed anything, start once "
+			"with "
+			"--first-use; if the state was lost, make new keys (halfkey-endpoint keygen)",
+			nonces->path, nonces->spi);
+	if (nonces->fd < 0)
+		return io_error(error, nonces->path, "open");
+	if (flock(nonces->fd, LOCK_EX | LOCK_NB))
+		return hk_error_set(error, EBUSY,
+			"%s: another process seals with SPI 0x%08x: stop it, or use another SPI",
+			nonces->path, nonces->spi);
+	return state_read(nonces, error);
+}
+
+/* IVs start at the clock or the mark, whichever is higher: see nonces.h. */
+static void start_at_clock(struct hk_nonces *nonces)
+{
+	struct timespec now;
+	__u64 iv;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	iv = (__u64)now.tv_sec * 1000000000ull + (__u64)now.tv_nsec;
+	if (iv > nonces->iv)
+		nonces->iv = iv;
+	nonces->iv_limit = nonces->iv;
+	nonces->sn_limit = nonces->sn;
+}
+
+static int check_sender(const char *sender, struct hk_error *error)
+{
+	if (!*sender || strlen(sender) >= HK_SENDER_TEXT || strpbrk(sender, " \t\n="))
+		return hk_error_set(error, EINVAL,
+			"sender '%.80s': must be a word of at most %d characters without spaces and '='",
+			sender, HK_SENDER_TEXT - 1);
+	return 0;
+}
+
+int hk_nonces_open(struct hk_nonces **out, const char *directory, const struct hk_sa *sa, const char *sender,
+	bool first_use, struct hk_error *error)
+{
+	const struct hk_sa_name *name = hk_sa_name(sa);
+	struct hk_nonces *nonces;
+	char fingerprint[17];
+	int status = check_sender(sender, error);
+
+	if (!status)
+		status = hk_nonces_directory(directory, error);
+	if (status)
+		return status;
+	nonces = calloc(1, sizeof(*nonces));
+	if (!nonces)
+		return hk_error_set(error, ENOMEM, "no memory for the nonce state");
+	nonces->fd = -1;
+	nonces->spi = name->spi;
+	nonces->sn_limited = name->envelope == HK_ENVELOPE_ESP;
+	snprintf(nonces->sender, sizeof(nonces->sender), "%s", sender);
+	hk_hex_format(hk_sa_fingerprint(sa), 8, fingerprint);
+	snprintf(nonces->path, sizeof(nonces->path), "%s/%s-%08x-%s.nonces", directory,
+		hk_envelope_name(name->envelope), name->spi, fingerprint);
+	status = first_use ? state_create(nonces, directory, error) : state_open(nonces, error);
+	if (status) {
+		if (nonces->fd >= 0)
+			close(nonces->fd);
+		free(nonces);
+		return status;
+	}
+	start_at_clock(nonces);
+	*out = nonces;
+	return 0;
+}
+
+/* Puts the next block on disk before any number of it is used. */
+static int reserve(struct hk_nonces *nonces)
+{
+	__u64 iv = nonces->iv + HK_NONCES_BLOCK, sn = nonces->sn + HK_NONCES_BLOCK;
+
+	if (iv < nonces->iv)
+		return -EOVERFLOW;
+	if (nonces->sn_limited && sn > SN_MAX + 1)
+		sn = SN_MAX + 1;
+	if (nonces->sn_limited && nonces->sn > SN_MAX)
+		return -EOVERFLOW; /* RFC 4303: a sequence number never wraps under one key */
+	if (record_write(nonces, iv, sn))
+		return -EIO;
+	nonces->iv_limit = iv;
+	nonces->sn_limit = sn;
+	return 0;
+}
+
+int hk_nonces_next(struct hk_nonces *nonces, struct hk_numbers *out)
+{
+	int status;
+
+	if (nonces->iv >= nonces->iv_limit || nonces->sn >= nonces->sn_limit) {
+		status = reserve(nonces);
+		if (status)
+			return status;
+	}
+	out->iv = nonces->iv++;
+	out->sn = (__u32)nonces->sn++;
+	return 0;
+}
+
+void hk_nonces_close(struct hk_nonces *nonces)
+{
+	if (!nonces)
+		return;
+	/* On failure the reservation on disk stands: numbers are lost, none repeats. */
+	(void)record_write(nonces, nonces->iv, nonces->sn);
+	close(nonces->fd);
+	free(nonces);
+}
+
+int hk_nonces_directory(const char *directory, struct hk_error *error)
+{
+	struct stat stat_;
+
+	if (mkdir(directory, 0700) && errno != EEXIST)
+		return io_error(error, directory, "make the directory of");
+	if (stat(directory, &stat_))
+		return io_error(error, directory, "read");
+	if (!S_ISDIR(stat_.st_mode))
+		return hk_error_set(
+			error, ENOTDIR, "%s: is no directory: name one for the nonce state", directory);
+	if ((stat_.st_mode & 022) || (stat_.st_uid != geteuid() && stat_.st_uid != 0))
+		return hk_error_set(error, EPERM,
+			"%s: mode %04o lets others change the nonce state: chmod 700 it, and own it",
+			directory, stat_.st_mode & 07777);
+	return 0;
+}

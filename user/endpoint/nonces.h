@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Numbers that never repeat: the IV and sequence number of everything a sender
+ * seals under one SPI, over restarts, crashes and power cuts.
+ *
+ * Each SPI has a file in the state directory, named after the envelope, the SPI
+ * and the key's fingerprint. It holds a high-water mark; numbers below it count
+ * as used. A block is reserved, and on disk, before the first number of it goes
+ * out, so a sender that dies loses numbers and never repeats one. IVs start no
+ * lower than the clock in nanoseconds either: a machine put back to an older
+ * snapshot, which brings an old state file back with everything else, still
+ * does not repeat one.
+ *
+ * A sender refuses to start where a number could repeat: state missing (unless
+ * told that the keys were never used), corrupt, copied or put back, held by a
+ * running process, or made by another sender.
+ */
+#ifndef HK_ENDPOINT_NONCES_H
+#define HK_ENDPOINT_NONCES_H
+
+#include "user/endpoint/seal.h"
+
+#define HK_NONCES_BLOCK 65536 /* numbers reserved at once */
+#define HK_SENDER_TEXT	64
+
+struct hk_nonces;
+
+/*
+ * Opens and locks the state of `sa` in `directory` for the sender of that name
+ * (its address, or a word). `first_use`: creates the state, and refuses when
+ * there is any. 0, or negative errno and a sentence.
+ */
+int hk_nonces_open(struct hk_nonces **out, const char *directory, const struct hk_sa *sa, const char *sender,
+	bool first_use, struct hk_error *error);
+
+/* The next numbers. 0, -EOVERFLOW: this SPI is used up, take another; -EIO: the state cannot be written. */
+int hk_nonces_next(struct hk_nonces *nonces, struct hk_numbers *out);
+
+/* Gives back what was reserved and not used, and unlocks. NULL is fine. */
+void hk_nonces_close(struct hk_nonces *nonces);
+
+/* Creates the directory (0700) when it is missing; refuses one that others could write. */
+int hk_nonces_directory(const char *directory, struct hk_error *error);
+
+#endif
