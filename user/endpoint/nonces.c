@@ -29,6 +29,7 @@
 struct hk_nonces {
 	int fd;
 	bool sn_limited; /* ESP */
+	bool untouched;	 /* made by this process, and nothing given out yet */
 	char path[512];
 	char sender[HK_SENDER_TEXT];
 	__u32 spi;
@@ -252,6 +253,7 @@ int hk_nonces_open(struct hk_nonces **out, const char *directory, const struct h
 		free(nonces);
 		return status;
 	}
+	nonces->untouched = first_use;
 	start_at_clock(nonces);
 	*out = nonces;
 	return 0;
@@ -268,6 +270,7 @@ static int reserve(struct hk_nonces *nonces)
 		sn = SN_MAX + 1;
 	if (nonces->sn_limited && nonces->sn > SN_MAX)
 		return -EOVERFLOW; /* RFC 4303: a sequence number never wraps under one key */
+	nonces->untouched = false;
 	if (record_write(nonces, iv, sn))
 		return -EIO;
 	nonces->iv_limit = iv;
@@ -297,6 +300,13 @@ void hk_nonces_close(struct hk_nonces *nonces)
 	(void)record_write(nonces, nonces->iv, nonces->sn);
 	close(nonces->fd);
 	free(nonces);
+}
+
+void hk_nonces_discard(struct hk_nonces *nonces)
+{
+	if (nonces && nonces->untouched)
+		unlink(nonces->path);
+	hk_nonces_close(nonces);
 }
 
 int hk_nonces_directory(const char *directory, struct hk_error *error)

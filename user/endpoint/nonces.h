@@ -39,6 +39,9 @@ int hk_nonces_next(struct hk_nonces *nonces, struct hk_numbers *out);
 /* Gives back what was reserved and not used, and unlocks. NULL is fine. */
 void hk_nonces_close(struct hk_nonces *nonces);
 
+/* Undoes a first use that came to nothing: removes the state if no number of it was given out, and closes. */
+void hk_nonces_discard(struct hk_nonces *nonces);
+
 /* Creates the directory (0700) when it is missing; refuses one that others could write. */
 int hk_nonces_directory(const char *directory, struct hk_error *error);
 

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the user wants of a tunnel: a YAML file (-c), options, or both; options
+ * add to the file or replace its values. Values stay strings here.
+ */
+#include <cyaml/cyaml.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/base/text.h"
+#include "user/endpoint/tunnel.h"
+
+static const char help[] =
+	"Usage: halfkey-endpoint tunnel [-c FILE] [OPTION]...\n"
+	"Runs a TUN tunnel whose packets cross the network sealed with derived keys.\n"
+	"\n"
+	"  -c, --config FILE      YAML file, as keygen writes it; options below override it\n"
+	"  -k, --keys FILE        this host's key file (mode 0600)\n"
+	"      --state DIR        nonce state (default: /var/lib/halfkey-endpoint)\n"
+	"      --first-use        these keys never sealed anything: create their nonce state\n"
+	"  -l, --local ADDRESS    this host's outer address, IPv4 or IPv6\n"
+	"  -p, --peer ADDRESS[=PREFIX,...]\n"
+	"                         a peer's outer address and the inner prefixes behind it\n"
+	"                         (default: everything); repeat for more peers\n"
+	"      --spi NUMBER       SPI for the --peer before it, with master keys (default: the\n"
+	"                         explicit keys for that peer in the key file)\n"
+	"  -e, --envelope NAME    psp (default) or esp\n"
+	"      --version N        PSP version: 5 (default), 4, 1 or 0\n"
+	"      --suite NAME       ESP suite: ctr-hmac (default), gcm-split, cbc-hmac or gcm\n"
+	"      --mkid N           ESP: MKID of the derivation context (default: 1)\n"
+	"      --carrier NAME     ESP: udp (port 4500, default) or ip (protocol 50)\n"
+	"  -d, --dev NAME         TUN device to make (default: hk0)\n"
+	"      --mtu N            its MTU (default: what fits an outer packet of 1500 bytes)\n"
+	"  -a, --address ADDR/LEN inner address to set on it; repeat for more\n"
+	"      --stats FILE       counters as JSON, written on SIGUSR1 and at the end\n"
+	"      --user NAME        whom to become after set-up (default: nobody)\n"
+	"\n"
+	"Prints counters on SIGUSR1 and at the end; SIGTERM ends it. Example:\n"
+	"  halfkey-endpoint tunnel --first-use --keys client.keys --local 192.0.2.1 \\\n"
+	"    --peer 192.0.2.9=10.9.0.9/32 --address 10.9.0.1/24\n";
+
+#define TEXT(key, type, member) \
+	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 1, 4096)
+
+static const cyaml_schema_value_t text_entry = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 64)};
+
+static const cyaml_schema_field_t device_fields[] = {
+	TEXT("name", struct hk_tunnel_device_config, name),
+	TEXT("mtu", struct hk_tunnel_device_config, mtu),
+	CYAML_FIELD_SEQUENCE("addresses", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+		struct hk_tunnel_device_config, addresses, &text_entry, 0, 16),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t peer_fields[] = {
+	CYAML_FIELD_STRING_PTR("remote", CYAML_FLAG_POINTER, struct hk_tunnel_peer_config, remote, 1, 64),
+	TEXT("spi", struct hk_tunnel_peer_config, spi),
+	CYAML_FIELD_SEQUENCE("routes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct hk_tunnel_peer_config,
+		routes, &text_entry, 0, HK_TUNNEL_ROUTES),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t peer_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct hk_tunnel_peer_config, peer_fields)};
+
+static const cyaml_schema_field_t config_fields[] = {
+	TEXT("keys", struct hk_tunnel_config, keys),
+	TEXT("state", struct hk_tunnel_config, state),
+	TEXT("local", struct hk_tunnel_config, local),
+	TEXT("envelope", struct hk_tunnel_config, envelope),
+	TEXT("version", struct hk_tunnel_config, version),
+	TEXT("suite", struct hk_tunnel_config, suite),
+	TEXT("mkid", struct hk_tunnel_config, mkid),
+	TEXT("carrier", struct hk_tunnel_config, carrier),
+	TEXT("stats", struct hk_tunnel_config, stats),
+	TEXT("user", struct hk_tunnel_config, user),
+	CYAML_FIELD_MAPPING("device", CYAML_FLAG_OPTIONAL, struct hk_tunnel_config, device, device_fields),
+	CYAML_FIELD_SEQUENCE("peers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct hk_tunnel_config,
+		peers, &peer_entry, 0, HK_TUNNEL_PEERS),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t config_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct hk_tunnel_config, config_fields)};
+
+/* What the library has to say, kept for our sentence: it names line and field. */
+static void keep_message(cyaml_log_t level, void *context, const char *format, va_list arguments)
+{
+	char *kept = context;
+
+	(void)level;
+	if (kept[0])
+		return;
+	vsnprintf(kept, 256, format, arguments);
+	kept[strcspn(kept, "\n")] = '\0';
+}
+
+static cyaml_config_t yaml_options(char *kept)
+{
+	return (cyaml_config_t){
+		.log_fn = keep_message, .log_ctx = kept, .log_level = CYAML_LOG_WARNING, .mem_fn = cyaml_mem};
+}
+
+/* A path in the file counts from the file's own directory. */
+static void resolve(char **path, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	char *whole;
+
+	if (!*path || **path == '/' || !slash)
+		return;
+	if (asprintf(&whole, "%.*s/%s", (int)(slash - file), file, *path) < 0)
+		abort(); /* at start, out of memory */
+	free(*path);
+	*path = whole;
+}
+
+static int load(struct hk_tunnel_config **out, const char *path, struct hk_error *error)
+{
+	char kept[256] = "";
+	cyaml_config_t options = yaml_options(kept);
+	cyaml_err_t status = cyaml_load_file(path, &options, &config_schema, (cyaml_data_t **)out, NULL);
+
+	if (status != CYAML_OK)
+		return hk_error_set(error, EINVAL, "%s: not a tunnel configuration: %s%s%s", path,
+			cyaml_strerror(status), kept[0] ? ": " : "", kept);
+	resolve(&(*out)->keys, path);
+	resolve(&(*out)->state, path);
+	resolve(&(*out)->stats, path);
+	return 0;
+}
+
+void hk_tunnel_config_free(struct hk_tunnel_config *config)
+{
+	char kept[256] = "";
+	cyaml_config_t options = yaml_options(kept);
+
+	if (config)
+		cyaml_free(&options, &config_schema, config, 0);
+}
+
+static char *copy(const char *text)
+{
+	char *out = strdup(text);
+
+	if (!out)
+		abort(); /* at start, out of memory */
+	return out;
+}
+
+static void set(char **place, const char *value)
+{
+	free(*place);
+	*place = copy(value);
+}
+
+static void append(char ***list, unsigned *count, const char *value)
+{
+	char **grown = realloc(*list, (*count + 1) * sizeof(**list));
+
+	if (!grown)
+		abort();
+	*list = grown;
+	grown[(*count)++] = copy(value);
+}
+
+/* ADDRESS[=PREFIX,...] */
+static void add_peer(struct hk_tunnel_config *config, const char *value)
+{
+	struct hk_tunnel_peer_config *grown, *peer;
+	char *text = copy(value), *routes = strchr(text, '='), *rest = NULL, *word;
+
+	grown = realloc(config->peers, (config->peers_count + 1) * sizeof(*grown));
+	if (!grown)
+		abort();
+	config->peers = grown;
+	peer = &grown[config->peers_count++];
+	memset(peer, 0, sizeof(*peer));
+	if (routes)
+		*routes++ = '\0';
+	peer->remote = copy(text);
+	for (word = routes ? strtok_r(routes, ",", &rest) : NULL; word; word = strtok_r(NULL, ",", &rest))
+		append(&peer->routes, &peer->routes_count, word);
+	free(text);
+}
+
+enum {
+	OPT_STATE = 256,
+	OPT_FIRST_USE,
+	OPT_SPI,
+	OPT_VERSION,
+	OPT_SUITE,
+	OPT_MKID,
+	OPT_CARRIER,
+	OPT_MTU,
+	OPT_STATS,
+	OPT_USER
+};
+
+static const struct option long_options[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"keys", required_argument, NULL, 'k'},
+	{"state", required_argument, NULL, OPT_STATE},
+	{"first-use", no_argument, NULL, OPT_FIRST_USE},
+	{"local", required_argument, NULL, 'l'},
+	{"peer", required_argument, NULL, 'p'},
+	{"spi", required_argument, NULL, OPT_SPI},
+	{"envelope", required_argument, NULL, 'e'},
+	{"version", required_argument, NULL, OPT_VERSION},
+	{"suite", required_argument, NULL, OPT_SUITE},
+	{"mkid", required_argument, NULL, OPT_MKID},
+	{"carrier", required_argument, NULL, OPT_CARRIER},
+	{"dev", required_argument, NULL, 'd'},
+	{"mtu", required_argument, NULL, OPT_MTU},
+	{"address", required_argument, NULL, 'a'},
+	{"stats", required_argument, NULL, OPT_STATS},
+	{"user", required_argument, NULL, OPT_USER},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+static const char short_options[] = ":c:k:l:p:e:d:a:h";
+
+/* Where an option's value goes; NULL: not a plain string. */
+static char **place_of(struct hk_tunnel_config *config, int option)
+{
+	switch (option) {
+	case 'k': return &config->keys;
+	case 'l': return &config->local;
+	case 'e': return &config->envelope;
+	case 'd': return &config->device.name;
+	case OPT_STATE: return &config->state;
+	case OPT_VERSION: return &config->version;
+	case OPT_SUITE: return &config->suite;
+	case OPT_MKID: return &config->mkid;
+	case OPT_CARRIER: return &config->carrier;
+	case OPT_MTU: return &config->device.mtu;
+	case OPT_STATS: return &config->stats;
+	case OPT_USER: return &config->user;
+	default: return NULL;
+	}
+}
+
+static int apply(struct hk_tunnel_config *config, int option, char **argv, struct hk_error *error)
+{
+	char **place = place_of(config, option);
+
+	if (place) {
+		set(place, optarg);
+		return 0;
+	}
+	switch (option) {
+	case 'c': return 0; /* read first, see below */
+	case 'p': add_peer(config, optarg); return 0;
+	case 'a': append(&config->device.addresses, &config->device.addresses_count, optarg); return 0;
+	case OPT_FIRST_USE: config->first_use = true; return 0;
+	case OPT_SPI:
+		if (!config->peers_count)
+			return hk_error_set(error, EINVAL, "--spi %s: no --peer stands before it", optarg);
+		set(&config->peers[config->peers_count - 1].spi, optarg);
+		return 0;
+	case ':': return hk_error_set(error, EINVAL, "%s needs a value: see --help", argv[optind - 1]);
+	default: return hk_error_set(error, EINVAL, "%s: unknown option: see --help", argv[optind - 1]);
+	}
+}
+
+/* The file named by -c, wherever it stands, before any option is applied to what it says. */
+static int read_file(struct hk_tunnel_config **out, int argc, char **argv, struct hk_error *error)
+{
+	const char *path = NULL;
+	int option;
+
+	optind = 0;
+	while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
+		if (option == 'c')
+			path = optarg;
+		if (option == 'h') {
+			fputs(help, stdout);
+			return 1;
+		}
+	}
+	if (path)
+		return load(out, path, error);
+	*out = calloc(1, sizeof(**out));
+	return *out ? 0 : -ENOMEM;
+}
+
+int hk_tunnel_config_read(struct hk_tunnel_config **out, int argc, char **argv, struct hk_error *error)
+{
+	struct hk_tunnel_config *config = NULL;
+	int status = read_file(&config, argc, argv, error), option;
+
+	if (status)
+		return status;
+	optind = 0;
+	while (!status && (option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1)
+		status = apply(config, option, argv, error);
+	if (!status && optind < argc)
+		status = hk_error_set(error, EINVAL, "%s: unexpected word: see --help", argv[optind]);
+	if (status)
+		hk_tunnel_config_free(config);
+	else
+		*out = config;
+	return status;
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A tunnel's packet loop: batches from the TUN device to the network, and from
+ * the network to the device. One thread; nothing is allocated per packet.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "user/base/log.h"
+#include "user/endpoint/inner.h"
+#include "user/endpoint/tunnel.h"
+
+#define PACKET_MAX 65536
+
+/* The loop's buffers: allocated once. */
+struct loop {
+	struct hk_tunnel *tunnel;
+	__u8 inner[PACKET_MAX];
+	__u8 opened[HK_OPEN_ROOM(PACKET_MAX)];
+	__u8 sealed[HK_TUNNEL_BATCH][PACKET_MAX]; /* to be sent */
+	__u8 received[HK_TUNNEL_BATCH][PACKET_MAX];
+	struct sockaddr_storage from[HK_TUNNEL_BATCH];
+	struct iovec out_vectors[HK_TUNNEL_BATCH], in_vectors[HK_TUNNEL_BATCH];
+	struct mmsghdr out[HK_TUNNEL_SOCKETS][HK_TUNNEL_BATCH]; /* by sending socket */
+	struct mmsghdr in[HK_TUNNEL_BATCH];
+	unsigned out_counts[HK_TUNNEL_SOCKETS], out_used;
+};
+
+/* --- out ------------------------------------------------------------------------------------- */
+
+/* The next SPI of the peer that still has numbers; NULL and `why`. */
+static struct hk_tunnel_spi *next_spi(struct hk_tunnel_peer *peer, struct hk_numbers *numbers, unsigned *why)
+{
+	int status;
+
+	*why = HK_UNSENT_SPI_USED_UP;
+	while (peer->spi_now < peer->spis_count) {
+		status = hk_nonces_next(peer->spis[peer->spi_now].nonces, numbers);
+		if (!status)
+			return &peer->spis[peer->spi_now];
+		if (status != -EOVERFLOW) {
+			*why = HK_UNSENT_STATE;
+			return NULL;
+		}
+		hk_log_warn("SPI 0x%08x has used all its numbers: going on with the next",
+			hk_sa_name(peer->spis[peer->spi_now].sa)->spi);
+		peer->spi_now++;
+	}
+	return NULL;
+}
+
+static unsigned unsent_of(int status)
+{
+	return status == -EMSGSIZE ? HK_UNSENT_TOO_BIG
+	       : status == -EINVAL ? HK_UNSENT_INVALID
+				   : HK_UNSENT_CIPHER;
+}
+
+/* Seals loop->inner and queues it for its socket. HK_UNSENT_COUNT: queued; else why not. */
+static unsigned queue_packet(struct loop *loop, __u32 length)
+{
+	static const struct hk_seal_shape shape; /* tunnel mode, nothing special */
+	struct hk_tunnel *tunnel = loop->tunnel;
+	unsigned slot = loop->out_used, socket, why;
+	struct hk_tunnel_peer *peer;
+	struct hk_tunnel_spi *spi;
+	struct hk_numbers numbers;
+	struct hk_inner inner;
+	struct mmsghdr *message;
+	int size;
+
+	if (hk_inner_parse(loop->inner, length, &inner))
+		return HK_UNSENT_INVALID;
+	peer = hk_tunnel_route(tunnel, &inner.destination);
+	if (!peer)
+		return HK_UNSENT_NO_ROUTE;
+	spi = next_spi(peer, &numbers, &why);
+	if (!spi)
+		return why;
+	size = hk_seal_envelope(
+		spi->sa, &shape, &numbers, loop->inner, length, loop->sealed[slot], PACKET_MAX);
+	if (size < 0)
+		return unsent_of(size);
+	spi->sealed++;
+	socket = hk_inner_hash(loop->inner, length) % tunnel->senders_count;
+	message = &loop->out[socket][loop->out_counts[socket]++];
+	memset(message, 0, sizeof(*message));
+	loop->out_vectors[slot] = (struct iovec){loop->sealed[slot], (size_t)size};
+	message->msg_hdr.msg_iov = &loop->out_vectors[slot];
+	message->msg_hdr.msg_iovlen = 1;
+	message->msg_hdr.msg_name = &peer->to;
+	message->msg_hdr.msg_namelen = peer->to_length;
+	loop->out_used++;
+	return HK_UNSENT_COUNT;
+}
+
+/* Sends what is queued on one socket. A packet the network does not take is lost, as on any link. */
+static void flush_socket(struct loop *loop, unsigned socket)
+{
+	struct hk_tunnel *tunnel = loop->tunnel;
+	unsigned done = 0, count = loop->out_counts[socket], i;
+	int sent;
+
+	while (done < count) {
+		sent = sendmmsg(tunnel->senders[socket], loop->out[socket] + done, count - done, 0);
+		if (sent <= 0) {
+			tunnel->unsent[errno == EMSGSIZE ? HK_UNSENT_TOO_BIG : HK_UNSENT_SEND]++;
+			done++;
+			continue;
+		}
+		for (i = done; i < done + (unsigned)sent; i++)
+			tunnel->sealed_bytes += loop->out[socket][i].msg_len;
+		tunnel->sealed += (unsigned)sent;
+		done += (unsigned)sent;
+	}
+	loop->out_counts[socket] = 0;
+}
+
+static void flush(struct loop *loop)
+{
+	unsigned i;
+
+	for (i = 0; i < loop->tunnel->senders_count; i++)
+		flush_socket(loop, i);
+	loop->out_used = 0;
+}
+
+static void outgoing(struct loop *loop)
+{
+	ssize_t length;
+	unsigned why, reads;
+
+	for (reads = 0; reads < HK_TUNNEL_BATCH; reads++) {
+		length = read(loop->tunnel->tun, loop->inner, sizeof(loop->inner));
+		if (length <= 0)
+			break;
+		why = queue_packet(loop, (__u32)length);
+		if (why != HK_UNSENT_COUNT)
+			loop->tunnel->unsent[why]++;
+	}
+	flush(loop);
+}
+
+/* --- in -------------------------------------------------------------------------------------- */
+
+static struct hk_address address_of(const struct sockaddr_storage *from)
+{
+	if (from->ss_family == AF_INET)
+		return hk_address_v4((const __u8 *)&((const struct sockaddr_in *)from)->sin_addr);
+	return hk_address_v6((const __u8 *)&((const struct sockaddr_in6 *)from)->sin6_addr);
+}
+
+/* A raw IPv4 socket delivers the IP header as well; every other one the payload alone. */
+static unsigned parse_received(struct hk_tunnel *tunnel, const __u8 *data, __u32 length,
+	const struct sockaddr_storage *from, struct hk_sealed *sealed)
+{
+	unsigned refusal;
+
+	if (tunnel->raw && hk_address_is_v4(&tunnel->local)) {
+		refusal = hk_sealed_parse(data, length, sealed);
+		sealed->ip = NULL;
+		return refusal;
+	}
+	memset(sealed, 0, sizeof(*sealed));
+	sealed->udp = !tunnel->raw;
+	sealed->source = address_of(from);
+	sealed->destination = tunnel->local;
+	return hk_sealed_read(tunnel->envelope, data, length, sealed);
+}
+
+/* An inner source must lie behind the peer that sealed it, or peers could speak for each other. */
+static bool source_allowed(
+	struct hk_tunnel *tunnel, const struct hk_sealed *sealed, const struct hk_opened *opened)
+{
+	struct hk_tunnel_peer *peer;
+	struct hk_inner inner;
+
+	if (hk_inner_parse(opened->inner, opened->length, &inner))
+		return false;
+	peer = hk_tunnel_route(tunnel, &inner.source);
+	return peer && memcmp(&peer->remote, &sealed->source, sizeof(peer->remote)) == 0;
+}
+
+static void receive_packet(struct loop *loop, unsigned index)
+{
+	struct hk_tunnel *tunnel = loop->tunnel;
+	struct hk_opened opened = {0};
+	struct hk_sealed sealed;
+	unsigned refusal;
+
+	refusal = parse_received(
+		tunnel, loop->received[index], loop->in[index].msg_len, &loop->from[index], &sealed);
+	if (hk_host_open(tunnel->host, refusal, &sealed, loop->opened, &opened))
+		return;
+	if (!source_allowed(tunnel, &sealed, &opened)) {
+		hk_host_recount(tunnel->host, HK_REFUSAL_INNER_SOURCE);
+		return;
+	}
+	tunnel->opened_bytes += opened.length;
+	if (write(tunnel->tun, opened.inner, opened.length) != (ssize_t)opened.length)
+		tunnel->tun_failed++;
+}
+
+static void incoming(struct loop *loop)
+{
+	int count, i;
+
+	for (i = 0; i < HK_TUNNEL_BATCH; i++) {
+		loop->in_vectors[i] = (struct iovec){loop->received[i], PACKET_MAX};
+		loop->in[i].msg_hdr = (struct msghdr){
+			.msg_iov = &loop->in_vectors[i],
+			.msg_iovlen = 1,
+			.msg_name = &loop->from[i],
+			.msg_namelen = sizeof(loop->from[i]),
+		};
+	}
+	count = recvmmsg(loop->tunnel->receiver, loop->in, HK_TUNNEL_BATCH, 0, NULL);
+	for (i = 0; i < count; i++)
+		receive_packet(loop, (unsigned)i);
+}
+
+/* --- loop ------------------------------------------------------------------------------------ */
+
+/* False: time to stop. */
+static bool handle_signal(struct hk_tunnel *tunnel)
+{
+	struct signalfd_siginfo info;
+
+	if (read(tunnel->signals, &info, sizeof(info)) != sizeof(info))
+		return true;
+	hk_tunnel_stats_print(tunnel);
+	hk_tunnel_stats_write(tunnel);
+	return info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGHUP;
+}
+
+int hk_tunnel_run(struct hk_tunnel *tunnel, struct hk_error *error)
+{
+	struct pollfd fds[] = {
+		{.fd = tunnel->tun, .events = POLLIN},
+		{.fd = tunnel->receiver, .events = POLLIN},
+		{.fd = tunnel->signals, .events = POLLIN},
+	};
+	struct loop *loop = calloc(1, sizeof(*loop));
+	bool running = true;
+	int status = 0;
+
+	if (!loop)
+		return hk_error_set(error, ENOMEM, "no memory for the packet loop");
+	loop->tunnel = tunnel;
+	while (running) {
+		if (poll(fds, 3, -1) < 0 && errno != EINTR) {
+			status = hk_error_set(error, errno, "poll: %s", strerror(errno));
+			break;
+		}
+		if (fds[0].revents & (POLLERR | POLLHUP)) {
+			status = hk_error_set(error, ENODEV, "device '%s' is gone", tunnel->device);
+			break;
+		}
+		if (fds[0].revents)
+			outgoing(loop);
+		if (fds[1].revents)
+			incoming(loop);
+		if (fds[2].revents)
+			running = handle_signal(tunnel);
+	}
+	hk_wipe(loop, sizeof(*loop));
+	free(loop);
+	return status;
+}
