@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-static int parse_v4(const __u8 *packet, __u32 length, struct hk_inner *out)
+static int parse_v4(const __u8 *packet, __u32 length, struct hk_inner_ip *out)
 {
 	if (length < 20)
 		return -EINVAL;
@@ -20,7 +20,7 @@ static int parse_v4(const __u8 *packet, __u32 length, struct hk_inner *out)
 	return 0;
 }
 
-static int parse_v6(const __u8 *packet, __u32 length, struct hk_inner *out)
+static int parse_v6(const __u8 *packet, __u32 length, struct hk_inner_ip *out)
 {
 	if (length < 40 || hk_get16(packet + 4) + 40u != length)
 		return -EINVAL;
@@ -33,7 +33,7 @@ static int parse_v6(const __u8 *packet, __u32 length, struct hk_inner *out)
 	return hk_address_is_v4(&out->source) || hk_address_is_v4(&out->destination) ? -EINVAL : 0;
 }
 
-int hk_inner_parse(const __u8 *packet, __u32 length, struct hk_inner *out)
+int hk_inner_ip_parse(const __u8 *packet, __u32 length, struct hk_inner_ip *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (!length)
@@ -44,7 +44,7 @@ int hk_inner_parse(const __u8 *packet, __u32 length, struct hk_inner *out)
 	return out->version == 6 ? parse_v6(packet, length, out) : -EINVAL;
 }
 
-bool hk_inner_fits_transport(const struct hk_inner *inner, unsigned envelope)
+bool hk_inner_fits_transport(const struct hk_inner_ip *inner, unsigned envelope)
 {
 	if (inner->fragment || (inner->version == 4 && inner->header_size != 20))
 		return false;
@@ -80,10 +80,10 @@ static __u32 mix(__u32 hash, const __u8 *bytes, __u32 size)
 
 __u32 hk_inner_hash(const __u8 *inner, __u32 length)
 {
-	struct hk_inner header;
+	struct hk_inner_ip header;
 	__u32 hash = 2166136261u;
 
-	if (hk_inner_parse(inner, length, &header))
+	if (hk_inner_ip_parse(inner, length, &header))
 		return 0;
 	hash = mix(hash, header.source.bytes, 16);
 	hash = mix(hash, header.destination.bytes, 16);

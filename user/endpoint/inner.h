@@ -9,7 +9,7 @@
 #include "user/endpoint/sa.h"
 
 /* An IP packet that may be sealed. */
-struct hk_inner {
+struct hk_inner_ip {
 	__u8 version;  /* 4 or 6 */
 	__u8 protocol; /* IPv4 protocol, IPv6 next header */
 	bool fragment;
@@ -18,9 +18,9 @@ struct hk_inner {
 };
 
 /* 0, or -EINVAL: no IP packet, or not exactly `length` bytes (padding is refused). */
-int hk_inner_parse(const __u8 *packet, __u32 length, struct hk_inner *out);
+int hk_inner_ip_parse(const __u8 *packet, __u32 length, struct hk_inner_ip *out);
 /* May its payload travel in transport mode (its header is rebuilt from the outer one)? */
-bool hk_inner_fits_transport(const struct hk_inner *inner, unsigned envelope);
+bool hk_inner_fits_transport(const struct hk_inner_ip *inner, unsigned envelope);
 
 /* IPv4 header checksum over `size` bytes whose checksum field is 0. */
 __u16 hk_ip_checksum(const __u8 *header, __u32 size);

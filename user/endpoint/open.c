@@ -138,14 +138,14 @@ static unsigned unwrap(
 {
 	const __u8 *ip = payload->data;
 	__u32 length;
-	struct hk_inner inner;
+	struct hk_inner_ip inner;
 
 	if (payload->length < 20 || ip[0] >> 4 != version)
 		return HK_REFUSAL_INNER;
 	length = version == 4 ? hk_get16(ip + 2) : hk_get16(ip + 4) + 40u;
 	if (length > payload->length || (envelope == HK_ENVELOPE_PSP && length != payload->length))
 		return HK_REFUSAL_INNER;
-	if (hk_inner_parse(ip, length, &inner))
+	if (hk_inner_ip_parse(ip, length, &inner))
 		return HK_REFUSAL_INNER;
 	opened->inner = payload->data;
 	opened->length = length;

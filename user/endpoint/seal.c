@@ -17,7 +17,7 @@
 
 /* The parsed packet and what of it goes into the envelope. */
 struct task {
-	struct hk_inner inner;
+	struct hk_inner_ip inner;
 	const __u8 *payload;
 	__u32 length;
 	__u8 next_header;
@@ -25,7 +25,7 @@ struct task {
 
 static int plan(const struct hk_sa *sa, bool transport, const __u8 *packet, __u32 length, struct task *task)
 {
-	if (hk_inner_parse(packet, length, &task->inner))
+	if (hk_inner_ip_parse(packet, length, &task->inner))
 		return -EINVAL;
 	/* PSP implementations refuse IPv4 options in what they seal. */
 	if (sa->name.envelope == HK_ENVELOPE_PSP && task->inner.version == 4 && task->inner.header_size != 20)

@@ -311,9 +311,9 @@ static const __u8 *find_ip(const struct run *run, const __u8 *frame, __u32 lengt
 
 static bool wanted(const struct run *run, const __u8 *ip, __u32 length)
 {
-	struct hk_inner inner;
+	struct hk_inner_ip inner;
 
-	return !hk_inner_parse(ip, length, &inner) && hk_prefix_holds(&run->match, &inner.destination) &&
+	return !hk_inner_ip_parse(ip, length, &inner) && hk_prefix_holds(&run->match, &inner.destination) &&
 	       (!run->shape.transport || memcmp(&inner.destination, &run->name.receiver, 16) == 0);
 }
 

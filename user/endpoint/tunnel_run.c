@@ -71,11 +71,11 @@ static unsigned queue_packet(struct loop *loop, __u32 length)
 	struct hk_tunnel_peer *peer;
 	struct hk_tunnel_spi *spi;
 	struct hk_numbers numbers;
-	struct hk_inner inner;
+	struct hk_inner_ip inner;
 	struct mmsghdr *message;
 	int size;
 
-	if (hk_inner_parse(loop->inner, length, &inner))
+	if (hk_inner_ip_parse(loop->inner, length, &inner))
 		return HK_UNSENT_INVALID;
 	peer = hk_tunnel_route(tunnel, &inner.destination);
 	if (!peer)
@@ -179,9 +179,9 @@ static bool source_allowed(
 	struct hk_tunnel *tunnel, const struct hk_sealed *sealed, const struct hk_opened *opened)
 {
 	struct hk_tunnel_peer *peer;
-	struct hk_inner inner;
+	struct hk_inner_ip inner;
 
-	if (hk_inner_parse(opened->inner, opened->length, &inner))
+	if (hk_inner_ip_parse(opened->inner, opened->length, &inner))
 		return false;
 	peer = hk_tunnel_route(tunnel, &inner.source);
 	return peer && memcmp(&peer->remote, &sealed->source, sizeof(peer->remote)) == 0;
