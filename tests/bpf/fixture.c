@@ -245,9 +245,16 @@ int fixture_run(struct fixture *fixture, const void *frame, unsigned length, uns
 		.rx_queue_index = queue};
 	struct xdp_md context = {0};
 	__u8 bytes[4096 + sizeof(struct hk_meta)];
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = length, .data_out = bytes,
-		.data_size_out = sizeof(bytes), .ctx_in = &in, .ctx_size_in = sizeof(in), .ctx_out = &context,
-		.ctx_size_out = sizeof(context), .repeat = 1);
+	struct bpf_test_run_opts options = {.sz = sizeof(options),
+		.data_in = frame,
+		.data_size_in = length,
+		.data_out = bytes,
+		.data_size_out = sizeof(bytes),
+		.ctx_in = &in,
+		.ctx_size_in = sizeof(in),
+		.ctx_out = &context,
+		.ctx_size_out = sizeof(context),
+		.repeat = 1};
 	int error = bpf_prog_test_run_opts(fixture->program, &options);
 
 	if (error)

@@ -106,7 +106,7 @@ static void add_vector(const json_t *vector)
 
 static void collect_samples(void)
 {
-	json_t *vectors = load_vectors("packets.json"), *vector;
+	json_t *vectors = load_vectors("packets.json");
 	struct frame frame;
 	size_t i;
 
@@ -114,7 +114,8 @@ static void collect_samples(void)
 		frame_build(&frame, &packet_cases[i]);
 		add_sample(frame.data, frame.length);
 	}
-	json_array_foreach(vectors, i, vector) add_vector(vector);
+	for (i = 0; i < json_array_size(vectors); i++)
+		add_vector(json_array_get(vectors, i));
 	json_decref(vectors);
 }
 
