@@ -12,8 +12,13 @@
 
 #include <halfkey/address.h>
 
-/* The process's secret; made at the first call. Any thread. */
-const __u64 *hk_hash_seed(void); /* 4 words */
+extern __u64 hk_hash_secret[4]; /* use hk_hash_seed() */
+
+/* The process's secret, 4 words. Any thread. */
+static inline const __u64 *hk_hash_seed(void)
+{
+	return hk_hash_secret;
+}
 
 static inline __u64 hk_hash_fold(__u64 a, __u64 b)
 {

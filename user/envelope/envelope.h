@@ -29,8 +29,11 @@
 enum hk_cipher { HK_CIPHER_NONE, HK_CIPHER_CTR, HK_CIPHER_GCM, HK_CIPHER_CBC };
 
 /* One packet on its way through the open stage. Host byte order. */
+struct hk_envelope_ops;
+
 struct hk_opening {
 	/* given */
+	const struct hk_envelope_ops *ops;
 	const __u8 *frame;
 	__u32 frame_length;
 	const struct hk_meta *meta;

@@ -138,7 +138,7 @@ struct hk_flow *hk_flow_get(
 
 	for (slot = first; slot < first + WAYS; slot++) {
 		flow = &table->flows[slot];
-		if (table->tags[slot] == tag && memcmp(&flow->key, key, sizeof(*key)) == 0)
+		if (table->tags[slot] == tag && hk_flow_key_equal(&flow->key, key))
 			return flow;
 	}
 	slot = make_room(table, first, now_ns);

@@ -7,6 +7,9 @@
 #ifndef HK_PIPELINE_INNER_H
 #define HK_PIPELINE_INNER_H
 
+#include <stdbool.h>
+#include <string.h>
+
 #include <halfkey/hook.h>
 
 /*
@@ -28,6 +31,15 @@ struct hk_flow_key {
 };
 
 _Static_assert(sizeof(struct hk_flow_key) == 40, "no padding: keys are compared as bytes");
+
+static inline bool hk_flow_key_equal(const struct hk_flow_key *a, const struct hk_flow_key *b)
+{
+	__u64 x[5], y[5];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
 
 /*
  * The key of a parsed packet and its hash, the same in all workers and never 0.

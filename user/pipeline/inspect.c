@@ -61,6 +61,7 @@ static void hash_nonce(struct hk_pipeline *pipeline, unsigned place)
 	hash = hk_hash_address(seed, &nonce, opening->key.id << 32 ^ opening->meta->spi);
 	parsed->nonce_hash = hk_hash_address(seed, &opening->outer_dst, hash) | 1;
 	hk_nonces_prefetch(pipeline->nonces, parsed->nonce_hash);
+	__builtin_prefetch(opening->frame + opening->tag_offset);
 }
 
 /* With the nonce, the packet's end: ciphertexts that differ anywhere differ in the ICV. */
@@ -113,7 +114,7 @@ static void find_flow(struct hk_pipeline *pipeline, unsigned place)
  */
 static void check_flow(struct hk_parsed *parsed)
 {
-	if (memcmp(&parsed->flow->key, &parsed->flow_key, sizeof(parsed->flow_key)) != 0)
+	if (!hk_flow_key_equal(&parsed->flow->key, &parsed->flow_key))
 		parsed->flow = NULL;
 }
 

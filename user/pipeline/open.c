@@ -15,6 +15,8 @@
 #define IP6_HEADER 40
 #define UDP_HEADER 8
 
+#define PREFETCH_AHEAD 4
+
 /* Packets whose keys come from one master key, as a list through `next`. */
 struct group {
 	const struct hk_kdf_key *master;
@@ -58,6 +60,7 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 		return HK_REASON_FRAME_SIZE;
 	if (!hk_meta_fits(meta, frame->length) || !outer_fits(meta) || !ops || meta->domain >= HK_DOMAINS_MAX)
 		return HK_REASON_META_INVALID;
+	opening->ops = ops;
 	opening->frame = frame->data;
 	opening->frame_length = frame->length;
 	opening->meta = meta;
@@ -72,6 +75,15 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 	return ops->plan(opening, pipeline->inspection->keyring);
 }
 
+/* A frame's headers are on another core when it comes: asked for a few frames ahead. */
+static void prefetch_frame(const struct hk_pipeline *pipeline, unsigned i)
+{
+	if (i >= pipeline->count)
+		return;
+	__builtin_prefetch(pipeline->frames[i].data);
+	__builtin_prefetch(pipeline->frames[i].data + 64);
+}
+
 /* Plans all frames; each writes its PRF messages where those of the one before it end. */
 static void plan(struct hk_pipeline *pipeline)
 {
@@ -80,7 +92,10 @@ static void plan(struct hk_pipeline *pipeline)
 	unsigned i;
 
 	pipeline->messages_end = pipeline->derived_end = 0;
+	for (i = 0; i < PREFETCH_AHEAD; i++)
+		prefetch_frame(pipeline, i);
 	for (i = 0; i < pipeline->count; i++) {
+		prefetch_frame(pipeline, i + PREFETCH_AHEAD);
 		opening = &pipeline->openings[i];
 		opening->before = before;
 		opening->message = pipeline->messages + pipeline->messages_end;
@@ -257,7 +272,7 @@ static void finish(struct hk_pipeline *pipeline, unsigned i)
 	struct hk_opening *opening = &pipeline->openings[i];
 
 	if (pipeline->reasons[i] == HK_REASON_OK)
-		pipeline->reasons[i] = (__u8)hk_envelope_ops(opening->meta->envelope)->rebuild(opening);
+		pipeline->reasons[i] = (__u8)opening->ops->rebuild(opening);
 }
 
 void hk_pipeline_open(struct hk_pipeline *pipeline)
@@ -269,7 +284,7 @@ void hk_pipeline_open(struct hk_pipeline *pipeline)
 	for (i = 0; i < pipeline->count; i++) {
 		if (pipeline->reasons[i] != HK_REASON_OK)
 			continue;
-		hk_envelope_ops(pipeline->openings[i].meta->envelope)->cipher(&pipeline->openings[i]);
+		pipeline->openings[i].ops->cipher(&pipeline->openings[i]);
 		place_plain(pipeline, i);
 	}
 	open_ctr(pipeline);
