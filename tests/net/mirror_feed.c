@@ -8,6 +8,7 @@
  *   http PORT       an HTTP exchange, both directions, from client port PORT
  *   udp ADDRESS P   a datagram to ADDRESS (IPv4 or IPv6) and port P
  *   flood COUNT     datagrams as fast as the feed takes them
+ *   quit
  *   stats           a line `written N lost N errors N`
  *
  *   mirror_feed TAP
@@ -217,7 +218,7 @@ int main(int argc, char **argv)
 	}
 	printf("ready\n");
 	fflush(stdout);
-	while (fgets(line, sizeof(line), stdin))
+	while (fgets(line, sizeof(line), stdin) && strncmp(line, "quit", 4) != 0)
 		command(line);
 	hk_feeds_free(feeds);
 	return 0;
