@@ -218,7 +218,7 @@ static __u64 hash_key(const struct hk_flow_key *key)
 	return hash ? hash : 1;
 }
 
-__u64 hk_inner_flow(
+__u64 hk_packet_flow(
 	const __u8 *data, const struct hk_hook_packet *packet, struct hk_flow_key *key, __u8 *swapped)
 {
 	bool icmp = packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6;
@@ -237,7 +237,7 @@ __u64 hk_inner_flow(
 	return hash_key(key);
 }
 
-int hk_inner_parse(const __u8 *data, __u32 length, struct hk_hook_packet *packet)
+int hk_packet_parse(const __u8 *data, __u32 length, struct hk_hook_packet *packet)
 {
 	if (length < IP4_HEADER)
 		return -EINVAL;

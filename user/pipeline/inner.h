@@ -17,7 +17,7 @@
  * data_offset and flow_hash; the rest must be zero. 0, or -EINVAL when no end host
  * could read it as an IP packet.
  */
-int hk_inner_parse(const __u8 *data, __u32 length, struct hk_hook_packet *packet);
+int hk_packet_parse(const __u8 *data, __u32 length, struct hk_hook_packet *packet);
 
 /* An inner flow: both directions have the same key. ICMP has its echo identifier at both ends. */
 struct hk_flow_key {
@@ -45,7 +45,7 @@ static inline bool hk_flow_key_equal(const struct hk_flow_key *a, const struct h
  * The key of a parsed packet and its hash, the same in all workers and never 0.
  * `swapped` is 1 when src is the high end: the packets of one direction agree in it.
  */
-__u64 hk_inner_flow(
+__u64 hk_packet_flow(
 	const __u8 *data, const struct hk_hook_packet *packet, struct hk_flow_key *key, __u8 *swapped);
 
 #endif

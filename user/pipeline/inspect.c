@@ -36,11 +36,11 @@ static unsigned parse_frame(struct hk_pipeline *pipeline, unsigned i)
 
 	memset(packet, 0, sizeof(*packet));
 	describe(pipeline, opening, packet);
-	if (hk_inner_parse(opening->inner, opening->inner_length, packet) ||
+	if (hk_packet_parse(opening->inner, opening->inner_length, packet) ||
 		!hk_plausible(opening->inner, packet, opening->suspect))
 		return HK_REASON_IMPLAUSIBLE;
 	parsed->frame = (__u8)i;
-	parsed->flow_hash = hk_inner_flow(opening->inner, packet, &parsed->flow_key, &parsed->swapped);
+	parsed->flow_hash = hk_packet_flow(opening->inner, packet, &parsed->flow_key, &parsed->swapped);
 	packet->flow_hash = (__u32)parsed->flow_hash;
 	hk_flow_prefetch(pipeline->flows, parsed->flow_hash);
 	pipeline->place[i] = (__u8)place;

@@ -15,7 +15,7 @@
 
 #include <halfkey/hook.h>
 
-/* `packet` as hk_inner_parse() left it. `suspect`: something in front was rare already. */
+/* `packet` as hk_packet_parse() left it. `suspect`: something in front was rare already. */
 bool hk_plausible(const __u8 *data, const struct hk_hook_packet *packet, bool suspect);
 
 #endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Packet or noise: what an end host would take is plausible, noise is not. */
+#include <stdbool.h>
+
+#include "tests/unit/harness.h"
+#include "tests/unit/inner_help.h"
+#include "user/pipeline/inner.h"
+#include "user/pipeline/plausible.h"
+
+static bool plausible(const __u8 *data, __u32 length, bool suspect)
+{
+	struct hk_hook_packet packet = {0};
+
+	return hk_packet_parse(data, length, &packet) == 0 && hk_plausible(data, &packet, suspect);
+}
+
+static void good_packets_pass(void)
+{
+	__u8 data[256];
+	int version;
+
+	for (version = 4; version <= 6; version += 2) {
+		CU_ASSERT_TRUE(plausible(data, make_tcp(data, version, 0x02, 0), false));
+		CU_ASSERT_TRUE(plausible(data, make_tcp(data, version, 0x18, 7), true));
+		CU_ASSERT_TRUE(plausible(data, make_tcp(data, version, 0x04, 0), false));
+		CU_ASSERT_TRUE(plausible(data, make_udp(data, version, 1, 2, 0), false));
+		CU_ASSERT_TRUE(plausible(data, make_udp(data, version, 1, 2, 9), true));
+	}
+}
+
+static void the_ip4_checksum_must_hold(void)
+{
+	__u8 data[256];
+	__u32 length = make_udp(data, 4, 1, 2, 9), bit;
+
+	for (bit = 0; bit < 20 * 8; bit++) {
+		data[bit / 8] ^= (__u8)(1 << bit % 8);
+		CU_ASSERT_FALSE(plausible(data, length, false));
+		data[bit / 8] ^= (__u8)(1 << bit % 8);
+	}
+}
+
+static void a_group_never_sends(void)
+{
+	__u8 data[256];
+	__u32 length = make_udp(data, 4, 1, 2, 9);
+
+	data[12] = 224;
+	fix_ip4(data);
+	CU_ASSERT_FALSE(plausible(data, length, false));
+	length = make_udp(data, 6, 1, 2, 9);
+	data[8] = 0xff;
+	CU_ASSERT_FALSE(plausible(data, length, false));
+}
+
+static void tcp_that_no_host_takes(void)
+{
+	__u8 data[256];
+	__u32 length = make_tcp(data, 4, 0x10, 20);
+
+	data[32] = 0x40; /* data offset 16 */
+	CU_ASSERT_FALSE(plausible(data, length, false));
+	data[32] = 0xf0; /* behind the end */
+	CU_ASSERT_FALSE(plausible(data, length, false));
+	length = make_ip(data, 4, IPPROTO_TCP, 19) + 19;
+	CU_ASSERT_FALSE(plausible(data, length, false));
+}
+
+/* Reserved bits and odd flags are legal: with a right checksum they must be inspected like any packet. */
+static void rare_tcp_proves_itself_by_its_checksum(void)
+{
+	__u8 data[256];
+	int version;
+
+	for (version = 4; version <= 6; version += 2) {
+		__u32 l4 = version == 4 ? 20 : 40, length = make_tcp(data, version, 0x00, 11);
+
+		CU_ASSERT_TRUE(plausible(data, length, false));
+		data[length - 1] ^= 1;
+		CU_ASSERT_FALSE(plausible(data, length, false));
+		length = make_tcp(data, version, 0x13, 11); /* SYN, FIN and ACK */
+		CU_ASSERT_TRUE(plausible(data, length, false));
+		data[l4 + 4] ^= 0x80;
+		CU_ASSERT_FALSE(plausible(data, length, false));
+		length = make_tcp(data, version, 0x10, 11);
+		data[l4 + 12] |= 0x0e;
+		fix_transport(data, length, l4, IPPROTO_TCP, l4 + 16);
+		CU_ASSERT_TRUE(plausible(data, length, false));
+		data[l4 + 12] = 0x54;
+		CU_ASSERT_FALSE(plausible(data, length, false));
+	}
+}
+
+static void udp_lengths(void)
+{
+	__u8 data[256];
+	__u32 length = make_udp(data, 4, 1, 2, 20);
+
+	hk_put16(data + 24, 7);
+	CU_ASSERT_FALSE(plausible(data, length, false));
+	hk_put16(data + 24, 29);
+	CU_ASSERT_FALSE(plausible(data, length, false));
+	/* shorter than the packet: hosts cut it, so it counts when its checksum holds */
+	hk_put16(data + 24, 18);
+	CU_ASSERT_FALSE(plausible(data, length, false));
+	fix_transport(data, 38, 20, IPPROTO_UDP, 26);
+	CU_ASSERT_TRUE(plausible(data, length, false));
+	length = make_ip(data, 4, IPPROTO_UDP, 7) + 7;
+	CU_ASSERT_FALSE(plausible(data, length, false));
+}
+
+static void icmp_checksums(void)
+{
+	__u8 data[64];
+	__u32 length;
+
+	length = make_ip(data, 4, IPPROTO_ICMP, 12) + 12;
+	memset(data + 20, 8, 12);
+	fix_transport(data, length, 20, IPPROTO_ICMP, 22);
+	CU_ASSERT_TRUE(plausible(data, length, false));
+	data[30] ^= 1;
+	CU_ASSERT_FALSE(plausible(data, length, false));
+	length = make_ip(data, 6, IPPROTO_ICMPV6, 12) + 12;
+	memset(data + 40, 8, 12);
+	fix_transport(data, length, 40, IPPROTO_ICMPV6, 42);
+	CU_ASSERT_TRUE(plausible(data, length, false));
+	data[50] ^= 1;
+	CU_ASSERT_FALSE(plausible(data, length, false));
+}
+
+static void suspects_must_have_a_checksum(void)
+{
+	__u8 data[256];
+	__u32 length = make_tcp(data, 6, 0x10, 30);
+
+	data[length - 1] ^= 1;
+	CU_ASSERT_TRUE(plausible(data, length, false)); /* hosts check it, the box need not */
+	CU_ASSERT_FALSE(plausible(data, length, true));
+	length = make_ip(data, 6, 200, 30) + 30;
+	CU_ASSERT_TRUE(plausible(data, length, false));
+	CU_ASSERT_FALSE(plausible(data, length, true));
+}
+
+/* Noise behind a right-looking header, as a wrong key gives in transport mode. */
+static unsigned noise(int version, __u8 protocol, unsigned rounds)
+{
+	__u64 seed = 11;
+	__u8 data[256];
+	unsigned round, i, taken = 0;
+	__u32 l4;
+
+	for (round = 0; round < rounds; round++) {
+		l4 = make_ip(data, version, protocol, 64);
+		for (i = 0; i < 64; i++)
+			data[l4 + i] = (__u8)(random_next(&seed) >> 16);
+		taken += plausible(data, l4 + 64, false);
+	}
+	return taken;
+}
+
+static void noise_is_told_from_packets(void)
+{
+	const unsigned rounds = 20000;
+
+	CU_ASSERT_TRUE(noise(4, IPPROTO_TCP, rounds) < rounds / 20);
+	CU_ASSERT_TRUE(noise(6, IPPROTO_TCP, rounds) < rounds / 20);
+	CU_ASSERT_TRUE(noise(4, IPPROTO_UDP, rounds) < rounds / 1000);
+	CU_ASSERT_TRUE(noise(4, IPPROTO_ICMP, rounds) < rounds / 1000);
+}
+
+int main(void)
+{
+	static const struct test tests[] = {
+		{"good packets pass", good_packets_pass},
+		{"the IPv4 checksum must hold", the_ip4_checksum_must_hold},
+		{"a group never sends", a_group_never_sends},
+		{"TCP that no host takes", tcp_that_no_host_takes},
+		{"rare TCP proves itself by its checksum", rare_tcp_proves_itself_by_its_checksum},
+		{"UDP lengths", udp_lengths},
+		{"ICMP checksums", icmp_checksums},
+		{"suspects must have a checksum", suspects_must_have_a_checksum},
+		{"noise is told from packets", noise_is_told_from_packets},
+		{0},
+	};
+	return run_tests("plausible", tests);
+}
