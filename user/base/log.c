@@ -17,6 +17,11 @@ void hk_log_init(enum hk_log_level level, const char *who)
 	log_who = who;
 }
 
+void hk_log_rename(const char *who)
+{
+	log_who = who;
+}
+
 static int log_prefix(char *line, size_t size, enum hk_log_level level)
 {
 	static const char *const names[] = {"error", "warning", "info", "debug"};

@@ -11,6 +11,8 @@ enum hk_log_level { HK_LOG_ERROR, HK_LOG_WARN, HK_LOG_INFO, HK_LOG_DEBUG };
 
 /* Lines below `level` are not written; `who` names the process, e.g. "starter". */
 void hk_log_init(enum hk_log_level level, const char *who);
+/* The same level under another name: for a forked process. */
+void hk_log_rename(const char *who);
 
 void hk_log(enum hk_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

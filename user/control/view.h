@@ -68,7 +68,8 @@ struct hk_view_stats {
 	struct hk_counter_value xdp[HK_COUNTER_END]; /* summed over CPUs */
 	unsigned workers;
 	const struct hk_counts *worker[HK_QUEUES_MAX];
-	__u64 ring_lost; /* handed to workers, lost before they took them (XDP_STATISTICS) */
+	__u64 ring_lost; /* handed to workers, lost before they took them (XDP_STATISTICS, dead inspectors) */
+	__u64 handed_before; /* of xdp[HK_REASON_TO_WORKER]: to workers of earlier daemons with these maps */
 	unsigned feeds_count;
 	struct hk_feed_stats feeds[HK_FEEDS_MAX];
 };
