@@ -3,7 +3,10 @@
  * Map `receivers` (LPM trie): from the outer destination to the domain of each
  * envelope. Keys belong to receivers, so the destination selects the domain.
  * One lookup serves all envelopes: whoever writes the map copies what a shorter
- * prefix says into the longer prefixes inside it. Written by the starter.
+ * prefix says into the longer prefixes inside it, but never from IPv6 into
+ * IPv4: where an IPv6 prefix covers ::ffff:0:0/96, an empty entry for that
+ * prefix ends the lookup. Written by the starter. HK_RECEIVER_FLOW_PER_SPI is
+ * for whoever installs verdicts; the XDP program looks verdicts up in any case.
  */
 #ifndef HALFKEY_MAPS_RECEIVERS_H
 #define HALFKEY_MAPS_RECEIVERS_H

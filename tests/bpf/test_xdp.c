@@ -365,6 +365,20 @@ static void monitor_without_a_worker(void)
 	CU_ASSERT_EQUAL(read_copies(), 0);
 }
 
+/* A verdict acts on later packets in monitor mode, too, and saves their copies. */
+static void monitor_obeys_verdicts(void)
+{
+	struct hk_verdict_key key = verdict_key();
+
+	start(&good_psp);
+	set_mode(HK_MODE_MONITOR);
+	put_verdict(&key, HK_VERDICT_DROP, ~0ull);
+	expect(HK_REASON_VERDICT_DROP, XDP_DROP, 1);
+	put_verdict(&key, HK_VERDICT_ACCEPT, ~0ull);
+	expect(HK_REASON_VERDICT_ACCEPT, XDP_REDIRECT, 0);
+	CU_ASSERT_EQUAL(read_copies(), 0);
+}
+
 static void passive_lets_nothing_through(void)
 {
 	struct hk_verdict_key key = verdict_key();
@@ -451,6 +465,7 @@ int main(void)
 		{"monitor copies and forwards", monitor_copies_and_forwards},
 		{"monitor loses copies, not packets", monitor_loses_copies_not_packets},
 		{"monitor without a worker", monitor_without_a_worker},
+		{"monitor obeys verdicts", monitor_obeys_verdicts},
 		{"passive lets nothing through", passive_lets_nothing_through},
 		{"no other port", no_other_port},
 		{"received is the sum of all reasons", conservation},

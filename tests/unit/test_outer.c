@@ -176,12 +176,13 @@ static int vector_domain(const char *name)
 /* A domain of `envelope` around every address, with the vector's suite. */
 static struct hk_outer *outer_around_all(unsigned envelope, int suite)
 {
-	static struct hk_prefix all[1]; /* ::/0 */
+	static struct hk_prefix all[2] = {
+		{.length = 0}, {.length = 96, .address = {.bytes = {[10] = 0xff, [11] = 0xff}}}};
 	struct hk_domain_config domain = {.id = 3,
 		.envelope = (__u8)envelope,
 		.suite = (__u8)(suite < 0 ? 0 : suite),
 		.receivers = all,
-		.receivers_count = 1};
+		.receivers_count = 2};
 	const struct hk_config config = {.domains = &domain, .domains_count = 1};
 
 	return hk_outer_new(&config);

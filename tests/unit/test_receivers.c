@@ -117,6 +117,31 @@ static void a_prefix_named_twice_is_one_entry(void)
 	free(entries);
 }
 
+/* ::/0 is IPv6 alone, although IPv4 lies inside it in the map. */
+static void ip6_prefixes_leave_ip4_alone(void)
+{
+	struct hk_prefix wide[] = {prefix("::/0"), prefix("198.51.100.0/24")};
+	struct hk_domain_config domain = {
+		.id = 1, .envelope = HK_ENVELOPE_PSP, .receivers = wide, .receivers_count = 1};
+	struct hk_config config = {.domains = &domain, .domains_count = 1};
+	struct hk_receiver_entry *entries;
+
+	CU_ASSERT_EQUAL_FATAL(hk_receivers_build(&config, &entries), 2);
+	CU_ASSERT_EQUAL(entries[0].key.prefixlen, 96);
+	CU_ASSERT_EQUAL(entries[0].value.domain[HK_ENVELOPE_PSP], HK_NO_DOMAIN);
+	CU_ASSERT_EQUAL(entries[1].key.prefixlen, 0);
+	CU_ASSERT_EQUAL(entries[1].value.domain[HK_ENVELOPE_PSP], 1);
+	free(entries);
+	domain.receivers_count = 2;
+	CU_ASSERT_EQUAL_FATAL(hk_receivers_build(&config, &entries), 3);
+	CU_ASSERT_EQUAL(entries[0].key.prefixlen, 96 + 24);
+	free(entries);
+	wide[1] = prefix("0.0.0.0/0");
+	CU_ASSERT_EQUAL_FATAL(hk_receivers_build(&config, &entries), 2);
+	CU_ASSERT_EQUAL(entries[0].value.domain[HK_ENVELOPE_PSP], 1);
+	free(entries);
+}
+
 static void nothing_configured(void)
 {
 	struct hk_config config = {0};
@@ -206,6 +231,7 @@ int main(void)
 		{"a longer prefix says what shorter ones say", children_inherit},
 		{"one prefix in two domains", one_prefix_in_two_domains},
 		{"a prefix named twice is one entry", a_prefix_named_twice_is_one_entry},
+		{"IPv6 prefixes leave IPv4 alone", ip6_prefixes_leave_ip4_alone},
 		{"nothing configured, nothing in the map", nothing_configured},
 		{"lookups agree with the definition", same_as_the_definition},
 		{0},

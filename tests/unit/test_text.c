@@ -69,6 +69,8 @@ static void prefix_holds(void)
 	CU_ASSERT(!holds("192.0.2.128/25", "192.0.2.127"));
 	CU_ASSERT(holds("0.0.0.0/0", "8.8.8.8"));
 	CU_ASSERT(!holds("0.0.0.0/0", "2001:db8::1"));
+	CU_ASSERT(holds("::/0", "2001:db8::1"));
+	CU_ASSERT(!holds("::/0", "192.0.2.1"));
 	CU_ASSERT(holds("192.0.2.1", "192.0.2.1"));
 	CU_ASSERT(!holds("192.0.2.1", "192.0.2.0"));
 	CU_ASSERT(holds("2001:db8::/33", "2001:db8:7fff::1"));

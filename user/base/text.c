@@ -84,6 +84,8 @@ bool hk_prefix_holds(const struct hk_prefix *prefix, const struct hk_address *ad
 	unsigned whole = prefix->length / 8, rest = prefix->length % 8;
 	__u8 mask = (__u8)(0xff00 >> rest);
 
+	if (prefix->length < 96 && hk_address_is_v4(address))
+		return false;
 	if (memcmp(prefix->address.bytes, address->bytes, whole) != 0)
 		return false;
 	return !rest || ((prefix->address.bytes[whole] ^ address->bytes[whole]) & mask) == 0;

@@ -21,6 +21,7 @@ int hk_address_parse(const char *text, struct hk_address *out);
 int hk_prefix_parse(const char *text, struct hk_prefix *out);
 const char *hk_address_format(const struct hk_address *address, char out[HK_ADDRESS_TEXT]);
 const char *hk_prefix_format(const struct hk_prefix *prefix, char out[HK_PREFIX_TEXT]);
+/* IPv6 prefixes hold no IPv4 address: not ::/0 either, although it covers ::ffff:0:0/96. */
 bool hk_prefix_holds(const struct hk_prefix *prefix, const struct hk_address *address);
 
 /* Decimal or 0x hexadecimal in [0, max]. */

@@ -6,6 +6,10 @@
  * each entry must say everything about the addresses it matches: sorted with
  * parents before their children, an entry starts as a copy of the nearest
  * prefix around it and adds its own domains.
+ *
+ * IPv4 lies inside the IPv6 address space of the map, yet ::/0 in a
+ * configuration means IPv6 alone: nothing is copied across, and where an IPv6
+ * prefix covers ::ffff:0:0/96 an empty entry for it stops the lookup there.
  */
 #include "user/envelope/outer.h"
 
@@ -16,15 +20,22 @@
 #include "maps/layout.h"
 #include "user/base/text.h"
 
+#define IP4_BITS 96 /* IPv4 addresses begin behind so many bits */
+
 struct declaration {
 	struct hk_prefix prefix;
 	const struct hk_domain_config *domain;
 };
 
+/* IPv4 first, so that the chain of prefixes around one never mixes both. */
 static int compare_declarations(const void *left, const void *right)
 {
 	const struct declaration *a = left, *b = right;
-	int order = memcmp(&a->prefix.address, &b->prefix.address, sizeof(a->prefix.address));
+	int order = hk_address_is_v4(&b->prefix.address) - hk_address_is_v4(&a->prefix.address);
+
+	if (order)
+		return order;
+	order = memcmp(&a->prefix.address, &b->prefix.address, sizeof(a->prefix.address));
 
 	return order ? order : (int)a->prefix.length - (int)b->prefix.length;
 }
@@ -133,6 +144,37 @@ static int fill_entries(const struct declaration *list, size_t count, struct hk_
 	return entries;
 }
 
+static bool covers_ip4(const struct hk_receiver_entry *entry)
+{
+	static const __u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
+	unsigned bit;
+
+	if (entry->key.prefixlen >= IP4_BITS)
+		return false;
+	for (bit = 0; bit < entry->key.prefixlen; bit++)
+		if ((entry->key.address.bytes[bit / 8] ^ mapped[bit / 8]) & (0x80 >> bit % 8))
+			return false;
+	return true;
+}
+
+/* The empty entry for ::ffff:0:0/96, where it is needed and 0.0.0.0/0 is not declared. */
+static int fence_ip4(struct hk_receiver_entry *entries, int count)
+{
+	struct hk_prefix ip4 = {.address = {.bytes = {[10] = 0xff, [11] = 0xff}}, .length = IP4_BITS};
+	bool covered = false;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (same_prefix(&entries[i], &ip4))
+			return count;
+		covered |= covers_ip4(&entries[i]);
+	}
+	if (!covered)
+		return count;
+	entry_start(&entries[count], &ip4, NULL);
+	return count + 1;
+}
+
 int hk_receivers_build(const struct hk_config *config, struct hk_receiver_entry **out)
 {
 	struct hk_receiver_entry *entries = NULL;
@@ -146,6 +188,8 @@ int hk_receivers_build(const struct hk_config *config, struct hk_receiver_entry 
 	if (!entries)
 		goto out;
 	result = fill_entries(list, count, entries);
+	if (result >= 0)
+		result = fence_ip4(entries, result);
 	if (result > HK_MAP_RECEIVERS_MAX)
 		result = -E2BIG;
 	if (result < 0)
