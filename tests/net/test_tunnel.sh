@@ -179,7 +179,7 @@ refusals() {
 	check_refused "a key file that others can read" "client.keys" tunnel \
 		-c "$topology_dir/$tag/client.tunnel.yaml"
 	chmod 600 "$topology_dir/$tag/client.keys"
-	check_refused "a single-key version under split keys" "no key" tunnel \
+	check_refused "a single-key version under split keys" "key to send to" tunnel \
 		-c "$topology_dir/$tag/client.tunnel.yaml" --version 1 --spi 4096 --first-use \
 		--state "$topology_dir/$tag/state"
 	sed 's/version: 5/colour: red/' "$topology_dir/$tag/client.tunnel.yaml" >"$topology_dir/$tag/bad.yaml"
