@@ -172,7 +172,7 @@ bpftests: $(BPFTESTS)
 nettests: $(NETHELP)
 benches: $(BENCHES)
 
-unit: $(UNITS) $(HOOKS)
+unit: $(UNITS) $(HOOKS) $(O)/halfkey
 	@O=$(O) tests/run.sh unit
 
 packages:

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a subcommand of `halfkey` is: one file, one struct, one row of main.c's
+ * table. Exit status of all: 0 done, 1 refused or failed, 2 wrong usage.
+ */
+#ifndef HK_CMD_COMMAND_H
+#define HK_CMD_COMMAND_H
+
+#include <stdbool.h>
+#include <getopt.h>
+#include <jansson.h>
+
+#include "user/base/error.h"
+
+enum { HK_EXIT_DONE = 0, HK_EXIT_FAILED = 1, HK_EXIT_USAGE = 2 };
+
+struct hk_command {
+	const char *name;
+	const char *summary;		   /* one line of `halfkey help` */
+	const char *help;		   /* what --help prints: usage, options, an example */
+	int (*run)(int argc, char **argv); /* argv[0] is the subcommand */
+};
+
+extern const struct hk_command hk_command_open, hk_command_check, hk_command_status, hk_command_stats,
+	hk_command_keys, hk_command_verdicts, hk_command_reload, hk_command_detach, hk_command_doctor;
+
+/* Options that many share: -s SOCKET, -i INSTANCE, -j, -c FILE. Unset ones are NULL or false. */
+struct hk_options {
+	const char *command; /* for messages */
+	const char *socket;
+	const char *instance;
+	const char *config;
+	bool json;
+};
+
+#define HK_OPTIONS_SHORT "+:hs:i:jc:"
+#define HK_OPTIONS_LONG                                                                       \
+	{"help", no_argument, NULL, 'h'}, {"socket", required_argument, NULL, 's'},           \
+		{"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'}, \
+	{                                                                                     \
+		"config", required_argument, NULL, 'c'                                        \
+	}
+
+/*
+ * Takes option `c` (getopt's result) if it is a shared one among `allowed`.
+ * -1: taken, go on; else the status to exit with (--help: 0).
+ */
+int hk_options_take(struct hk_options *options, const struct hk_command *command, const char *allowed, int c,
+	char **argv);
+/* All of argv by the shared options alone; -1 and optind behind them, or a status to exit with. */
+int hk_options_parse(struct hk_options *options, const struct hk_command *command, const char *allowed,
+	int argc, char **argv);
+
+/* "halfkey COMMAND: sentence" on standard error; returns HK_EXIT_FAILED. */
+int hk_fail(const char *command, const struct hk_error *error);
+/* The same for wrong usage, with a hint at --help; returns HK_EXIT_USAGE. */
+int hk_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Asks the daemon that the options name. NULL: the sentence was printed. Takes the request. */
+json_t *hk_ask_daemon(const struct hk_options *options, json_t *request);
+/* Prints JSON, indented, with a newline; returns HK_EXIT_DONE. */
+int hk_print_json(const json_t *value);
+
+/* Members of an answer; what is missing or of another type is "" or 0. */
+const char *hk_text_of(const json_t *object, const char *key);
+long long hk_number_of(const json_t *object, const char *key);
+
+#endif

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* `halfkey stats`: every counter of a running halfkeyd, and whether the sums are equal. */
+#include "user/cmd/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "user/base/text.h"
+#include "user/cmd/table.h"
+
+static void add_reasons(struct hk_table *table, const char *stage, const json_t *reasons, bool all)
+{
+	const json_t *row;
+	unsigned i;
+
+	for (i = 0; i < 256; i++) {
+		row = hk_reason_name(i) ? json_object_get(reasons, hk_reason_name(i)) : NULL;
+		if (!row || (!all && !hk_number_of(row, "packets")))
+			continue;
+		hk_table_add(table, "%s|%s|%lld|%lld|%lld|%s", stage, hk_reason_name(i),
+			hk_number_of(row, "packets"), hk_number_of(row, "bytes"),
+			hk_number_of(row, "dropped"), hk_reason_text(i));
+	}
+}
+
+static void print_balance(const json_t *xdp, const json_t *workers)
+{
+	long long xdp_gap = hk_number_of(xdp, "received") - hk_number_of(xdp, "counted");
+	long long handed = hk_number_of(workers, "handed") - hk_number_of(workers, "ring_lost");
+	long long worker_gap = hk_number_of(workers, "received") - hk_number_of(workers, "counted");
+
+	printf("\nxdp      received %lld, counted %lld%s\n", hk_number_of(xdp, "received"),
+		hk_number_of(xdp, "counted"), xdp_gap ? " (in flight)" : "");
+	printf("workers  handed %lld, lost in rings %lld, received %lld%s, counted %lld%s\n",
+		hk_number_of(workers, "handed"), hk_number_of(workers, "ring_lost"),
+		hk_number_of(workers, "received"),
+		handed != hk_number_of(workers, "received") ? " (in flight, or from before a restart)" : "",
+		hk_number_of(workers, "counted"), worker_gap ? " (in flight)" : "");
+	if (hk_number_of(xdp, "copied") || hk_number_of(xdp, "copy_lost"))
+		printf("copies   %lld, lost %lld\n", hk_number_of(xdp, "copied"),
+			hk_number_of(xdp, "copy_lost"));
+}
+
+static void print_rest(const json_t *workers)
+{
+	printf("flows    %lld, evicted %lld; events %lld, lost %lld; feed records %lld, lost %lld\n",
+		hk_number_of(workers, "flows"), hk_number_of(workers, "flows_evicted"),
+		hk_number_of(workers, "events"), hk_number_of(workers, "events_lost"),
+		hk_number_of(workers, "feed_records"), hk_number_of(workers, "feed_lost"));
+	if (hk_number_of(workers, "nonce_repeats"))
+		printf("nonces   %lld came twice with different ciphertext\n",
+			hk_number_of(workers, "nonce_repeats"));
+}
+
+static void print_hooks(const json_t *hooks)
+{
+	struct hk_table table;
+	const json_t *row, *value;
+	const char *key;
+	size_t i;
+
+	if (!json_array_size(hooks))
+		return;
+	hk_table_start(&table, "hook|drops|delays|errors");
+	for (i = 0; i < json_array_size(hooks); i++) {
+		row = json_array_get(hooks, i);
+		hk_table_add(&table, "%s|%lld|%lld|%lld", hk_text_of(row, "name"), hk_number_of(row, "drops"),
+			hk_number_of(row, "delays"), hk_number_of(row, "errors"));
+		json_object_foreach(json_object_get(row, "counters"), key, value)
+			hk_table_add(&table, "  %s|%lld||", key, (long long)json_integer_value(value));
+	}
+	putchar('\n');
+	hk_table_print(&table, 0);
+}
+
+static void print_feeds(const json_t *feeds)
+{
+	struct hk_table table;
+	const json_t *row;
+	size_t i;
+
+	if (!json_array_size(feeds))
+		return;
+	hk_table_start(&table, "feed|written|lost|errors");
+	for (i = 0; i < json_array_size(feeds); i++) {
+		row = json_array_get(feeds, i);
+		hk_table_add(&table, "%s|%lld|%lld|%lld", hk_text_of(row, "name"),
+			hk_number_of(row, "written"), hk_number_of(row, "lost"), hk_number_of(row, "errors"));
+	}
+	putchar('\n');
+	hk_table_print(&table, 0);
+}
+
+static void print_stats(const json_t *stats, bool all)
+{
+	const json_t *xdp = json_object_get(stats, "xdp"), *workers = json_object_get(stats, "workers");
+	struct hk_table table;
+
+	hk_table_start(&table, "where|reason|packets|bytes|dropped|what happened");
+	add_reasons(&table, "xdp", json_object_get(xdp, "reasons"), all);
+	add_reasons(&table, "worker", json_object_get(workers, "reasons"), all);
+	hk_table_print(&table, 0);
+	print_balance(xdp, workers);
+	print_rest(workers);
+	print_hooks(json_object_get(stats, "hooks"));
+	print_feeds(json_object_get(stats, "feeds"));
+}
+
+struct stats_options {
+	struct hk_options shared;
+	unsigned watch_s;
+	bool all;
+};
+
+static int show_once(const struct stats_options *options)
+{
+	json_t *stats = hk_ask_daemon(&options->shared, json_pack("{s:s}", "command", "stats"));
+
+	if (!stats)
+		return HK_EXIT_FAILED;
+	if (options->watch_s && isatty(STDOUT_FILENO) && !options->shared.json)
+		fputs("\033[H\033[J", stdout);
+	if (options->shared.json && options->watch_s) {
+		json_dumpf(stats, stdout, JSON_COMPACT); /* a stream: one line each */
+		putchar('\n');
+	} else if (options->shared.json) {
+		hk_print_json(stats);
+	} else {
+		print_stats(stats, options->all);
+	}
+	json_decref(stats);
+	return fflush(stdout) ? HK_EXIT_FAILED : HK_EXIT_DONE;
+}
+
+static int parse(struct stats_options *options, int argc, char **argv)
+{
+	static const struct option longs[] = {HK_OPTIONS_LONG, {"watch", required_argument, NULL, 'w'},
+		{"all", no_argument, NULL, 'a'}, {0}};
+	__u64 seconds;
+	int c, status;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, HK_OPTIONS_SHORT "w:a", longs, NULL)) != -1) {
+		if (c == 'a') {
+			options->all = true;
+		} else if (c == 'w') {
+			if (hk_number_parse(optarg, 86400, &seconds) || !seconds)
+				return hk_usage("stats", "--watch \"%s\" is not a number of seconds", optarg);
+			options->watch_s = (unsigned)seconds;
+		} else {
+			status = hk_options_take(&options->shared, &hk_command_stats, "sicj", c, argv);
+			if (status >= 0)
+				return status;
+		}
+	}
+	return optind < argc ? hk_usage("stats", "\"%s\" is one argument too many", argv[optind]) : -1;
+}
+
+static int run(int argc, char **argv)
+{
+	struct stats_options options = {.shared.command = "stats"};
+	int status = parse(&options, argc, argv);
+
+	if (status >= 0)
+		return status;
+	do
+		status = show_once(&options);
+	while (status == HK_EXIT_DONE && options.watch_s && !sleep(options.watch_s));
+	return status;
+}
+
+const struct hk_command hk_command_stats = {
+	.name = "stats",
+	.summary = "show every counter of a running halfkeyd",
+	.help = "usage: halfkey stats [-i INSTANCE | -s SOCKET | -c FILE] [-j] [-a] [-w SECONDS]\n"
+		"\n"
+		"Packets per reason in the XDP program and in the workers, the sums that must be\n"
+		"equal, hooks and feeds. Every packet is counted exactly once in each place.\n"
+		"\n"
+		"  -a, --all             also the reasons that never happened\n"
+		"  -w, --watch SECONDS   again and again; with -j one line each\n"
+		"  -j, --json            the answer as JSON\n"
+		"  -i, --instance NAME   its instance (default: default)\n"
+		"  -s, --socket PATH     its control socket\n"
+		"  -c, --config FILE     the configuration that names the socket\n"
+		"\n"
+		"example: halfkey stats --json | jq '.workers.reasons.ok.packets'\n",
+	.run = run,
+};

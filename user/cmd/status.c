@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* `halfkey status`: what a running halfkeyd is and how it does. */
+#include "user/cmd/command.h"
+
+#include <stdio.h>
+
+#include "user/cmd/table.h"
+
+static void print_head(const json_t *status)
+{
+	const json_t *processes = json_object_get(status, "processes"),
+		     *reloads = json_object_get(status, "reloads");
+	const json_t *inspection = json_object_get(status, "inspection");
+
+	printf("halfkeyd %s, instance %s, mode %s, %s\n", hk_text_of(status, "version"),
+		hk_text_of(status, "instance"), hk_text_of(status, "mode"),
+		json_is_true(json_object_get(status, "armed")) ? "inspecting"
+							       : "NOT INSPECTING: the fail policy rules");
+	printf("  starter %lld, up %lld s; inspector %lld, up %lld s, %lld replaced after a crash\n",
+		hk_number_of(processes, "starter"), hk_number_of(processes, "uptime_s"),
+		hk_number_of(processes, "inspector"), hk_number_of(processes, "inspector_age_s"),
+		hk_number_of(processes, "restarts"));
+	printf("  %lld workers, crypto %s, %lld keys, memory %s\n", hk_number_of(processes, "workers"),
+		hk_text_of(status, "crypto"), hk_number_of(inspection, "keys"),
+		json_is_true(json_object_get(status, "memory_locked")) ? "locked"
+								       : "NOT locked: keys may reach swap");
+	printf("  configuration %s, %lld reloads, %lld refused%s%s\n", hk_text_of(status, "configuration"),
+		hk_number_of(reloads, "done"), hk_number_of(reloads, "failed"),
+		hk_text_of(reloads, "last_error")[0] ? "; the last: " : "",
+		hk_text_of(reloads, "last_error"));
+	printf("  maps %s\n", hk_text_of(status, "pins"));
+}
+
+static void print_names(const char *label, const json_t *names)
+{
+	size_t i;
+
+	printf("  %s", label);
+	for (i = 0; i < json_array_size(names); i++)
+		printf("%s%s", i ? ", " : " ", json_string_value(json_array_get(names, i)));
+	puts(json_array_size(names) ? "" : " none");
+}
+
+static void add_queues(struct hk_table *table, const json_t *port)
+{
+	const json_t *queues = json_object_get(port, "queues"), *queue, *frames, *kernel;
+	size_t i;
+
+	for (i = 0; i < json_array_size(queues); i++) {
+		queue = json_array_get(queues, i);
+		frames = json_object_get(queue, "frames");
+		kernel = json_object_get(queue, "kernel");
+		hk_table_add(table, "%s|%s|%s|%s|%zu|%s|%s|%lld|%lld of %lld|%lld", hk_text_of(port, "name"),
+			hk_text_of(port, "driver"), hk_text_of(port, "xdp"), hk_text_of(port, "attached_by"),
+			i, json_is_true(json_object_get(queue, "socket")) ? "yes" : "NO",
+			json_is_true(json_object_get(queue, "zero_copy")) ? "zero" : "copy",
+			hk_number_of(queue, "beat_age_ms"), hk_number_of(frames, "free"),
+			hk_number_of(frames, "total"),
+			hk_number_of(kernel, "rx_dropped") + hk_number_of(kernel, "rx_ring_full") +
+				hk_number_of(kernel, "rx_invalid"));
+	}
+}
+
+static void print_ports(const json_t *ports)
+{
+	struct hk_table table;
+	size_t i;
+
+	hk_table_start(&table, "port|driver|xdp|attached by|queue|socket|copy|beat ms|frames free|lost");
+	for (i = 0; i < json_array_size(ports); i++)
+		add_queues(&table, json_array_get(ports, i));
+	putchar('\n');
+	hk_table_print(&table, 2);
+}
+
+static int run(int argc, char **argv)
+{
+	struct hk_options options;
+	const json_t *inspection;
+	json_t *status;
+	int code = hk_options_parse(&options, &hk_command_status, "sicj", argc, argv);
+
+	if (code >= 0)
+		return code;
+	if (optind < argc)
+		return hk_usage("status", "\"%s\" is one argument too many", argv[optind]);
+	status = hk_ask_daemon(&options, json_pack("{s:s}", "command", "status"));
+	if (!status)
+		return HK_EXIT_FAILED;
+	if (options.json) {
+		hk_print_json(status);
+	} else {
+		inspection = json_object_get(status, "inspection");
+		print_head(status);
+		print_names("domains", json_object_get(inspection, "domains"));
+		print_names("hooks", json_object_get(inspection, "hooks"));
+		print_ports(json_object_get(status, "ports"));
+	}
+	json_decref(status);
+	return HK_EXIT_DONE;
+}
+
+const struct hk_command hk_command_status = {
+	.name = "status",
+	.summary = "show what a running halfkeyd is and how it does",
+	.help = "usage: halfkey status [-i INSTANCE | -s SOCKET | -c FILE] [-j]\n"
+		"\n"
+		"Processes, ports and the XDP mode really in use, queues, heartbeats, reloads.\n"
+		"Exit status 1 when no halfkeyd answers.\n"
+		"\n"
+		"  -i, --instance NAME   its instance (default: default)\n"
+		"  -s, --socket PATH     its control socket\n"
+		"  -c, --config FILE     the configuration that names the socket\n"
+		"  -j, --json            the answer as JSON\n"
+		"\n"
+		"example: halfkey status -i lab\n",
+	.run = run,
+};
