@@ -48,6 +48,7 @@ struct hk_passage {
 	__u32 port;
 	__u32 queue;
 	__u32 slot;
+	__u8 mode; /* read once: all of a frame's way is in one mode */
 };
 
 static const struct hk_receiver_value *hk_receiver_find(const void *table, const struct hk_address *address)
@@ -214,7 +215,7 @@ static __always_inline unsigned passage_to_worker(const struct hk_passage *passa
 		return HK_REASON_NO_SOCKET;
 	meta->port = (__u8)passage->port;
 	meta->queue = (__u16)passage->queue;
-	if (passage->settings->mode == HK_MODE_MONITOR)
+	if (passage->mode == HK_MODE_MONITOR)
 		return passage_hand_copy(passage, beat, meta);
 	return passage_hand_over(passage, beat, meta);
 }
@@ -234,13 +235,12 @@ static __always_inline int policy_drops(__u32 reason)
 /* The only exit: carries the reason out and counts the packet, once. */
 static __always_inline int passage_finish(const struct hk_passage *passage, __u32 reason)
 {
-	__u8 mode = passage->settings->mode;
 	int dropped = policy_drops(reason);
 	int fate = XDP_DROP;
 
-	if (reason == HK_REASON_TO_WORKER && mode != HK_MODE_MONITOR) {
+	if (reason == HK_REASON_TO_WORKER && passage->mode != HK_MODE_MONITOR) {
 		fate = XDP_REDIRECT; /* to the socket, as passage_hand_over() set it up */
-	} else if (!dropped && mode != HK_MODE_PASSIVE) {
+	} else if (!dropped && passage->mode != HK_MODE_PASSIVE) {
 		fate = (int)bpf_redirect_map(&tx_ports, passage->port, XDP_DROP);
 		dropped = fate != XDP_REDIRECT; /* no other port: the count must not claim it went out */
 	}
@@ -261,6 +261,7 @@ int halfkey_xdp(struct xdp_md *ctx)
 	passage.settings = bpf_map_lookup_elem(&settings, &zero);
 	if (!passage.settings)
 		return XDP_ABORTED; /* an array of one: cannot be */
+	passage.mode = *(volatile const __u8 *)&passage.settings->mode;
 	passage.port = passage.settings->ports > 1 && ctx->ingress_ifindex == passage.settings->ifindex[1];
 	passage.slot = HK_MAP_SLOT(passage.port, passage.queue);
 	passage.length = (__u32)((long)ctx->data_end - (long)ctx->data);
