@@ -407,7 +407,7 @@ static void a_wrong_key_is_noise_in_split(void)
 			next_header += fate.reason == HK_REASON_NEXT_HEADER;
 			dummy += fate.reason == HK_REASON_DUMMY;
 		}
-		CU_ASSERT_TRUE(implausible + next_header > 185);
+		CU_ASSERT_TRUE(implausible + next_header > 180);
 		CU_ASSERT_TRUE(next_header > 100);
 		hk_sa_free(sa);
 		talk_free(&talk);

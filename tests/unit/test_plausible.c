@@ -141,6 +141,36 @@ static void suspects_must_have_a_checksum(void)
 	CU_ASSERT_FALSE(plausible(data, length, true));
 }
 
+static void other_protocols_by_their_fixed_fields(void)
+{
+	static const struct {
+		__u8 protocol;
+		__u8 good[8], bad[8];
+	} cases[] = {
+		{IPPROTO_GRE, {0x20, 0, 0x08, 0}, {0x20, 3, 0x08, 0}},
+		{IPPROTO_GRE, {0x30, 1, 0x88, 0x0b}, {0x70, 1, 0x88, 0x0b}},
+		{IPPROTO_ESP, {0, 0, 1, 0}, {0, 0, 0, 9}},
+		{IPPROTO_AH, {6, 4, 0, 0}, {6, 4, 0, 1}},
+		{89, {2, 1, 0, 40}, {4, 1, 0, 40}},
+		{112, {0x21}, {0x51}},
+		{IPPROTO_PIM, {0x20}, {0x30}},
+		{IPPROTO_UDPLITE, {0, 1, 0, 2, 0, 8}, {0, 1, 0, 2, 0, 7}},
+		{IPPROTO_RSVP, {0x10}, {0x20}},
+	};
+	__u8 data[128];
+	unsigned i;
+	__u32 l4;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		l4 = make_ip(data, 4, cases[i].protocol, 44);
+		memset(data + l4, 0, 44);
+		memcpy(data + l4, cases[i].good, 8);
+		CU_ASSERT_TRUE(plausible(data, l4 + 44, false));
+		memcpy(data + l4, cases[i].bad, 8);
+		CU_ASSERT_FALSE(plausible(data, l4 + 44, false));
+	}
+}
+
 /* Noise behind a right-looking header, as a wrong key gives in transport mode. */
 static unsigned noise(int version, __u8 protocol, unsigned rounds)
 {
@@ -179,6 +209,7 @@ int main(void)
 		{"UDP lengths", udp_lengths},
 		{"ICMP checksums", icmp_checksums},
 		{"suspects must have a checksum", suspects_must_have_a_checksum},
+		{"other protocols by their fixed fields", other_protocols_by_their_fixed_fields},
 		{"noise is told from packets", noise_is_told_from_packets},
 		{0},
 	};

@@ -52,7 +52,7 @@ struct hk_flow_table *hk_flow_table_new(unsigned flows_max, hk_flow_end *end, vo
 	slots = (size_t)table->buckets * WAYS;
 	table->end = end;
 	table->context = context;
-	table->tags = aligned_alloc(64, slots * sizeof(*table->tags));
+	table->tags = aligned_alloc(64, (slots * sizeof(*table->tags) + 63) / 64 * 64);
 	table->flows = aligned_alloc(64, slots * sizeof(*table->flows));
 	if (!table->tags || !table->flows) {
 		hk_flow_table_free(table);

@@ -8,9 +8,13 @@
 #include "user/envelope/bytes.h"
 #include "user/envelope/rebuild.h"
 
-#define TCP_HEADER  20
-#define UDP_HEADER  8
-#define ICMP_HEADER 4
+#define TCP_HEADER     20
+#define UDP_HEADER     8
+#define ICMP_HEADER    4
+#define SCTP_HEADER    12
+#define PROTOCOL_EIGRP 88
+#define PROTOCOL_OSPF  89
+#define PROTOCOL_VRRP  112
 
 enum { FIN = 0x01, SYN = 0x02, RST = 0x04, ACK = 0x10 };
 
@@ -65,6 +69,42 @@ static bool plausible_udp(const __u8 *data, const struct hk_hook_packet *packet,
 	return !hk_get16(header + 6) || checksum_holds(data, packet, said ? said : length, true);
 }
 
+static bool plausible_sctp(const __u8 *header, __u32 length)
+{
+	__u32 chunk = length >= SCTP_HEADER + 4 ? hk_get16(header + SCTP_HEADER + 2) : 0;
+
+	return chunk >= 4 && chunk <= length - SCTP_HEADER;
+}
+
+/*
+ * Protocols without a checksum of the transport kind: the version or reserved
+ * fields that their receivers insist on.
+ */
+static bool plausible_other(__u8 protocol, const __u8 *header, __u32 length)
+{
+	__u32 covered;
+
+	if (length < 8)
+		return true; /* too short to tell anything by */
+	switch (protocol) {
+	case IPPROTO_GRE: return !(header[0] & 0x40) && (header[1] & 7) <= 1 && hk_get16(header + 2) >= 0x600;
+	case IPPROTO_RSVP: return header[0] >> 4 == 1;
+	case PROTOCOL_EIGRP: return header[0] == 2;
+	case IPPROTO_ESP: return hk_get32(header) >= 256;
+	case IPPROTO_AH: return !hk_get16(header + 2) && (header[1] + 2u) * 4 <= length;
+	case PROTOCOL_OSPF: return (header[0] == 2 || header[0] == 3) && hk_get16(header + 2) <= length;
+	case IPPROTO_PIM: return header[0] >> 4 == 2;
+	case IPPROTO_COMP: return header[1] == 0;
+	case PROTOCOL_VRRP: return header[0] == 0x21 || header[0] == 0x31;
+	case IPPROTO_SCTP: return plausible_sctp(header, length);
+	case IPPROTO_DCCP: return header[4] * 4u >= 12 && header[4] * 4u <= length;
+	case IPPROTO_UDPLITE:
+		covered = hk_get16(header + 4);
+		return covered == 0 || (covered >= UDP_HEADER && covered <= length);
+	default: return true;
+	}
+}
+
 static bool plausible_transport(const __u8 *data, const struct hk_hook_packet *packet, bool suspect)
 {
 	__u32 length = packet->data_length - packet->l4_offset;
@@ -72,10 +112,11 @@ static bool plausible_transport(const __u8 *data, const struct hk_hook_packet *p
 	switch (packet->protocol) {
 	case IPPROTO_TCP: return plausible_tcp(data, packet, length, suspect);
 	case IPPROTO_UDP: return plausible_udp(data, packet, length, suspect);
+	case IPPROTO_IGMP:
 	case IPPROTO_ICMP: return length >= ICMP_HEADER && checksum_holds(data, packet, length, false);
 	case IPPROTO_ICMPV6:
 		return length >= ICMP_HEADER && checksum_holds(data, packet, length, packet->ip_version == 6);
-	default: return !suspect;
+	default: return !suspect && plausible_other(packet->protocol, data + packet->l4_offset, length);
 	}
 }
 
