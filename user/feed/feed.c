@@ -155,22 +155,23 @@ static void feeds_want(struct hk_feeds *feeds)
 		hk_feed_queue_want(feeds->queues[i], wants);
 }
 
-static int feeds_allocate(struct hk_feeds **out, unsigned workers)
+/* NULL: no memory. */
+static struct hk_feeds *feeds_new(unsigned workers)
 {
 	struct hk_feeds *feeds = calloc(1, sizeof(*feeds));
 
-	*out = feeds;
 	if (!feeds)
-		return -ENOMEM;
+		return NULL;
 	pthread_mutex_init(&feeds->lock, NULL);
 	pthread_mutex_init(&feeds->stats_lock, NULL);
-	while (feeds->workers < workers) {
+	for (; feeds->workers < workers; feeds->workers++) {
 		feeds->queues[feeds->workers] = hk_feed_queue_new(FEED_QUEUE_SIZE);
-		if (!feeds->queues[feeds->workers])
-			return -ENOMEM;
-		feeds->workers++;
+		if (!feeds->queues[feeds->workers]) {
+			hk_feeds_free(feeds);
+			return NULL;
+		}
 	}
-	return 0;
+	return feeds;
 }
 
 static int feeds_open_files(const struct hk_config *config, struct hk_files *files, struct hk_error *error)
@@ -190,26 +191,26 @@ static int feeds_open_files(const struct hk_config *config, struct hk_files *fil
 int hk_feeds_open(struct hk_feeds **out, const struct hk_config *config, struct hk_files *files,
 	unsigned workers, struct hk_error *error)
 {
+	struct hk_feeds *feeds;
 	int code;
 
 	*out = NULL;
 	if (workers > HK_QUEUES_MAX)
 		return hk_error_set(error, EINVAL, "feeds: %u workers are more than the %u there may be",
 			workers, HK_QUEUES_MAX);
-	code = feeds_allocate(out, workers);
-	if (code)
-		code = hk_error_set(error, -code, "feeds: no memory for the queues of %u workers", workers);
-	else
-		code = feeds_open_files(config, files, error);
+	feeds = feeds_new(workers);
+	if (!feeds)
+		return hk_error_set(error, ENOMEM, "feeds: no memory for the queues of %u workers", workers);
+	code = feeds_open_files(config, files, error);
 	if (!code)
-		code = set_open(&(*out)->set, *out, config, files, NULL, error);
-	if (!code) {
-		feeds_want(*out);
-		return 0;
+		code = set_open(&feeds->set, feeds, config, files, NULL, error);
+	if (code) {
+		hk_feeds_free(feeds);
+		return code;
 	}
-	hk_feeds_free(*out);
-	*out = NULL;
-	return code;
+	feeds_want(feeds);
+	*out = feeds;
+	return 0;
 }
 
 int hk_feeds_reopen(struct hk_feeds *feeds, const struct hk_config *config, const struct hk_files *files,

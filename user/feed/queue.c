@@ -9,16 +9,24 @@
 
 /* Each side writes its own cache line; each keeps a stale copy of the other's position. */
 struct hk_feed_queue {
+	/* read by both */
 	__u8 *buffer;
 	size_t size;
 	unsigned wants;
-	__u64 head __attribute__((aligned(64)));
+	__u8 padding0[44];
+	/* written by the producer */
+	__u64 head;
 	__u64 tail_seen;
-	__u64 tail __attribute__((aligned(64)));
+	__u8 padding1[48];
+	/* written by the consumer */
+	__u64 tail;
 	__u64 cursor;
 	__u64 head_seen;
+	__u8 padding2[40];
 } __attribute__((aligned(64)));
 
+_Static_assert(offsetof(struct hk_feed_queue, head) == 64, "the producer's own cache line");
+_Static_assert(offsetof(struct hk_feed_queue, tail) == 128, "the consumer's own cache line");
 _Static_assert(offsetof(struct hk_record, event) % 8 == 0, "data of a record starts aligned");
 _Static_assert(sizeof(struct hk_record_flow) % 8 == 0, "data of a record starts aligned");
 _Static_assert(sizeof(struct hk_record) % 8 == 0, "data of a record starts aligned");
@@ -54,10 +62,13 @@ void hk_feed_queue_touch(struct hk_feed_queue *queue)
 {
 	volatile __u8 *page = queue->buffer;
 	size_t at;
+	__u8 byte;
 
 	/* Rewrites what is there: records may already wait. */
-	for (at = 0; at < queue->size; at += 4096)
-		page[at] = page[at];
+	for (at = 0; at < queue->size; at += 4096) {
+		byte = page[at];
+		page[at] = byte;
+	}
 }
 
 void hk_feed_queue_want(struct hk_feed_queue *queue, unsigned wants)

@@ -118,8 +118,9 @@ static int tap_filter(const char *name)
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = TC_ACT_SHOT},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(name), .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, options, .handle = 1, .priority = 1);
+	struct bpf_tc_hook hook = {
+		.sz = sizeof(hook), .ifindex = (int)if_nametoindex(name), .attach_point = BPF_TC_INGRESS};
+	struct bpf_tc_opts options = {.sz = sizeof(options), .handle = 1, .priority = 1};
 	int code, fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "hk_mirror_drop", "GPL", drop_all, 2, NULL);
 
 	if (fd < 0)
