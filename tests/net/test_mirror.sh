@@ -1,6 +1,7 @@
 #!/bin/bash
 # The mirror's interface: unmodified readers see both directions and raise
 # alerts; the machine's own stack sees nothing, whatever the packets say.
+# shellcheck disable=SC2154 # what lib.sh sets
 . "$(dirname "$0")/lib.sh"
 
 tap=insp0

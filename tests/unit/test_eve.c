@@ -321,6 +321,25 @@ static void drop_says_why(void)
 	json_decref(root);
 }
 
+static void drop_reads_ipv6_headers(void)
+{
+	static const __u8 packet[40] = {0x62, 0x1a, 0xbc, 0xde, 0x05, 0x00, 17, 61};
+	struct hk_record record = record_v4(HK_RECORD_DROP);
+	json_t *root;
+
+	record.data_length = sizeof(packet);
+	root = through(&record, packet);
+	counts(root, "drop", "len", 1320);
+	counts(root, "drop", "tc", 0x21);
+	counts(root, "drop", "hoplimit", 61);
+	counts(root, "drop", "flowlbl", 0xabcde);
+	json_decref(root);
+	record.data_length = 39; /* cut: nothing is read past it */
+	root = through(&record, packet);
+	lacks(root, "drop", "len");
+	json_decref(root);
+}
+
 static void unopened_packets_show_the_outer_tuple(void)
 {
 	struct hk_record record = record_v4(HK_RECORD_DROP);
@@ -350,11 +369,10 @@ static void anomalies_have_a_type_and_an_event(void)
 	says(root, "anomaly", "type", "decode");
 	says(root, "anomaly", "event", "halfkey.implausible");
 	json_decref(root);
-	record.rule = HK_ANOMALY_NONCE_REPEAT;
+	record.reason = HK_REASON_NONCE_REPEAT;
 	root = through(&record, NULL);
 	says(root, "anomaly", "event", "halfkey.nonce-repeat");
 	json_decref(root);
-	record.rule = 0;
 	record.reason = 95; /* nobody's */
 	root = through(&record, NULL);
 	says(root, "anomaly", "event", "halfkey.unknown");
@@ -649,6 +667,7 @@ int main(void)
 		{"log lines are marked", log_lines_are_marked},
 		{"a flow has both directions", flow_has_both_directions},
 		{"flow states and reasons", flow_states_and_reasons}, {"a drop says why", drop_says_why},
+		{"a drop reads IPv6 headers", drop_reads_ipv6_headers},
 		{"unopened packets show the outer tuple", unopened_packets_show_the_outer_tuple},
 		{"anomalies have a type and an event", anomalies_have_a_type_and_an_event},
 		{"every protocol in both versions", every_protocol_in_both_versions},

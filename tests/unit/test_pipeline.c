@@ -1056,12 +1056,14 @@ static void records_tell_inner_and_outer(void)
 	CU_ASSERT_EQUAL(records(&pair.talk.box, HK_RECORD_DROP, &record), 1);
 	CU_ASSERT_EQUAL(record.reason, HK_REASON_HOOK_DROP);
 	CU_ASSERT_EQUAL(record.rule, 17);
+	CU_ASSERT_EQUAL(record.data_length, 40); /* the inner header, no more */
 	CU_ASSERT_EQUAL(pair.talk.box.counts.flows, 1);
 	hk_pipeline_tick(pair.talk.box.pipeline, pair.talk.box.now_ns, 0, 1);
 	CU_ASSERT_EQUAL(records(&pair.talk.box, HK_RECORD_FLOW, &record), 1);
 	CU_ASSERT_EQUAL(record.flow.packets[0], 2);
 	CU_ASSERT_EQUAL(record.flow.packets[1], 1);
 	CU_ASSERT_EQUAL(record.flow.answered, 1);
+	CU_ASSERT_EQUAL(record.flow.alerted, 1);
 	CU_ASSERT_EQUAL(record.inner_src_port, 1);
 	CU_ASSERT_EQUAL(pair.talk.box.counts.flows, 0);
 	CU_ASSERT_EQUAL(pair.talk.box.counts.feed_lost, 0);

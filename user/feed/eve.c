@@ -178,14 +178,16 @@ static void eve_alert(struct hk_json *json, const struct hk_record *record, cons
 	hk_json_close(json);
 }
 
-/* What Suricata says of a dropped packet's header, where we have the header. */
+/* Of a dropped packet we have the IP header (feed.h), and say of it what Suricata says. */
 static void eve_drop_header(struct hk_json *json, const __u8 *data, unsigned length)
 {
 	if (length >= 20 && data[0] >> 4 == 4) {
+		hk_json_number(json, "len", (unsigned)data[2] << 8 | data[3]);
 		hk_json_number(json, "tos", data[1]);
 		hk_json_number(json, "ttl", data[8]);
 		hk_json_number(json, "ipid", (unsigned)data[4] << 8 | data[5]);
 	} else if (length >= 40 && data[0] >> 4 == 6) {
+		hk_json_number(json, "len", ((unsigned)data[4] << 8 | data[5]) + 40);
 		hk_json_number(json, "tc", (data[0] & 0x0fu) << 4 | data[1] >> 4);
 		hk_json_number(json, "hoplimit", data[7]);
 		hk_json_number(json, "flowlbl", (data[1] & 0x0fu) << 16 | (unsigned)data[2] << 8 | data[3]);
@@ -195,10 +197,7 @@ static void eve_drop_header(struct hk_json *json, const __u8 *data, unsigned len
 static void eve_drop(struct hk_json *json, const struct hk_record *record, const __u8 *data)
 {
 	hk_json_open(json, "drop");
-	if (record->data_length)
-		hk_json_number(json, "len", record->data_length);
-	if (record->has_inner)
-		eve_drop_header(json, data, record->data_length);
+	eve_drop_header(json, data, record->data_length);
 	eve_name(json, "reason", hk_reason_name(record->reason));
 	hk_json_close(json);
 }
@@ -209,8 +208,6 @@ static void eve_anomaly(struct hk_json *json, const struct hk_record *record, co
 	char event[80];
 
 	(void)data;
-	if (record->rule == HK_ANOMALY_NONCE_REPEAT)
-		reason = "nonce-repeat";
 	snprintf(event, sizeof(event), "halfkey.%s", reason ? reason : "unknown");
 	hk_json_open(json, "anomaly");
 	hk_json_string(json, "type", "decode", 8);

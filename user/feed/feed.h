@@ -25,9 +25,9 @@
 enum hk_record_kind {
 	HK_RECORD_PACKET = 1, /* an opened packet: data is the inner IP packet */
 	HK_RECORD_EVENT,      /* an alert or log line of a hook: `event` is valid */
-	HK_RECORD_DROP,	      /* a packet that was dropped, opened or not */
-	HK_RECORD_FLOW,	      /* an inner flow that ended or was evicted: `flow` is valid */
-	HK_RECORD_ANOMALY,    /* something about the traffic itself: `reason` says what */
+	HK_RECORD_DROP,	   /* a packet that was dropped: data is its IP header, the inner one if it opened */
+	HK_RECORD_FLOW,	   /* an inner flow that ended or was evicted: `flow` is valid */
+	HK_RECORD_ANOMALY, /* something about the traffic itself: `reason` says what */
 };
 
 #define HK_RECORD_WANTS(kind) (1u << (kind))
@@ -45,13 +45,7 @@ struct hk_record_flow {
 	__u8 reserved[2];
 };
 
-/* HK_RECORD_ANOMALY: what it is, in `rule`. */
-enum hk_anomaly {
-	HK_ANOMALY_REASON = 0,	 /* what `reason` says */
-	HK_ANOMALY_NONCE_REPEAT, /* one nonce, two ciphertexts */
-};
-
-/* Host byte order, addresses in network order. Built by the pipeline, copied whole into the queue. */
+/* Host byte order, addresses in network order. Built by the pipeline, copied into the queue. */
 struct hk_record {
 	__u32 size; /* of the whole record: this header, then data, padded to 8 */
 	__u16 kind; /* enum hk_record_kind */
@@ -72,7 +66,7 @@ struct hk_record {
 	__u8 inner_version; /* 4 or 6 */
 	__u8 inner_protocol;
 	__u32 spi;
-	__u32 rule; /* of the hook that decided; HK_RECORD_ANOMALY: enum hk_anomaly */
+	__u32 rule; /* of the hook that decided */
 	struct hk_address outer_src;
 	struct hk_address outer_dst;
 	struct hk_address inner_src;

@@ -13,6 +13,7 @@
 #include "user/base/text.h"
 
 #define FLOW_ID_BITS 53 /* what JSON readers hold exactly */
+#define DROP_HEADER  40 /* of a dropped packet: its IP header, without options */
 
 static __u64 flow_id(__u64 hash)
 {
@@ -93,10 +94,21 @@ static void emit_packet(struct hk_pipeline *pipeline, unsigned i, const struct h
 	put(pipeline, fate->inner);
 }
 
+/* The IP header of what was dropped goes along: the inner one, or the outer one of what did not open. */
 static void emit_drop(struct hk_pipeline *pipeline, unsigned i, const struct hk_fate *fate)
 {
-	fill(pipeline, i, HK_RECORD_DROP, fate->reason)->action = fate->action;
-	put(pipeline, NULL);
+	struct hk_record *record = fill(pipeline, i, HK_RECORD_DROP, fate->reason);
+	const struct hk_opening *opening = &pipeline->openings[i];
+	const __u8 *header = fate->inner;
+	__u32 length = fate->opened ? fate->inner_length : 0;
+
+	if (!fate->opened && opening->frame) {
+		header = opening->frame + opening->meta->l3_offset;
+		length = opening->frame_length - opening->meta->l3_offset;
+	}
+	record->action = fate->action;
+	record->data_length = (__u16)(length < DROP_HEADER ? length : DROP_HEADER);
+	put(pipeline, header);
 }
 
 /* Which reasons say something odd about the traffic, whatever the policy does with it. */
@@ -127,11 +139,15 @@ static void emit_event(struct hk_pipeline *pipeline, unsigned index, const struc
 	const struct hk_hook_event *event = &hk_pipeline_events(pipeline)[index];
 	const struct hk_fate *fate;
 	struct hk_record *record;
+	struct hk_flow *flow;
 	unsigned i;
 
 	if (event->packet >= pipeline->hooked)
 		return;
 	i = pipeline->parsed[event->packet].frame;
+	flow = pipeline->parsed[event->packet].flow;
+	if (flow && event->kind == HK_EVENT_ALERT)
+		flow->record.alerted = 1;
 	fate = &fates[i];
 	record = fill(pipeline, i, HK_RECORD_EVENT, fate->reason);
 	record->action = fate->action;
