@@ -189,7 +189,7 @@ demo: packages
 
 bench: packages
 	@$(MAKE) --no-print-directory O=$(O) all nettests benches
-	@O=$(O) scripts/as-root.sh tests/bench/run.sh
+	@O=$(O) scripts/as-root.sh tests/bench/run.sh $(BENCH)
 
 lint:
 	@O=$(O) tests/lint.sh

@@ -22,7 +22,7 @@
 #include "tests/bench/lib/xdp.h"
 #include "user/base/text.h"
 
-#define REPEAT (1u << 18) /* frames in a call; each call costs milliseconds to set up */
+#define REPEAT (1u << 17) /* frames in a call, which costs milliseconds to set up */
 
 static const struct bench_case *case_by_name(const char *name)
 {

@@ -108,6 +108,17 @@ static void collect(void)
 	xsk_ring_cons__release(&out.completion, count);
 }
 
+/* In copy mode a kick sends a few dozen frames; EAGAIN says that there are more. */
+static void kick(void)
+{
+	if (!xsk_ring_prod__needs_wakeup(&out.tx))
+		return;
+	for (unsigned tries = 0; tries < 4; tries++)
+		if (sendto(xsk_socket__fd(out.socket), NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0 ||
+			errno != EAGAIN)
+			return;
+}
+
 /* Frames that find no room to leave are dropped. */
 static void transmit(const struct xdp_desc *packets, __u32 count)
 {
@@ -122,8 +133,7 @@ static void transmit(const struct xdp_desc *packets, __u32 count)
 			*xsk_ring_prod__tx_desc(&out.tx, at + i) = packets[i];
 		xsk_ring_prod__submit(&out.tx, count);
 	}
-	if (xsk_ring_prod__needs_wakeup(&out.tx))
-		sendto(xsk_socket__fd(out.socket), NULL, 0, MSG_DONTWAIT, NULL, 0);
+	kick();
 }
 
 static __u32 serve(void)
