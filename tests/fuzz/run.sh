@@ -6,7 +6,7 @@
 # A target names what it links in a line `SOURCES: FILE...` of its header, and
 # writes its own corpus when it is compiled with WRITE_SEEDS.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 O=${O:-build}
 runs=${1:-200000}
 CLANG=${CLANG:-clang}
