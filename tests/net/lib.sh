@@ -83,7 +83,7 @@ box_conserves() {
 			| (.xdp.reasons["to-worker"].packets // 0) as $handed
 			| ([.workers.reasons[].packets] | add // 0) as $ended
 			| if .xdp.received != $xdp then "XDP received \(.xdp.received), counted \($xdp)"
-			  elif $handed != .workers.received + .ring_lost then
+			  elif $handed != .workers.received + .ring_lost + .handed_before then
 				"handed to workers \($handed), received \(.workers.received), lost \(.ring_lost)"
 			  elif .workers.received != $ended then "workers received \(.workers.received), ended \($ended)"
 			  else "conserved" end') || true

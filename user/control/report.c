@@ -207,6 +207,7 @@ static json_t *report_workers(const struct hk_view_stats *stats, const struct hk
 	reasons = report_reasons(sum, &counted);
 	set(report, "handed", stats->xdp[HK_REASON_TO_WORKER].packets);
 	set(report, "ring_lost", stats->ring_lost);
+	set(report, "handed_before", stats->handed_before);
 	set(report, "received", sum->received);
 	set(report, "received_bytes", sum->received_bytes);
 	set(report, "counted", counted);
