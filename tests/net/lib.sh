@@ -67,7 +67,7 @@ box_start() {
 	fi
 }
 
-box() { "$O/halfkey" -s "$topology_dir/control.sock" "$@"; }
+box() { "$O/halfkey" "$@" -s "$topology_dir/control.sock"; }
 box_ready() { box status --json | jq -e .armed; }
 box_stop() { topology_stop "$box_pid"; }
 
@@ -83,8 +83,8 @@ box_conserves() {
 			| (.xdp.reasons["to-worker"].packets // 0) as $handed
 			| ([.workers.reasons[].packets] | add // 0) as $ended
 			| if .xdp.received != $xdp then "XDP received \(.xdp.received), counted \($xdp)"
-			  elif $handed != .workers.received + .ring_lost + .handed_before then
-				"handed to workers \($handed), received \(.workers.received), lost \(.ring_lost)"
+			  elif $handed != .workers.received + .workers.ring_lost + .workers.handed_before then
+				"handed to workers \($handed), received \(.workers.received), lost \(.workers.ring_lost), before \(.workers.handed_before)"
 			  elif .workers.received != $ended then "workers received \(.workers.received), ended \($ended)"
 			  else "conserved" end') || true
 		[ "$answer" = conserved ] && break
@@ -98,7 +98,7 @@ test_end() {
 	local left
 	if [ -n "$box_pid" ]; then
 		topology_stop "$box_pid"
-		"$O/halfkey" -i "$topology_instance" detach >/dev/null 2>&1
+		"$O/halfkey" detach -i "$topology_instance" >/dev/null 2>&1
 	fi
 	left=$(ls -d /sys/fs/bpf/halfkey/v*/"$topology_instance" 2>/dev/null)
 	check_equal "no pins are left" "" "$left"

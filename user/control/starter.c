@@ -215,7 +215,7 @@ static void finish(struct hk_starter *starter)
 		hk_loader_detach(instance, NULL);
 	} else if (starter->loader) {
 		hk_log_info("stopped; the XDP program stays with the fail policy in force "
-			    "(`halfkey -i %s detach` removes it)",
+			    "(`halfkey detach -i %s` removes it)",
 			starter->config->instance);
 	}
 	hk_ledger_free(starter->ledger);

@@ -72,7 +72,7 @@ static int versions_check(const char *instance, struct hk_error *error)
 			err = hk_error_set(error, EEXIST,
 				"%s: pinned by a Halfkey with another map layout (this one has %s): remove "
 				"it "
-				"with that version's `halfkey -i %s detach`",
+				"with that version's `halfkey detach -i %s`",
 				path, ours, instance);
 	}
 	closedir(root);

@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# Sealed traffic for the box's tests, sourced after lib.sh: keys, a tunnel
+# between client and server, and bulk transfers that compare checksums.
+#
+#   inner  client 10.9.0.1, fd09::1      server 10.9.0.9, fd09::9
+
+# sealed_keys [-6] KEYGEN-OPTION...: fresh keys for one tunnel; -6: outer IPv6
+sealed_keys() {
+	local client=192.0.2.1 server=192.0.2.9
+	if [ "${1:-}" = -6 ]; then
+		client=2001:db8::1 server=2001:db8::9
+		shift
+	fi
+	rm -rf "$topology_dir/keys"
+	"$O/halfkey-endpoint" keygen --out "$topology_dir/keys" "$@" \
+		--peer "client=$client,10.9.0.1/24,fd09::1/64" \
+		--peer "server=$server,10.9.0.9/24,fd09::9/64" >/dev/null
+}
+
+# The configuration's `domains:` for those keys
+sealed_domains() { sed 's|keys: box.keys|keys: keys/box.keys|' "$topology_dir/keys/domain.yaml"; }
+
+sealed_tunnel() { # NAMESPACE NAME
+	local log=$topology_dir/$2.tunnel.log
+	: >"$log"
+	in_background "$1" "$O/halfkey-endpoint" tunnel -c "$topology_dir/keys/$2.tunnel.yaml" \
+		--state "$topology_dir/keys/$2.state" --first-use 2>>"$log"
+	wait_for 10 grep -q ' ready ' "$log" || {
+		not_ok "tunnel $2 starts - $(tail -n 1 "$log")"
+		return 1
+	}
+	sealed_pids+=("$background")
+}
+
+# Tunnels on both ends; sealed_down stops them
+sealed_pids=()
+sealed_up() { sealed_tunnel "$topology_client" client && sealed_tunnel "$topology_server" server; }
+sealed_down() {
+	[ ${#sealed_pids[@]} -gt 0 ] && topology_stop "${sealed_pids[@]}"
+	sealed_pids=()
+}
+
+# bulk FROM TO ADDRESS KIBIBYTES: TCP from in_FROM to ADDRESS, which is in_TO's; equal checksums or 1
+bulk() {
+	local from=$1 to=$2 address=$3 size=$4 family=4 port=$((20000 + RANDOM % 20000)) receiver
+	case $address in *:*) family=6 address="[$address]" ;; esac
+	head -c "$((size * 1024))" /dev/urandom >"$topology_dir/bulk.out"
+	rm -f "$topology_dir/bulk.in"
+	"in_$to" timeout 60 socat -u "TCP$family-LISTEN:$port,reuseaddr" "CREATE:$topology_dir/bulk.in" &
+	receiver=$!
+	wait_for 5 listens "$to" "$port" || { echo "nobody listens on $port"; return 1; }
+	"in_$from" timeout 60 socat -u "OPEN:$topology_dir/bulk.out" "TCP$family:$address:$port,connect-timeout=10" ||
+		{ kill $receiver 2>/dev/null; echo "the sender failed"; return 1; }
+	wait $receiver || { echo "the receiver failed"; return 1; }
+	cmp "$topology_dir/bulk.out" "$topology_dir/bulk.in"
+}
+listens() { [ -n "$("in_$1" ss -Htln "sport = :$2")" ]; }
+
+# ping WHERE ADDRESS [OPTION...]: three answers of three
+pings() {
+	local where=$1 address=$2
+	shift 2
+	"in_$where" ping -q -c 3 -i 0.1 -W 2 "$@" "$address"
+}
+
+# reason_count WHERE REASON: WHERE is xdp or workers
+reason_count() { box stats --json | jq ".$1.reasons[\"$2\"].packets // 0"; }
