@@ -69,7 +69,7 @@ obj = $(patsubst %.c,$(O)/%.o,$(1))
 
 CORE_LIB := $(O)/libhalfkey.a
 SEAL_LIB := $(O)/libhalfkey-seal.a
-BINS     := $(if $(wildcard user/cmd/halfkeyd.c),$(O)/halfkeyd) $(if $(wildcard user/cmd/halfkey.c),$(O)/halfkey) \
+BINS     := $(if $(wildcard user/cmd/halfkeyd.c),$(O)/halfkeyd) $(if $(wildcard user/cmd/main.c),$(O)/halfkey) \
             $(if $(wildcard user/endpoint/main.c),$(O)/halfkey-endpoint)
 UNITS    := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT_SRC))
 BPFTESTS := $(patsubst tests/bpf/%.c,$(O)/tests/%,$(BPFT_SRC))
