@@ -68,7 +68,7 @@ box_start() {
 }
 
 box() { "$O/halfkey" "$@" -s "$topology_dir/control.sock"; }
-box_ready() { box status --json | jq -e .armed; }
+box_ready() { [ "$(box status --json | jq .armed)" = true ]; } # jq -e is content with empty input
 box_stop() { topology_stop "$box_pid"; }
 
 # box_count REASON: packets of a reason, XDP's and workers' together
