@@ -9,7 +9,10 @@
 #include <halfkey/hook.h>
 
 /* H(name in the configuration, descriptor) */
-#define HK_BUILTIN_HOOKS(H) H("firewall", hk_firewall_hook) H("shaper", hk_shaper_hook)
+#define HK_BUILTIN_HOOKS(H)                 \
+	H("firewall", hk_firewall_hook)     \
+	H("signatures", hk_signatures_hook) \
+	H("shaper", hk_shaper_hook)
 
 #define HK_H(name, descriptor) extern const struct hk_hook descriptor;
 HK_BUILTIN_HOOKS(HK_H)

@@ -2,12 +2,13 @@
 /* Selectors: their text and their meaning. See selector.h. */
 #include "user/hooks/selector.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <halfkey/envelope.h>
+
+#include "user/hooks/prefix.h"
 
 #define LIST_MAX 64   /* elements of one list */
 #define TEXT_MAX 4096 /* bytes of one list */
@@ -72,65 +73,11 @@ static int each(struct list *list, const char *key, const char *text,
 	return 0;
 }
 
-static int parse_address(const char *text, struct hk_address *out)
-{
-	__u8 bytes[16];
-
-	if (inet_pton(AF_INET, text, bytes) == 1) {
-		*out = hk_address_v4(bytes);
-		return 0;
-	}
-	if (inet_pton(AF_INET6, text, bytes) != 1)
-		return -1;
-	*out = hk_address_v6(bytes);
-	return hk_address_is_v4(out) ? -1 : 0;
-}
-
-static bool host_bits_clear(const struct hk_prefix *prefix)
-{
-	unsigned bit;
-
-	for (bit = prefix->length; bit < 128; bit++)
-		if (prefix->address.bytes[bit / 8] & (0x80 >> (bit % 8)))
-			return false;
-	return true;
-}
-
-static int parse_number(const char *text, unsigned long max, unsigned long *out)
-{
-	size_t digits = strspn(text, "0123456789");
-
-	if (digits < 1 || digits > 9 || text[digits])
-		return -1;
-	*out = strtoul(text, NULL, 10);
-	return *out > max ? -1 : 0;
-}
-
 static int prefix_element(struct list *list, const char *piece)
 {
-	struct hk_prefix *prefix = &list->prefixes[list->count];
-	char address[64];
-	size_t size = strcspn(piece, "/");
-	unsigned long length;
-	unsigned base;
+	const char *why = hk_hooks_prefix_read(piece, &list->prefixes[list->count]);
 
-	if (size >= sizeof(address))
-		return refuse_element(list, piece, "is no address or prefix");
-	memcpy(address, piece, size);
-	address[size] = '\0';
-	if (parse_address(address, &prefix->address))
-		return refuse_element(
-			list, piece, "is no address or prefix: write 192.0.2.0/24 or 2001:db8::/32");
-	base = hk_address_is_v4(&prefix->address) ? 96 : 0;
-	length = 128 - base;
-	if (piece[size] && parse_number(piece + size + 1, 128 - base, &length))
-		return refuse_element(
-			list, piece, base ? "has no length of 0..32" : "has no length of 0..128");
-	prefix->length = (__u8)(base + length);
-	if (!host_bits_clear(prefix))
-		return refuse_element(
-			list, piece, "has bits behind its length: clear them or lengthen the prefix");
-	return 0;
+	return why ? refuse_element(list, piece, why) : 0;
 }
 
 static int port_element(struct list *list, const char *piece)
@@ -144,10 +91,10 @@ static int port_element(struct list *list, const char *piece)
 		return refuse_element(list, piece, "is no port: write 0..65535 or a range 1024-65535");
 	memcpy(text, piece, size);
 	text[size] = '\0';
-	if (parse_number(text, 65535, &first))
+	if (hk_hooks_number_read(text, 65535, &first))
 		return refuse_element(list, piece, "is no port: write 0..65535 or a range 1024-65535");
 	last = first;
-	if (piece[size] && (parse_number(piece + size + 1, 65535, &last) || last < first))
+	if (piece[size] && (hk_hooks_number_read(piece + size + 1, 65535, &last) || last < first))
 		return refuse_element(list, piece, "is no range of ports: write 1024-65535");
 	*range = (struct hk_port_range){.first = (__u16)first, .last = (__u16)last};
 	return 0;
@@ -166,7 +113,7 @@ static int protocol_element(struct list *list, const char *piece)
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(piece, known[i].name) == 0)
 			number = known[i].number;
-	if (number == 256 && parse_number(piece, 255, &number))
+	if (number == 256 && hk_hooks_number_read(piece, 255, &number))
 		return refuse_element(list, piece,
 			"is no protocol: write tcp, udp, icmp, icmp6, sctp, dccp, udplite, gre, esp, igmp, "
 			"ospf or 0..255");
@@ -315,24 +262,12 @@ void hk_selector_free(struct hk_selector *selector)
 	memset(selector, 0, sizeof(*selector));
 }
 
-static bool prefix_holds(const struct hk_prefix *prefix, const struct hk_address *address)
-{
-	unsigned whole = prefix->length / 8, rest = prefix->length % 8;
-	__u8 mask = (__u8)(0xff00 >> rest);
-
-	if (hk_address_is_v4(&prefix->address) != hk_address_is_v4(address))
-		return false;
-	if (memcmp(prefix->address.bytes, address->bytes, whole) != 0)
-		return false;
-	return !rest || ((prefix->address.bytes[whole] ^ address->bytes[whole]) & mask) == 0;
-}
-
 static bool any_prefix(const struct hk_prefix *prefixes, unsigned count, const struct hk_address *address)
 {
 	unsigned i;
 
 	for (i = 0; i < count; i++)
-		if (prefix_holds(&prefixes[i], address))
+		if (hk_hooks_prefix_holds(&prefixes[i], address))
 			return true;
 	return !prefixes;
 }
