@@ -69,8 +69,7 @@ obj = $(patsubst %.c,$(O)/%.o,$(1))
 
 CORE_LIB := $(O)/libhalfkey.a
 SEAL_LIB := $(O)/libhalfkey-seal.a
-BINS     := $(if $(wildcard user/cmd/halfkeyd.c),$(O)/halfkeyd) $(if $(wildcard user/cmd/main.c),$(O)/halfkey) \
-            $(if $(wildcard user/endpoint/main.c),$(O)/halfkey-endpoint)
+BINS     := $(O)/halfkeyd $(O)/halfkey $(O)/halfkey-endpoint
 UNITS    := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT_SRC))
 BPFTESTS := $(patsubst tests/bpf/%.c,$(O)/tests/%,$(BPFT_SRC))
 NETHELP  := $(patsubst tests/net/%.c,$(O)/tests/%,$(NETT_SRC))
@@ -115,7 +114,7 @@ $(BPF_SKEL): $(O)/bpf/halfkey.bpf.o
 
 # --- objects, libraries, programs ------------------------------------------------------------
 
-$(O)/%.o: %.c | $(if $(wildcard bpf/halfkey.bpf.c),$(BPF_SKEL))
+$(O)/%.o: %.c | $(BPF_SKEL)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -c $< -o $@
@@ -131,7 +130,7 @@ link = $(CC) $(CFLAGS_) $(CFLAGS) $(LDFLAGS_) $(LDFLAGS) -o $@ $(filter %.o,$^) 
 $(O)/halfkeyd: $(O)/user/cmd/halfkeyd.o $(CORE_LIB)
 $(O)/halfkey: $(call obj,$(CMD_SRC)) $(CORE_LIB)
 $(O)/halfkey-endpoint: $(O)/user/endpoint/main.o $(SEAL_LIB) $(CORE_LIB)
-$(O)/halfkeyd $(O)/halfkey $(O)/halfkey-endpoint:
+$(BINS):
 	$(call say,LINK,$@)
 	$(Q)$(link)
 
