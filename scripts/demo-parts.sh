@@ -5,7 +5,7 @@
 d= # the demo's directory: keys, configuration, logs
 
 endpoint() { "$O/halfkey-endpoint" "$@"; }
-halfkey() { "$O/halfkey" -s "$d/control.sock" "$@"; }
+halfkey() { "$O/halfkey" "$@" -s "$d/control.sock"; }
 eve() { jq -c "$@" "$d/eve.json" 2>/dev/null; }
 have_eve() { [ -n "$(eve "$1")" ]; }
 reason_count() { halfkey stats --json | jq "[.xdp.reasons[\"$1\"].packets // 0, .workers.reasons[\"$1\"].packets // 0] | add"; }
