@@ -4,7 +4,7 @@
  * exact bytes and opened again; then seeded round trips of every version and
  * suite, and every refusal of the sealer and of the host-side opener.
  */
-#include "tests/unit/seal_help.h"
+#include "tests/unit/seal_context.h"
 
 #include <errno.h>
 
@@ -238,67 +238,6 @@ static void flipped_bits_are_refused(void)
 
 /* --- round trips ---------------------------------------------------------------------------- */
 
-static const struct {
-	__u8 envelope, variant;
-} kinds[] = {
-	{HK_ENVELOPE_PSP, HK_PSP_GCM_128},
-	{HK_ENVELOPE_PSP, HK_PSP_GCM_256},
-	{HK_ENVELOPE_PSP, HK_PSP_SPLIT_128},
-	{HK_ENVELOPE_PSP, HK_PSP_SPLIT_256},
-	{HK_ENVELOPE_ESP, HK_SUITE_GCM},
-	{HK_ENVELOPE_ESP, HK_SUITE_GCM_SPLIT},
-	{HK_ENVELOPE_ESP, HK_SUITE_CTR_HMAC},
-	{HK_ENVELOPE_ESP, HK_SUITE_CBC_HMAC},
-};
-
-/* A context drawn from `seed`: addresses, numbers, shape. */
-struct context {
-	struct hk_sa_name name;
-	struct hk_seal_shape shape;
-	struct hk_numbers numbers;
-	__u8 inner[1600];
-	__u32 length;
-};
-
-static void context_shape(struct context *context, __u64 *seed)
-{
-	struct hk_seal_shape *shape = &context->shape;
-
-	shape->udp = random_next(seed) & 1;
-	shape->transport = random_next(seed) & 1;
-	shape->cookie = random_next(seed) & 1;
-	random_fill(seed, shape->cookie_bytes, 8);
-	shape->crypt_offset = (__u8)((shape->cookie ? 2 : 0) + random_next(seed) % 6);
-	shape->psp_flags = (__u8)random_next(seed);
-}
-
-static void context_draw(struct context *context, unsigned kind, __u64 *seed)
-{
-	bool outer_v4 = random_next(seed) & 1, inner_v4 = random_next(seed) & 1;
-	struct hk_address from, to;
-
-	memset(context, 0, offsetof(struct context, inner));
-	context->name.envelope = kinds[kind].envelope;
-	context->name.variant = kinds[kind].variant;
-	context->name.mkid = (__u16)random_next(seed);
-	context->name.spi = (__u32)random_next(seed) | 0x400;
-	if (context->name.envelope == HK_ENVELOPE_ESP)
-		context->name.spi &= 0x7fffffff;
-	context->name.receiver = address(outer_v4 ? "192.0.2.9" : "2001:db8::9");
-	context->shape.source = address(outer_v4 ? "192.0.2.1" : "2001:db8::1");
-	context->numbers.iv = random_next(seed);
-	context->numbers.sn = (__u32)random_next(seed);
-	context_shape(context, seed);
-	if (context->shape.transport) {
-		from = context->shape.source;
-		to = context->name.receiver;
-	} else {
-		from = address(inner_v4 ? "10.1.0.1" : "fd00::1");
-		to = address(inner_v4 ? "10.2.0.1" : "fd00::2");
-	}
-	context->length = inner_udp(&from, &to, seed, 12 + (__u32)(random_next(seed) % 1400), context->inner);
-}
-
 static void round_trip(unsigned kind, __u64 *seed)
 {
 	static struct context context;
@@ -309,7 +248,7 @@ static void round_trip(unsigned kind, __u64 *seed)
 	struct hk_sa *sa;
 	int size;
 
-	context_draw(&context, kind, seed);
+	context_draw(&context, &kinds[kind], seed);
 	master_random(&master, seed);
 	sa = sa_of(crypto, &context.name, &master);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sa);
@@ -329,7 +268,7 @@ static void round_trips(void)
 	unsigned kind, i;
 	__u64 seed = 2026;
 
-	for (kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++)
+	for (kind = 0; kind < KINDS; kind++)
 		for (i = 0; i < 1000; i++)
 			round_trip(kind, &seed);
 }
@@ -578,7 +517,7 @@ static void opener_survives_noise(void)
 	__u64 seed = 99;
 	unsigned i;
 
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < KINDS; i++) {
 		__u32 round, length;
 
 		setup_make(&setup, kinds[i].envelope, kinds[i].variant);
