@@ -56,6 +56,9 @@ fi
 if [ "$kind" = all ] || [ "$kind" = lint ]; then
 	run lint 900 tests/lint.sh
 fi
+if [ "$kind" = all ] || [ "$kind" = lint ]; then
+	run no_seal_symbols 120 bash tests/test_no_seal_symbols.sh
+fi
 if [ "$kind" = all ] || [ "$kind" = asan ]; then
 	run asan 900 tests/asan.sh
 fi

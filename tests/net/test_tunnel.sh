@@ -4,6 +4,7 @@
 # two senders to one receiver, and no nonce that repeats.
 #
 #   client ── c0/s0 ── server ── s1/x0 ── other (a second sender)
+# shellcheck disable=SC2154 # names from lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 test_begin tunnel
 topology_other=$topology_box # a host here, not a box

@@ -71,30 +71,30 @@ static void directory_remove(void)
 	rmdir(directory);
 }
 
-static int try_open(struct hk_nonces **out, const struct hk_sa *sa, const char *sender, bool first_use)
+static int try_open(struct hk_nonce_state **out, const struct hk_sa *sa, const char *sender, bool first_use)
 {
 	struct hk_error error = {{0}};
-	int status = hk_nonces_open(out, directory, sa, sender, first_use, &error);
+	int status = hk_nonce_state_open(out, directory, sa, sender, first_use, &error);
 
 	CU_ASSERT_EQUAL(status != 0, error.text[0] != 0); /* a sentence exactly with a refusal */
 	return status;
 }
 
-static struct hk_nonces *must_open(const struct hk_sa *sa, bool first_use)
+static struct hk_nonce_state *must_open(const struct hk_sa *sa, bool first_use)
 {
-	struct hk_nonces *nonces = NULL;
+	struct hk_nonce_state *nonces = NULL;
 
 	CU_ASSERT_EQUAL_FATAL(try_open(&nonces, sa, "192.0.2.1", first_use), 0);
 	return nonces;
 }
 
 /* Draws `count` numbers that must go up from `*last`. */
-static void draw(struct hk_nonces *nonces, unsigned count, struct hk_numbers *last)
+static void draw(struct hk_nonce_state *nonces, unsigned count, struct hk_numbers *last)
 {
 	struct hk_numbers numbers;
 
 	while (count--) {
-		CU_ASSERT_EQUAL_FATAL(hk_nonces_next(nonces, &numbers), 0);
+		CU_ASSERT_EQUAL_FATAL(hk_nonce_state_next(nonces, &numbers), 0);
 		CU_ASSERT(numbers.iv > last->iv && numbers.sn > last->sn);
 		*last = numbers;
 	}
@@ -104,23 +104,23 @@ static void restarts_go_on(void)
 {
 	struct hk_sa *sa = make_sa(HK_ENVELOPE_ESP, HK_SUITE_CTR_HMAC, 0x1000);
 	struct hk_numbers last = {0};
-	struct hk_nonces *nonces;
+	struct hk_nonce_state *nonces;
 	unsigned i;
 
 	directory_make();
 	nonces = must_open(sa, true);
 	draw(nonces, 100, &last);
 	CU_ASSERT_EQUAL(last.sn, 100);
-	hk_nonces_close(nonces);
+	hk_nonce_state_close(nonces);
 	for (i = 0; i < 20; i++) {
 		nonces = must_open(sa, false);
 		draw(nonces, 10, &last);
-		hk_nonces_close(nonces);
+		hk_nonce_state_close(nonces);
 	}
 	CU_ASSERT_EQUAL(last.sn, 300); /* a clean stop gives back what it did not use */
 	nonces = must_open(sa, false);
 	draw(nonces, 3 * HK_NONCES_BLOCK, &last); /* over several reservations */
-	hk_nonces_close(nonces);
+	hk_nonce_state_close(nonces);
 	directory_remove();
 	hk_sa_free(sa);
 }
@@ -135,11 +135,11 @@ static void draw_and_die(const struct hk_sa *sa, bool first_use, struct hk_numbe
 	CU_ASSERT_EQUAL_FATAL(pipe(pipes), 0);
 	child = fork();
 	if (child == 0) {
-		struct hk_nonces *nonces = NULL;
+		struct hk_nonce_state *nonces = NULL;
 
-		if (hk_nonces_open(&nonces, directory, sa, "192.0.2.1", first_use, NULL))
+		if (hk_nonce_state_open(&nonces, directory, sa, "192.0.2.1", first_use, NULL))
 			_exit(1);
-		while (!hk_nonces_next(nonces, &numbers))
+		while (!hk_nonce_state_next(nonces, &numbers))
 			if (write(pipes[1], &numbers, sizeof(numbers)) != sizeof(numbers))
 				break;
 		_exit(1);
@@ -175,21 +175,21 @@ static void killed_senders_repeat_nothing(void)
 static void first_use_is_once(void)
 {
 	struct hk_sa *sa = make_sa(HK_ENVELOPE_PSP, HK_PSP_SPLIT_256, 0x1000);
-	struct hk_nonces *nonces;
+	struct hk_nonce_state *nonces;
 
 	directory_make();
 	CU_ASSERT_EQUAL(try_open(&nonces, sa, "192.0.2.1", false), -ENOENT);
 	nonces = must_open(sa, true);
-	hk_nonces_close(nonces);
+	hk_nonce_state_close(nonces);
 	CU_ASSERT_EQUAL(try_open(&nonces, sa, "192.0.2.1", true), -EEXIST);
-	hk_nonces_close(must_open(sa, false));
+	hk_nonce_state_close(must_open(sa, false));
 	unlink(state_path()); /* lost */
 	CU_ASSERT_EQUAL(try_open(&nonces, sa, "192.0.2.1", false), -ENOENT);
 	nonces = must_open(sa, true);
-	hk_nonces_discard(nonces); /* came to nothing: as if never tried */
+	hk_nonce_state_discard(nonces); /* came to nothing: as if never tried */
 	nonces = must_open(sa, true);
-	CU_ASSERT_EQUAL(hk_nonces_next(nonces, &(struct hk_numbers){0}), 0);
-	hk_nonces_discard(nonces); /* a number went out: the state stays */
+	CU_ASSERT_EQUAL(hk_nonce_state_next(nonces, &(struct hk_numbers){0}), 0);
+	hk_nonce_state_discard(nonces); /* a number went out: the state stays */
 	CU_ASSERT_EQUAL(try_open(&nonces, sa, "192.0.2.1", true), -EEXIST);
 	directory_remove();
 	hk_sa_free(sa);
@@ -198,16 +198,16 @@ static void first_use_is_once(void)
 static void one_sender_at_a_time(void)
 {
 	struct hk_sa *sa = make_sa(HK_ENVELOPE_PSP, HK_PSP_SPLIT_256, 0x1000);
-	struct hk_nonces *nonces, *second;
+	struct hk_nonce_state *nonces, *second;
 
 	directory_make();
 	nonces = must_open(sa, true);
 	CU_ASSERT_EQUAL(try_open(&second, sa, "192.0.2.1", false), -EBUSY);
-	hk_nonces_close(nonces);
+	hk_nonce_state_close(nonces);
 	CU_ASSERT_EQUAL(try_open(&second, sa, "192.0.2.2", false), -EBUSY);
 	CU_ASSERT_EQUAL(try_open(&second, sa, "two words", false), -EINVAL);
 	CU_ASSERT_EQUAL(try_open(&second, sa, "", false), -EINVAL);
-	hk_nonces_close(must_open(sa, false));
+	hk_nonce_state_close(must_open(sa, false));
 	directory_remove();
 	hk_sa_free(sa);
 }
@@ -218,15 +218,15 @@ static void states_are_apart(void)
 	struct hk_sa *one = make_sa(HK_ENVELOPE_PSP, HK_PSP_SPLIT_256, 0x1000);
 	struct hk_sa *two = make_sa(HK_ENVELOPE_PSP, HK_PSP_SPLIT_256, 0x1001);
 	struct hk_sa *three = make_sa(HK_ENVELOPE_PSP, HK_PSP_SPLIT_128, 0x1000);
-	struct hk_nonces *a, *b, *c;
+	struct hk_nonce_state *a, *b, *c;
 
 	directory_make();
 	a = must_open(one, true);
 	b = must_open(two, true);
 	c = must_open(three, true);
-	hk_nonces_close(a);
-	hk_nonces_close(b);
-	hk_nonces_close(c);
+	hk_nonce_state_close(a);
+	hk_nonce_state_close(b);
+	hk_nonce_state_close(c);
 	directory_remove();
 	hk_sa_free(one);
 	hk_sa_free(two);
@@ -273,12 +273,12 @@ static void write_record(const char *path, __u32 spi, __u64 iv, __u64 sn, long l
 static void damage_is_refused(void)
 {
 	struct hk_sa *sa = make_sa(HK_ENVELOPE_PSP, HK_PSP_SPLIT_256, 0x1000);
-	struct hk_nonces *nonces;
+	struct hk_nonce_state *nonces;
 	char path[400], text[600], bad[600];
 	size_t size, i;
 
 	directory_make();
-	hk_nonces_close(must_open(sa, true));
+	hk_nonce_state_close(must_open(sa, true));
 	snprintf(path, sizeof(path), "%s", state_path());
 	size = slurp(path, text, sizeof(text));
 	CU_ASSERT_EQUAL_FATAL(size, 512);
@@ -295,7 +295,7 @@ static void damage_is_refused(void)
 	write_record(path, 0x1001, 5, 5, 0); /* whole, but of another SPI */
 	CU_ASSERT_EQUAL(try_open(&nonces, sa, "192.0.2.1", false), -EUCLEAN);
 	write_record(path, 0x1000, 5, 5, 0);
-	hk_nonces_close(must_open(sa, false)); /* our own helper writes records that are taken */
+	hk_nonce_state_close(must_open(sa, false)); /* our own helper writes records that are taken */
 	directory_remove();
 	hk_sa_free(sa);
 }
@@ -303,12 +303,12 @@ static void damage_is_refused(void)
 static void rollback_is_refused(void)
 {
 	struct hk_sa *sa = make_sa(HK_ENVELOPE_PSP, HK_PSP_SPLIT_256, 0x1000);
-	struct hk_nonces *nonces;
+	struct hk_nonce_state *nonces;
 	char path[400], away[420], text[600];
 	size_t size;
 
 	directory_make();
-	hk_nonces_close(must_open(sa, true));
+	hk_nonce_state_close(must_open(sa, true));
 	snprintf(path, sizeof(path), "%s", state_path());
 	snprintf(away, sizeof(away), "%s.old", path);
 	size = slurp(path, text, sizeof(text));
@@ -329,25 +329,25 @@ static void ivs_follow_the_clock(void)
 {
 	struct hk_sa *sa = make_sa(HK_ENVELOPE_ESP, HK_SUITE_GCM_SPLIT, 0x1000);
 	struct hk_numbers before, after;
-	struct hk_nonces *nonces;
+	struct hk_nonce_state *nonces;
 	char path[400];
 
 	directory_make();
 	nonces = must_open(sa, true);
-	CU_ASSERT_EQUAL(hk_nonces_next(nonces, &before), 0);
-	hk_nonces_close(nonces);
+	CU_ASSERT_EQUAL(hk_nonce_state_next(nonces, &before), 0);
+	hk_nonce_state_close(nonces);
 	snprintf(path, sizeof(path), "%s", state_path());
 	write_record(path, 0x1000, 1, 1, 0);
 	nonces = must_open(sa, false);
-	CU_ASSERT_EQUAL(hk_nonces_next(nonces, &after), 0);
+	CU_ASSERT_EQUAL(hk_nonce_state_next(nonces, &after), 0);
 	CU_ASSERT(after.iv > before.iv);
-	hk_nonces_close(nonces);
+	hk_nonce_state_close(nonces);
 	/* and a mark ahead of the clock stays in force */
 	write_record(path, 0x1000, before.iv + 10000000000000ull, 1, 0);
 	nonces = must_open(sa, false);
-	CU_ASSERT_EQUAL(hk_nonces_next(nonces, &after), 0);
+	CU_ASSERT_EQUAL(hk_nonce_state_next(nonces, &after), 0);
 	CU_ASSERT_EQUAL(after.iv, before.iv + 10000000000000ull);
-	hk_nonces_close(nonces);
+	hk_nonce_state_close(nonces);
 	directory_remove();
 	hk_sa_free(sa);
 }
@@ -356,26 +356,26 @@ static void sequence_numbers_never_wrap(void)
 {
 	struct hk_sa *sa = make_sa(HK_ENVELOPE_ESP, HK_SUITE_CBC_HMAC, 0x1000);
 	struct hk_numbers last = {0}, numbers;
-	struct hk_nonces *nonces;
+	struct hk_nonce_state *nonces;
 	char path[400];
 
 	directory_make();
-	hk_nonces_close(must_open(sa, true));
+	hk_nonce_state_close(must_open(sa, true));
 	snprintf(path, sizeof(path), "%s", state_path());
 	write_record(path, 0x1000, 1, 0xffffffff - 9, 0);
 	nonces = must_open(sa, false);
 	draw(nonces, 10, &last);
 	CU_ASSERT_EQUAL(last.sn, 0xffffffff);
-	CU_ASSERT_EQUAL(hk_nonces_next(nonces, &numbers), -EOVERFLOW);
-	CU_ASSERT_EQUAL(hk_nonces_next(nonces, &numbers), -EOVERFLOW);
-	hk_nonces_close(nonces);
+	CU_ASSERT_EQUAL(hk_nonce_state_next(nonces, &numbers), -EOVERFLOW);
+	CU_ASSERT_EQUAL(hk_nonce_state_next(nonces, &numbers), -EOVERFLOW);
+	hk_nonce_state_close(nonces);
 	nonces = must_open(sa, false); /* nor after a restart */
-	CU_ASSERT_EQUAL(hk_nonces_next(nonces, &numbers), -EOVERFLOW);
-	hk_nonces_close(nonces);
+	CU_ASSERT_EQUAL(hk_nonce_state_next(nonces, &numbers), -EOVERFLOW);
+	hk_nonce_state_close(nonces);
 	write_record(path, 0x1000, 0xffffffffffffffffull - 5, 1, 0);
 	nonces = must_open(sa, false);
-	CU_ASSERT_EQUAL(hk_nonces_next(nonces, &numbers), -EOVERFLOW);
-	hk_nonces_close(nonces);
+	CU_ASSERT_EQUAL(hk_nonce_state_next(nonces, &numbers), -EOVERFLOW);
+	hk_nonce_state_close(nonces);
 	directory_remove();
 	hk_sa_free(sa);
 }
@@ -386,11 +386,11 @@ static void directories_are_checked(void)
 
 	directory_make();
 	CU_ASSERT_EQUAL(chmod(directory, 0777), 0);
-	CU_ASSERT_EQUAL(hk_nonces_directory(directory, &error), -EPERM);
+	CU_ASSERT_EQUAL(hk_nonce_state_directory(directory, &error), -EPERM);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "0777"));
 	CU_ASSERT_EQUAL(chmod(directory, 0700), 0);
-	CU_ASSERT_EQUAL(hk_nonces_directory(directory, NULL), 0);
-	CU_ASSERT_EQUAL(hk_nonces_directory("/dev/null", NULL), -ENOTDIR);
+	CU_ASSERT_EQUAL(hk_nonce_state_directory(directory, NULL), 0);
+	CU_ASSERT_EQUAL(hk_nonce_state_directory("/dev/null", NULL), -ENOTDIR);
 	directory_remove();
 }
 

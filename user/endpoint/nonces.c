@@ -26,7 +26,7 @@
 #define CLOCK_GAP 5   /* seconds between the recorded time and the file's change time */
 #define SN_MAX	  0xffffffffull
 
-struct hk_nonces {
+struct hk_nonce_state {
 	int fd;
 	bool sn_limited; /* ESP */
 	bool untouched;	 /* made by this process, and nothing given out yet */
@@ -61,7 +61,7 @@ static void checksum(const char *text, size_t size, char out[33])
 	hk_hex_format(digest, 16, out);
 }
 
-static int record_write(struct hk_nonces *nonces, __u64 iv, __u64 sn)
+static int record_write(struct hk_nonce_state *nonces, __u64 iv, __u64 sn)
 {
 	char text[RECORD], sum[33];
 	struct stat stat;
@@ -106,7 +106,7 @@ static int record_parse(const char *text, struct record *out)
 	return 0;
 }
 
-static int refuse(struct hk_nonces *nonces, struct hk_error *error, const char *what)
+static int refuse(struct hk_nonce_state *nonces, struct hk_error *error, const char *what)
 {
 	return hk_error_set(error, EUCLEAN,
 		"%s: %s, so a nonce of SPI 0x%08x could repeat: make new keys (halfkey-endpoint keygen) or "
@@ -115,7 +115,7 @@ static int refuse(struct hk_nonces *nonces, struct hk_error *error, const char *
 		nonces->path, what, nonces->spi);
 }
 
-static int record_check(struct hk_nonces *nonces, const struct record *record, struct hk_error *error)
+static int record_check(struct hk_nonce_state *nonces, const struct record *record, struct hk_error *error)
 {
 	struct stat stat;
 
@@ -135,7 +135,7 @@ static int record_check(struct hk_nonces *nonces, const struct record *record, s
 	return 0;
 }
 
-static int state_read(struct hk_nonces *nonces, struct hk_error *error)
+static int state_read(struct hk_nonce_state *nonces, struct hk_error *error)
 {
 	char text[RECORD + 1] = "";
 	struct record record;
@@ -165,7 +165,7 @@ static int sync_directory(const char *directory, struct hk_error *error)
 	return status;
 }
 
-static int state_create(struct hk_nonces *nonces, const char *directory, struct hk_error *error)
+static int state_create(struct hk_nonce_state *nonces, const char *directory, struct hk_error *error)
 {
 	nonces->fd = open(nonces->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (nonces->fd < 0 && errno == EEXIST)
@@ -183,7 +183,7 @@ static int state_create(struct hk_nonces *nonces, const char *directory, struct 
 	return sync_directory(directory, error);
 }
 
-static int state_open(struct hk_nonces *nonces, struct hk_error *error)
+static int state_open(struct hk_nonce_state *nonces, struct hk_error *error)
 {
 	nonces->fd = open(nonces->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (nonces->fd < 0 && errno == ENOENT)
@@ -202,7 +202,7 @@ static int state_open(struct hk_nonces *nonces, struct hk_error *error)
 }
 
 /* IVs start at the clock or the mark, whichever is higher: see nonces.h. */
-static void start_at_clock(struct hk_nonces *nonces)
+static void start_at_clock(struct hk_nonce_state *nonces)
 {
 	struct timespec now;
 	__u64 iv;
@@ -224,16 +224,16 @@ static int check_sender(const char *sender, struct hk_error *error)
 	return 0;
 }
 
-int hk_nonces_open(struct hk_nonces **out, const char *directory, const struct hk_sa *sa, const char *sender,
-	bool first_use, struct hk_error *error)
+int hk_nonce_state_open(struct hk_nonce_state **out, const char *directory, const struct hk_sa *sa,
+	const char *sender, bool first_use, struct hk_error *error)
 {
 	const struct hk_sa_name *name = hk_sa_name(sa);
-	struct hk_nonces *nonces;
+	struct hk_nonce_state *nonces;
 	char fingerprint[17];
 	int status = check_sender(sender, error);
 
 	if (!status)
-		status = hk_nonces_directory(directory, error);
+		status = hk_nonce_state_directory(directory, error);
 	if (status)
 		return status;
 	nonces = calloc(1, sizeof(*nonces));
@@ -260,7 +260,7 @@ int hk_nonces_open(struct hk_nonces **out, const char *directory, const struct h
 }
 
 /* Puts the next block on disk before any number of it is used. */
-static int reserve(struct hk_nonces *nonces)
+static int reserve(struct hk_nonce_state *nonces)
 {
 	__u64 iv = nonces->iv + HK_NONCES_BLOCK, sn = nonces->sn + HK_NONCES_BLOCK;
 
@@ -278,7 +278,7 @@ static int reserve(struct hk_nonces *nonces)
 	return 0;
 }
 
-int hk_nonces_next(struct hk_nonces *nonces, struct hk_numbers *out)
+int hk_nonce_state_next(struct hk_nonce_state *nonces, struct hk_numbers *out)
 {
 	int status;
 
@@ -292,7 +292,7 @@ int hk_nonces_next(struct hk_nonces *nonces, struct hk_numbers *out)
 	return 0;
 }
 
-void hk_nonces_close(struct hk_nonces *nonces)
+void hk_nonce_state_close(struct hk_nonce_state *nonces)
 {
 	if (!nonces)
 		return;
@@ -302,14 +302,14 @@ void hk_nonces_close(struct hk_nonces *nonces)
 	free(nonces);
 }
 
-void hk_nonces_discard(struct hk_nonces *nonces)
+void hk_nonce_state_discard(struct hk_nonce_state *nonces)
 {
 	if (nonces && nonces->untouched)
 		unlink(nonces->path);
-	hk_nonces_close(nonces);
+	hk_nonce_state_close(nonces);
 }
 
-int hk_nonces_directory(const char *directory, struct hk_error *error)
+int hk_nonce_state_directory(const char *directory, struct hk_error *error)
 {
 	struct stat stat_;
 

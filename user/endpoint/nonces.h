@@ -23,26 +23,26 @@
 #define HK_NONCES_BLOCK 65536 /* numbers reserved at once */
 #define HK_SENDER_TEXT	64
 
-struct hk_nonces;
+struct hk_nonce_state;
 
 /*
  * Opens and locks the state of `sa` in `directory` for the sender of that name
  * (its address, or a word). `first_use`: creates the state, and refuses when
  * there is any. 0, or negative errno and a sentence.
  */
-int hk_nonces_open(struct hk_nonces **out, const char *directory, const struct hk_sa *sa, const char *sender,
-	bool first_use, struct hk_error *error);
+int hk_nonce_state_open(struct hk_nonce_state **out, const char *directory, const struct hk_sa *sa,
+	const char *sender, bool first_use, struct hk_error *error);
 
 /* The next numbers. 0, -EOVERFLOW: this SPI is used up, take another; -EIO: the state cannot be written. */
-int hk_nonces_next(struct hk_nonces *nonces, struct hk_numbers *out);
+int hk_nonce_state_next(struct hk_nonce_state *nonces, struct hk_numbers *out);
 
 /* Gives back what was reserved and not used, and unlocks. NULL is fine. */
-void hk_nonces_close(struct hk_nonces *nonces);
+void hk_nonce_state_close(struct hk_nonce_state *nonces);
 
 /* Undoes a first use that came to nothing: removes the state if no number of it was given out, and closes. */
-void hk_nonces_discard(struct hk_nonces *nonces);
+void hk_nonce_state_discard(struct hk_nonce_state *nonces);
 
 /* Creates the directory (0700) when it is missing; refuses one that others could write. */
-int hk_nonces_directory(const char *directory, struct hk_error *error);
+int hk_nonce_state_directory(const char *directory, struct hk_error *error);
 
 #endif

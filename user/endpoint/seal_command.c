@@ -55,8 +55,9 @@ struct run {
 	struct hk_sa_name name;
 	struct hk_seal_shape shape;
 	struct hk_prefix match;
+	bool matching; /* --match was given */
 	struct hk_sa *sa;
-	struct hk_nonces *nonces;
+	struct hk_nonce_state *nonces;
 	pcap_t *in, *dead;
 	pcap_dumper_t *out;
 	int link;
@@ -196,6 +197,7 @@ static int judge_addresses(struct run *run, const struct seal_options *options, 
 	if (options->match && hk_prefix_parse(options->match, &run->match))
 		return hk_error_set(
 			error, EINVAL, "--match '%s': must be an address or a prefix", options->match);
+	run->matching = options->match;
 	return 0;
 }
 
@@ -313,7 +315,8 @@ static bool wanted(const struct run *run, const __u8 *ip, __u32 length)
 {
 	struct hk_inner_ip inner;
 
-	return !hk_inner_ip_parse(ip, length, &inner) && hk_prefix_holds(&run->match, &inner.destination) &&
+	return !hk_inner_ip_parse(ip, length, &inner) &&
+	       (!run->matching || hk_prefix_holds(&run->match, &inner.destination)) &&
 	       (!run->shape.transport || memcmp(&inner.destination, &run->name.receiver, 16) == 0);
 }
 
@@ -336,7 +339,7 @@ static int seal_frame(
 		copy_frame(run, header, frame);
 		return 0;
 	}
-	status = hk_nonces_next(run->nonces, &numbers);
+	status = hk_nonce_state_next(run->nonces, &numbers);
 	if (status)
 		return hk_error_set(error, -status,
 			"SPI 0x%08x has no numbers left, or its state cannot be written", run->name.spi);
@@ -383,14 +386,14 @@ static int run_all(struct run *run, const struct seal_options *options, struct h
 	if (!status)
 		status = open_captures(run, options, error);
 	if (!status)
-		status = hk_nonces_open(&run->nonces, state, run->sa,
+		status = hk_nonce_state_open(&run->nonces, state, run->sa,
 			options->sender ? options->sender : options->from, options->first_use, error);
 	return status ? status : seal_all(run, options, error);
 }
 
 static void close_all(struct run *run)
 {
-	hk_nonces_close(run->nonces);
+	hk_nonce_state_close(run->nonces);
 	hk_sa_free(run->sa);
 	if (run->out)
 		pcap_dump_close(run->out);

@@ -75,7 +75,7 @@ enum hk_unsent {
 
 struct hk_tunnel_spi {
 	struct hk_sa *sa;
-	struct hk_nonces *nonces;
+	struct hk_nonce_state *nonces;
 	__u64 sealed;
 };
 

@@ -158,8 +158,10 @@ static int plan_routes(
 				config->remote, config->routes[i]);
 	peer->routes_count = config->routes_count;
 	if (!peer->routes_count) { /* everything, both IP versions */
-		memset(peer->routes, 0, 2 * sizeof(peer->routes[0]));
-		peer->routes_count = 1;
+		peer->routes[0] = (struct hk_prefix){.length = 0};
+		peer->routes[1] =
+			(struct hk_prefix){.address = hk_address_v4((const __u8[4]){0}), .length = 96};
+		peer->routes_count = 2;
 	}
 	return 0;
 }
@@ -251,12 +253,12 @@ static int open_nonces(struct hk_tunnel *tunnel, struct hk_tunnel_spi *row,
 
 	hk_address_format(&tunnel->local, local);
 	if (config->first_use) {
-		status = hk_nonces_open(&row->nonces, directory, row->sa, local, true, &first);
+		status = hk_nonce_state_open(&row->nonces, directory, row->sa, local, true, &first);
 		*created += status == 0;
 		if (status != -EEXIST)
 			return status ? hk_error_set(error, -status, "%s", first.text) : 0;
 	}
-	return hk_nonces_open(&row->nonces, directory, row->sa, local, false, error);
+	return hk_nonce_state_open(&row->nonces, directory, row->sa, local, false, error);
 }
 
 /* One SPI towards one peer: its SA and its numbers. */
@@ -358,9 +360,9 @@ void hk_tunnel_close(struct hk_tunnel *tunnel)
 	for (i = 0; i < tunnel->peers_count; i++) {
 		for (j = 0; j < tunnel->peers[i].spis_count; j++) {
 			if (tunnel->running)
-				hk_nonces_close(tunnel->peers[i].spis[j].nonces);
+				hk_nonce_state_close(tunnel->peers[i].spis[j].nonces);
 			else
-				hk_nonces_discard(tunnel->peers[i].spis[j].nonces);
+				hk_nonce_state_discard(tunnel->peers[i].spis[j].nonces);
 			hk_sa_free(tunnel->peers[i].spis[j].sa);
 		}
 	}

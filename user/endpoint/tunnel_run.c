@@ -41,7 +41,7 @@ static struct hk_tunnel_spi *next_spi(struct hk_tunnel_peer *peer, struct hk_num
 
 	*why = HK_UNSENT_SPI_USED_UP;
 	while (peer->spi_now < peer->spis_count) {
-		status = hk_nonces_next(peer->spis[peer->spi_now].nonces, numbers);
+		status = hk_nonce_state_next(peer->spis[peer->spi_now].nonces, numbers);
 		if (!status)
 			return &peer->spis[peer->spi_now];
 		if (status != -EOVERFLOW) {
