@@ -142,7 +142,7 @@ static const char *effect(const struct hk_config *config, unsigned reason)
 		return "counted: nothing is forwarded";
 	if (config->mode == HK_MODE_MONITOR && reason >= 48)
 		return "counted: was forwarded already";
-	return drop ? "dropped" : "forwarded unopened";
+	return drop ? "dropped" : "forwarded uninspected";
 }
 
 static bool is_decided(unsigned reason)
