@@ -33,7 +33,7 @@ struct hk_options {
 	bool json;
 };
 
-#define HK_OPTIONS_SHORT "+:hs:i:jc:"
+#define HK_OPTIONS_SHORT ":hs:i:jc:"
 #define HK_OPTIONS_LONG                                                                       \
 	{"help", no_argument, NULL, 'h'}, {"socket", required_argument, NULL, 's'},           \
 		{"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'}, \

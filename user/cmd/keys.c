@@ -49,24 +49,16 @@ static int list(const struct hk_options *options)
 static int run(int argc, char **argv)
 {
 	struct hk_options options;
-	int status;
+	int status = hk_options_parse(&options, &hk_command_keys, "sicj", argc, argv);
 
-	if (argc > 1 && argv[1][0] != '-') {
-		if (strcmp(argv[1], "list") != 0)
-			return hk_usage(
-				"keys", "\"%.40s\" is not what can be done with keys: list is", argv[1]);
-		argv++;
-		argc--;
-	} else if (argc == 1) {
-		return hk_usage("keys", "what with them? `halfkey keys list` shows them");
-	}
-	status = hk_options_parse(&options, &hk_command_keys, "sicj", argc, argv);
 	if (status >= 0)
 		return status;
-	if (optind < argc && strcmp(argv[optind], "list") == 0)
-		optind++; /* options may stand first */
-	if (optind < argc)
-		return hk_usage("keys", "\"%s\" is one argument too many", argv[optind]);
+	if (optind == argc)
+		return hk_usage("keys", "what with them? `halfkey keys list` shows them");
+	if (strcmp(argv[optind], "list") != 0)
+		return hk_usage("keys", "\"%.40s\" is not what can be done with keys: list is", argv[optind]);
+	if (optind + 1 < argc)
+		return hk_usage("keys", "\"%s\" is one argument too many", argv[optind + 1]);
 	return list(&options);
 }
 

@@ -10,11 +10,13 @@
 static const struct hk_command *const commands[] = {
 	&hk_command_open,
 	&hk_command_check,
+	&hk_command_doctor,
 	&hk_command_status,
 	&hk_command_stats,
 	&hk_command_keys,
 	&hk_command_verdicts,
 	&hk_command_reload,
+	&hk_command_detach,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -119,29 +119,12 @@ static int act(const struct hk_options *options, int argc, char **argv)
 		nearest.name ? "\"?" : "");
 }
 
-/* Options may stand before the action or behind its arguments. */
 static int run(int argc, char **argv)
 {
-	struct hk_options before, after, *options = &before;
-	int status = hk_options_parse(&before, &hk_command_verdicts, "sicj", argc, argv), first, end;
+	struct hk_options options;
+	int status = hk_options_parse(&options, &hk_command_verdicts, "sicj", argc, argv);
 
-	if (status >= 0)
-		return status;
-	first = optind;
-	for (end = first; end < argc && argv[end][0] != '-'; end++)
-		;
-	if (end < argc) {
-		optind = 0;
-		status = hk_options_parse(
-			&after, &hk_command_verdicts, "sicj", argc - end + 1, argv + end - 1);
-		if (status >= 0)
-			return status;
-		if (optind < argc - end + 1)
-			return hk_usage(
-				"verdicts", "\"%s\" stands behind the options", argv[end - 1 + optind]);
-		options = &after;
-	}
-	return act(options, end - first, argv + first);
+	return status >= 0 ? status : act(&options, argc - optind, argv + optind);
 }
 
 const struct hk_command hk_command_verdicts = {
