@@ -19,7 +19,7 @@ O=$(realpath "${O:-build}")
 export O
 . scripts/topology.sh
 
-runs=5 seconds=2 sizes="64 512 1400" out=$O/bench/veth.json
+runs=5 seconds=2 sizes=${SIZES:-64 512 1400} out=$O/bench/veth.json
 if [ "${1:-}" = -q ]; then
 	runs=2 seconds=1
 	shift
@@ -37,9 +37,9 @@ on_box_core() { taskset -c 1 "$@"; }
 generate() { # SIZE: keeps the box busy for $seconds; prints the rate offered
 	in_client taskset -c 0 "$O/bench/generate" c0 "$seconds" $case "$1" many
 }
-box() { "$O/halfkey" -s "$topology_dir/control.sock" "$@"; }
-box_ready() { box status --json | jq -e .armed; }
-received() { box stats --json | jq .workers.received; }
+box() { "$O/halfkey" "$@" -s "$topology_dir/control.sock"; }
+box_ready() { [ "$(box status --json | jq .armed)" = true ]; }
+received() { box stats --json | jq '.workers.received // 0'; }
 
 box_config() { # MODE PORTS [HOOKS]
 	cat >"$topology_dir/halfkey.yaml" <<-YAML
@@ -63,7 +63,8 @@ box_up() {
 }
 box_down() {
 	topology_stop "$box_pid"
-	"$O/halfkey" -i "$topology_instance" detach >/dev/null 2>&1
+	"$O/halfkey" detach -i "$topology_instance" >/dev/null 2>&1
+	rm -rf /sys/fs/bpf/halfkey/v*/"$topology_instance" # and its links, so that the next one finds free ports
 }
 
 # ended PID FILE: stops a counting program and prints what it measured
@@ -99,7 +100,7 @@ measure_passive() {
 	after=$(received) end=$(date +%s%N)
 	wait $!
 	box_down
-	jq -n "($after - $before) * 1000 / ($end - $start)"
+	jq -n "(${after:-0} - ${before:-0}) * 1000 / ($end - $start)"
 }
 measure_forward() {
 	plain forward box-c box-s
