@@ -44,6 +44,8 @@ chmod 644 "$list"; chmod 755 "$lists"
 set -- -o "Dir::Etc::sourcelist=$list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$lists"
 if root apt-get -qq "$@" update >/dev/null 2>&1 &&
 	apt_install "$@" -t bookworm-backports suricata 2>/dev/null; then
+	# The tests run it themselves. As a service it would start to read this machine's own network.
+	if [ -d /run/systemd/system ]; then root systemctl disable --now suricata.service >/dev/null 2>&1 || true; fi
 	exit 0
 fi
 echo "packages.sh: no Suricata to be had here; its tests will be skipped" >&2
