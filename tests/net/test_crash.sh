@@ -1,0 +1,127 @@
+#!/bin/bash
+# What happens when parts of the daemon die or hang: traffic goes on by the
+# fail policy, inspection comes back within seconds, a new start adopts what is
+# pinned, and no packet is lost from the accounts.
+. "$(dirname "$0")/lib.sh"
+. tests/net/sealed.sh
+test_begin crash
+
+inspector() { box status --json | jq -r .processes.inspector; }
+restarts() { box status --json | jq -r .processes.restarts; }
+another_inspector() { local now; now=$(inspector); [ -n "$now" ] && [ "$now" != "$1" ] && box_ready; }
+xdp_count() { reason_count xdp "$1"; }
+map_id() { bpftool -j map show pinned "/sys/fs/bpf/halfkey/v1/$topology_instance/$1" | jq .id; }
+
+# A reason's packets straight from the pinned map: also without a daemon
+pinned_count() { # NUMBER
+	bpftool -j map lookup pinned "/sys/fs/bpf/halfkey/v1/$topology_instance/counters" \
+		key "$1" 0 0 0 | jq '[.formatted.values[].value.packets] | add'
+}
+inspects() { # are sealed packets handed to a worker again?
+	local before
+	before=$(reason_count workers ok)
+	pings client 10.9.0.9 >/dev/null && [ "$(reason_count workers ok)" -gt "$before" ]
+}
+more_than() { # NAME BEFORE AFTER
+	if [ "$3" -gt "$2" ]; then ok "$1"; else not_ok "$1 - $3 after $2"; fi
+}
+
+# Packets in its rings die with it, and until its heart is seen to stand still or
+# its sockets are gone a few more: a heartbeat's time (200 ms) at most.
+killed_inspector() {
+	local old before
+	old=$(inspector)
+	before=$(pinned_count 49)
+	in_client ping -q -i 0.01 -c 300 -W 2 10.9.0.9 >"$topology_dir/ping" &
+	local ping=$!
+	sleep 0.5
+	kill -9 "$old"
+	check "a killed inspector is replaced" wait_for 10 another_inspector "$old"
+	wait $ping
+	more_than "between the two the fail policy carries the traffic (no-socket)" "$before" "$(pinned_count 49)"
+	local lost
+	lost=$(sed -n 's/.*transmitted, \([0-9]*\) received.*/\1/p' "$topology_dir/ping")
+	if [ "${lost:-0}" -ge 270 ]; then ok "sealed traffic went on ($lost of 300 answers)"; else
+		not_ok "sealed traffic went on - only ${lost:-0} of 300 answers"; fi
+	check "the new inspector inspects" inspects
+	check_equal "the restart is counted" 1 "$(restarts)"
+	box_conserves "a killed inspector"
+}
+
+hung_inspector() {
+	local old before
+	old=$(inspector)
+	before=$(pinned_count 50)
+	kill -STOP "$old"
+	sleep 0.5
+	check "traffic goes on while the inspector hangs" pings client 10.9.0.9
+	more_than "by the heartbeat's policy" "$before" "$(pinned_count 50)"
+	check "a hung inspector is replaced" wait_for 15 another_inspector "$old"
+	check "its successor inspects" inspects
+	box_conserves "a hung inspector"
+}
+
+short_hang() {
+	local old
+	old=$(inspector)
+	kill -STOP "$old"
+	sleep 0.6
+	check "traffic goes on in a short pause" pings client 10.9.0.9
+	kill -CONT "$old"
+	check "the same inspector goes on after a short pause" wait_for 5 inspects
+	check_equal "it was not replaced" "$old" "$(inspector)"
+	box_conserves "a short pause"
+}
+
+killed_starter() {
+	local ids
+	ids="$(map_id settings) $(map_id counters) $(map_id verdicts)"
+	kill -9 "$box_pid"
+	wait "$box_pid" 2>/dev/null
+	check "traffic goes on without a daemon" pings client 10.9.0.9
+	box_start
+	check_equal "a start after kill -9 adopts the maps" "$ids" \
+		"$(map_id settings) $(map_id counters) $(map_id verdicts)"
+	check "it says so" grep -q 'adopted' "$topology_dir/halfkeyd.log"
+	check "and inspects" inspects
+	box_conserves "kill -9 of the starter"
+}
+
+stopped() {
+	local ids before
+	ids="$(map_id settings) $(map_id counters)"
+	before=$(pinned_count 48)
+	kill "$box_pid"
+	wait "$box_pid"
+	check_equal "SIGTERM ends with status 0" 0 $?
+	check "traffic goes on after SIGTERM" pings client 10.9.0.9
+	more_than "as disarmed" "$before" "$(pinned_count 48)"
+	check_equal "no process is left" "" "$(ip netns pids "$topology_box")"
+	check_equal "the control socket is gone" no "$([ -e "$topology_dir/control.sock" ] && echo yes || echo no)"
+	box_start
+	check_equal "a start after SIGTERM adopts the maps" "$ids" "$(map_id settings) $(map_id counters)"
+	check "and inspects" inspects
+	box_conserves "SIGTERM and start"
+}
+
+two_daemons() {
+	check_equal "a second daemon of the instance is refused" 1 \
+		"$(in_box "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" >"$topology_dir/second" 2>&1; echo $?)"
+	check "with a sentence" grep -q 'a halfkeyd runs with this instance' "$topology_dir/second"
+	check "the first goes on" inspects
+}
+
+topology_up "${1:-2}"
+sealed_keys
+{ echo "mode: inline"; sealed_domains; } | box_config
+box_start
+sealed_up
+check "it inspects" inspects
+killed_inspector
+short_hang
+hung_inspector
+two_daemons
+killed_starter
+stopped
+sealed_down
+test_end

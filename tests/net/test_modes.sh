@@ -1,0 +1,61 @@
+#!/bin/bash
+# monitor: XDP forwards, copies are inspected. passive: everything is received
+# and looked at, nothing is sent. One queue and two.
+. "$(dirname "$0")/lib.sh"
+. tests/net/sealed.sh
+test_begin modes
+
+at_least() { # NAME MINIMUM GOT
+	if [ "${3:-0}" -ge "$2" ]; then ok "$1 ($3)"; else not_ok "$1 - ${3:-none}, wanted at least $2"; fi
+}
+
+monitor() { # QUEUES
+	topology_up "$1"
+	sealed_keys
+	{ echo "mode: monitor"; sealed_domains; } | box_config
+	box_start
+	check "monitor, $1 queues: clear traffic is forwarded" pings client 192.0.2.9
+	sealed_up
+	check "monitor, $1 queues: sealed TCP, client to server" bulk client server 10.9.0.9 4096
+	check "monitor, $1 queues: sealed TCP, server to client, inner IPv6" bulk server client fd09::1 4096
+	at_least "monitor, $1 queues: copies were opened" 3000 "$(reason_count workers inspected)"
+	check_equal "monitor, $1 queues: copies and packets handed agree" true \
+		"$(box stats --json | jq '.xdp.copied == .xdp.reasons["to-worker"].packets')"
+	check_equal "monitor, $1 queues: no AF_XDP socket is needed" false \
+		"$(box status --json | jq '.ports[0].queues[0].socket // false')"
+	box_conserves "monitor, $1 queues"
+	sealed_down
+	box_stop
+	"$O/halfkey" detach -i "$topology_instance" >/dev/null
+	topology_down
+}
+
+# The client's port is the mirror: what it sends is received and goes nowhere.
+passive() {
+	local before
+	topology_up 1
+	sealed_keys
+	{ echo "mode: passive"; sealed_domains; } | box_config
+	sed -i 's/^ports:.*/ports: [box-c]/' "$topology_dir/halfkey.yaml"
+	in_client ip neigh replace 192.0.2.9 lladdr 02:00:00:00:00:09 dev c0
+	box_start
+	sealed_tunnel "$topology_client" client
+	before=$(in_box cat /sys/class/net/box-c/statistics/tx_packets 2>/dev/null || echo 0)
+	in_client ping -q -c 50 -i 0.01 -W 0.1 10.9.0.9 >/dev/null
+	in_client ping -q -c 5 -i 0.01 -W 0.1 192.0.2.9 >/dev/null
+	at_least "passive: sealed packets are opened" 50 "$(reason_count workers inspected)"
+	at_least "passive: clear packets are counted" 5 "$(reason_count xdp legacy)"
+	check_equal "passive: nothing was sent" "$before" \
+		"$(in_box cat /sys/class/net/box-c/statistics/tx_packets 2>/dev/null || echo 0)"
+	box_conserves "passive"
+	sealed_down
+	box_stop
+	"$O/halfkey" detach -i "$topology_instance" >/dev/null
+	topology_down
+}
+
+monitor 1
+monitor 2
+passive
+topology_up
+test_end

@@ -1,0 +1,99 @@
+#!/bin/bash
+# SIGHUP and `halfkey reload`: a good configuration takes effect under traffic
+# without a lost packet, a bad one changes nothing and says why.
+. "$(dirname "$0")/lib.sh"
+. tests/net/sealed.sh
+test_begin reload
+
+reloads() { box status --json | jq .reloads."$1"; }
+reloads_are() { [ "$(reloads "$1")" = "$2" ]; }
+last_error() { box status --json | jq -r .reloads.last_error; }
+receivers() { bpftool -j map dump pinned "/sys/fs/bpf/halfkey/v1/$topology_instance/receivers" | jq length; }
+policy_of() { # NUMBER
+	bpftool -j map lookup pinned "/sys/fs/bpf/halfkey/v1/$topology_instance/policy" key "$1" 0 0 0 |
+		jq .formatted.value.action
+}
+config() { # EXTRA-YAML
+	{ echo "mode: inline"; sealed_domains; echo "$1"; } | box_config
+}
+
+good() {
+	local before
+	in_client ping -q -i 0.005 -c 400 -W 2 10.9.0.9 >"$topology_dir/ping" &
+	local ping=$!
+	for before in 0 1 2; do
+		config "policy: {legacy: $([ $before = 1 ] && echo pass || echo drop)}"
+		kill -HUP "$box_pid"
+		check "a good reload takes effect (SIGHUP, $((before + 1)))" wait_for 5 reloads_are "done" $((before + 1))
+	done
+	wait $ping
+	check_equal "no sealed packet was lost over three reloads" 400 \
+		"$(sed -n 's/.*transmitted, \([0-9]*\) received.*/\1/p' "$topology_dir/ping")"
+	check_equal "the policy is in the map" 1 "$(policy_of 18)"
+	check "clear traffic is dropped now" test "$(in_client ping -q -c 2 -W 1 192.0.2.9 | grep -c ' 0 received')" = 1
+	check "sealed traffic goes on" pings client 10.9.0.9
+	check_equal "none had no key or domain meanwhile" 0 \
+		"$(($(reason_count workers no-key) + $(reason_count workers meta-invalid) + $(reason_count xdp no-domain)))"
+}
+
+more_domains() {
+	local before
+	before=$(receivers)
+	(umask 077 && echo "receiver=198.51.100.9 slot=0 generation=1 side=enc key=$(openssl rand -hex 32)" \
+		>"$topology_dir/keys/more.keys")
+	config ""
+	sed -i '/^domains:/a\  - {name: more, envelope: psp, profile: split, receivers: [198.51.100.0/24], keys: keys/more.keys}' \
+		"$topology_dir/halfkey.yaml"
+	box reload >/dev/null
+	check "a reload over the control socket" wait_for 5 reloads_are "done" 4
+	check_equal "the new domain's receivers are in the map" $((before + 1)) "$(receivers)"
+	check "clear traffic passes again" pings client 192.0.2.9
+	check "sealed traffic goes on" pings client 10.9.0.9
+	config ""
+	kill -HUP "$box_pid"
+	check "and back" wait_for 5 reloads_are "done" 5
+	check_equal "the old receivers are in the map" "$before" "$(receivers)"
+}
+
+bad() { # NAME COUNT WORDS: the file is there already
+	kill -HUP "$box_pid"
+	check "$1 is refused" wait_for 5 reloads_are failed "$2"
+	check "$1: the sentence is kept" grep -q "$3" <<<"$(last_error)"
+	check "$1: sealed traffic goes on as before" pings client 10.9.0.9
+}
+
+bad_ones() {
+	local keys=$topology_dir/keys/box.keys
+	config "polcy: {}"
+	bad "an unknown key" 1 polcy
+	config ""
+	sed -i 's/^mode: inline/mode: monitor/' "$topology_dir/halfkey.yaml"
+	bad "another mode" 2 mode
+	config ""
+	cp "$keys" "$topology_dir/good.keys"
+	echo "slot=0 generation=2 side=auth key=$(printf '%064d' 7)" >>"$keys"
+	bad "an authentication key in a split domain" 3 box.keys
+	cp "$topology_dir/good.keys" "$keys"
+	chmod 644 "$keys"
+	bad "a key file that others can read" 4 box.keys
+	chmod 600 "$keys"
+	config "hooks: [{use: nonesuch}]"
+	bad "a hook that is not there" 5 nonesuch
+	config ""
+	kill -HUP "$box_pid"
+	check "afterwards a good one works" wait_for 5 reloads_are "done" 6
+	check_equal "and the old sentence is gone" null "$(last_error)"
+}
+
+topology_up 1
+sealed_keys
+config ""
+box_start
+sealed_up
+check "it inspects" pings client 10.9.0.9
+good
+more_domains
+bad_ones
+box_conserves "reloads"
+sealed_down
+test_end
