@@ -100,7 +100,7 @@ static void check_refuses(void)
 	run_file("e.keys", 0640, KEY);
 	CU_ASSERT_EQUAL(run_shell("$H check -c box.yaml"), 1);
 	CU_ASSERT(run_said("chmod 0600"));
-	CU_ASSERT_EQUAL(run_shell("$H check"), 2);
+	CU_ASSERT_EQUAL(run_shell("$H check box.yaml extra"), 2);
 	CU_ASSERT_EQUAL(run_shell("$H check -c nowhere.yaml"), 1);
 	CU_ASSERT(run_said("nowhere.yaml"));
 }

@@ -70,7 +70,7 @@ static void full_example(void)
 		"flows-max: 0x100\n"
 		"policy: {legacy: drop, control: pass, no-key: drop, stale-key: pass, bad-icv: drop}\n" EAST
 			WEST " - {name: n, envelope: esp, profile: single, suite: gcm, mkid: 0x10, esn: yes, "
-			     "flow-per-spi: on,"
+		"flow-per-spi: on,"
 		" receivers: [\"2001:db8::/32\", 203.0.113.7], keys: n.keys}\n"
 		"hooks:\n - {use: firewall, rules: f.yaml}\n - {use: ./own.so, settings: o}\n - {use: "
 		"shaper, classes: s}\n"
@@ -529,6 +529,64 @@ static void sentences_are_printable(void)
 		CU_ASSERT((unsigned char)*c >= 0x20);
 }
 
+/* --- the reference: its examples are taken, and it names every key --- */
+
+static char *read_reference(void)
+{
+	static char text[1 << 16];
+	FILE *file = fopen("docs/configuration.md", "r");
+	size_t size = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+
+	CU_ASSERT_FATAL(size > 0);
+	text[size] = '\0';
+	fclose(file);
+	return text;
+}
+
+static void documented_examples(void)
+{
+	char *start = read_reference(), *end;
+	unsigned examples = 0;
+
+	while ((start = strstr(start, "```yaml\n"))) {
+		start += strlen("```yaml\n");
+		end = strstr(start, "```");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(end);
+		*end = '\0';
+		hk_config_free(good(start));
+		start = end + 1;
+		examples++;
+	}
+	CU_ASSERT_EQUAL(examples, 2);
+}
+
+static void documented_keys(void)
+{
+	static const char *const keys[] = {"mode", "ports", "domains", "policy", "hooks", "feeds", "instance",
+		"attach", "queues", "user", "control", "crypto", "heartbeat-ms", "frames", "keys-max",
+		"flows-max", "name", "envelope", "profile", "receivers", "keys", "suite", "mkid", "esn",
+		"flow-per-spi", "use", "settings", "rules", "classes"};
+	const char *text = read_reference();
+	char wanted[64];
+	unsigned i;
+
+	for (i = 0; i < HK_REASON_COUNT; i++) {
+		if (!hk_reason_name(i) || hk_reason_policy(i) == HK_POLICY_NONE)
+			continue;
+		snprintf(wanted, sizeof(wanted), "`%s`", hk_reason_name(i));
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, wanted));
+	}
+	for (i = HK_POLICY_NONE + 1; i < HK_POLICY_COUNT; i++) {
+		snprintf(wanted, sizeof(wanted), "| `%s` | %s |", hk_policy_name(i),
+			hk_policy_default(i) ? "drop" : "pass");
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, wanted));
+	}
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		snprintf(wanted, sizeof(wanted), "`%s`", keys[i]);
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, wanted));
+	}
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -556,6 +614,8 @@ int main(void)
 		{"hostile: huge", huge_files},
 		{"65536 receivers, and one more", many_receivers},
 		{"sentences are printable", sentences_are_printable},
+		{"docs/configuration.md: its examples are taken", documented_examples},
+		{"docs/configuration.md: names every key and default", documented_keys},
 		{0},
 	};
 

@@ -545,8 +545,6 @@ static void other_tools_read_it(void)
 
 static void usage(void)
 {
-	CU_ASSERT_EQUAL(run_shell("$H open in.pcap"), 2);
-	CU_ASSERT(run_said("-c FILE"));
 	CU_ASSERT_EQUAL(run_shell("$H open -c box.yaml"), 2);
 	CU_ASSERT(run_said("which capture"));
 	CU_ASSERT_EQUAL(run_shell("$H open -c box.yaml a b"), 2);

@@ -344,7 +344,7 @@ static int run(int argc, char **argv)
 	if (!options.config && optind < argc)
 		options.config = argv[optind++];
 	if (!options.config)
-		return hk_usage("check", "which configuration? -c FILE names it");
+		options.config = HK_CONFIG_DEFAULT;
 	if (optind < argc)
 		return hk_usage("check", "\"%s\" is one argument too many", argv[optind]);
 	hk_log_init(HK_LOG_WARN, "check");
@@ -359,13 +359,13 @@ static int run(int argc, char **argv)
 const struct hk_command hk_command_check = {
 	.name = "check",
 	.summary = "check a configuration and show what it does",
-	.help = "usage: halfkey check -c FILE [-j]\n"
+	.help = "usage: halfkey check [-c FILE] [-j]\n"
 		"\n"
 		"Reads a configuration with the key files and hook files it names, exactly as\n"
 		"halfkeyd will, and shows domains, hooks, and what happens to a packet for every\n"
 		"reason there is. Exit status 0: halfkeyd would take it; 1: refused, and why.\n"
 		"\n"
-		"  -c, --config FILE   the configuration\n"
+		"  -c, --config FILE   the configuration (default: /etc/halfkey/halfkey.yaml)\n"
 		"  -j, --json          the result as JSON\n"
 		"\n"
 		"example: halfkey check -c /etc/halfkey/box.yaml && systemctl reload halfkeyd\n",

@@ -21,6 +21,8 @@ struct hk_command {
 	int (*run)(int argc, char **argv); /* argv[0] is the subcommand */
 };
 
+#define HK_CONFIG_DEFAULT "/etc/halfkey/halfkey.yaml"
+
 extern const struct hk_command hk_command_open, hk_command_check, hk_command_status, hk_command_stats,
 	hk_command_keys, hk_command_verdicts, hk_command_reload, hk_command_detach, hk_command_doctor;
 

@@ -217,7 +217,7 @@ static int parse(struct open_options *options, int argc, char **argv)
 		}
 	}
 	if (!options->shared.config)
-		return hk_usage("open", "which keys? -c FILE names the configuration");
+		options->shared.config = HK_CONFIG_DEFAULT;
 	if (optind == argc)
 		return hk_usage("open", "which capture? Name a file, or - for standard input");
 	if (optind + 1 < argc)
@@ -238,12 +238,13 @@ static int run(int argc, char **argv)
 const struct hk_command hk_command_open = {
 	.name = "open",
 	.summary = "open a capture file with the box's keys",
-	.help = "usage: halfkey open -c FILE [-w OUT.pcap] [-e EVE.json] [-j] IN.pcap\n"
+	.help = "usage: halfkey open [-c FILE] [-w OUT.pcap] [-e EVE.json] [-j] IN.pcap\n"
 		"\n"
 		"Runs a capture through the box's own parser, keys, ciphers and hooks, without\n"
 		"root, and prints what became of every packet. A bad packet never stops the run.\n"
 		"\n"
-		"  -c, --config FILE   configuration; `ports` and `feeds` are not needed\n"
+		"  -c, --config FILE   configuration (default: /etc/halfkey/halfkey.yaml);\n"
+		"                      `ports` and `feeds` are not needed\n"
 		"  -w, --write FILE    write the opened packets there: pcap, Ethernet frames around\n"
 		"                      the inner packets, in order, timestamps kept. It holds\n"
 		"                      plaintext and is made with mode 0600\n"
