@@ -59,10 +59,9 @@ one() {
 	row="\"$version\",\"$from\",\"$to\",\"0x00001000\",\"$cipher\",\"0x$(key "$work/keys/client.keys" $side)$(salt \
 		"$work/keys/client.keys" $side)\",\"$mac\",\"${auth:+0x$auth}\""
 	equal "$suite over $carrier, $version: tshark reads the plaintext" "$wanted" "$(decode "$row" udp.payload)"
-	if [ -n "$auth" ]; then
-		equal "$suite over $carrier, $version: tshark finds every ICV good" "$count" \
-			"$(decode "$row" esp.icv_good | grep -cx '1\|True')"
-	fi
+	# the tag of gcm-split is not GCM's: it comes from another key
+	equal "$suite over $carrier, $version: ICVs that tshark finds good" \
+		"$([ "$suite" = gcm-split ] && echo 0 || echo $count)" "$(decode "$row" esp.icv_good | grep -cx '1\|True')"
 	row="\"$version\",\"$from\",\"$to\",\"0x00001000\",\"$cipher\",\"0x$(printf '00%.0s' {1..32})$(salt \
 		"$work/keys/client.keys" $side)\",\"$([ "$mac" = NULL ] && echo NULL || echo "ANY 128 bit authentication [no checking]")\",\"\""
 	equal "$suite over $carrier, $version: and nothing with another key" "" "$(decode "$row" udp.payload)"

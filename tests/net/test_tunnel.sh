@@ -170,6 +170,41 @@ edges() {
 	fi
 }
 
+# An ESP SPI whose sequence numbers run out gives way to the next; with none left nothing is sent.
+used_up() {
+	local tag=used-up c s
+	keys $tag -e esp
+	tunnel "$topology_client" $tag client --first-use && c=$background
+	topology_stop "$c"
+	age_state "$topology_dir/$tag/state/esp-00001000-"*.nonces
+	tunnel "$topology_server" $tag server --first-use && s=$background
+	tunnel "$topology_client" $tag client && c=$background
+	check "an SPI that runs out gives way to the next" in_client ping -q -c 20 -i 0.01 10.9.0.9
+	topology_stop "$c"
+	check_equal "its last numbers were used, and then the next SPI" "5 and 15" \
+		"$(count $tag client '.peers[0]["sealed-by-spi"] | "\(.["0x00001000"]) and \(.["0x00001001"])"')"
+	age_state "$topology_dir/$tag/state/esp-0000100"*.nonces
+	tunnel "$topology_client" $tag client && c=$background
+	in_client ping -q -c 20 -i 0.01 -W 1 10.9.0.9 >/dev/null
+	topology_stop "$c" "$s"
+	check_equal "with no numbers left nothing is sent" 10 "$(count $tag client .unsent[\"spi-used-up\"])"
+}
+
+# age_state FILE...: leaves 5 sequence numbers, in a record the sender takes for its own
+age_state() {
+	python3 - "$@" <<-'PYTHON'
+	import hashlib, re, sys, time
+	for name in sys.argv[1:]:
+	    with open(name, "r+b") as file:
+	        text = file.read().split(b"sum=")[0].decode()
+	        text = re.sub(r" sn=\d+", f" sn={2**32 - 5}", text)
+	        text = re.sub(r"written=\d+", f"written={int(time.time())}", text) + "sum="
+	        text += hashlib.sha256(text.encode()).hexdigest()[:32]
+	        file.seek(0)
+	        file.write(text.encode().ljust(512, b"\n"))
+	PYTHON
+}
+
 refusals() {
 	local tag=refuse
 	keys $tag
@@ -199,6 +234,7 @@ one esp-gcm-split -e esp --suite gcm-split --carrier ip
 one esp-gcm -e esp --profile single --carrier ip
 nonces psp-nonces
 nonces esp-nonces -e esp
+used_up
 keys mtu
 tunnel "$topology_client" mtu client --first-use
 tunnel "$topology_server" mtu server --first-use

@@ -50,11 +50,12 @@ static void split_vector(const json_t *vector)
 
 static void gcm_split_vectors(void)
 {
-	json_t *vectors = load_vectors("gcm_split.json"), *vector;
+	json_t *vectors = load_vectors("gcm_split.json");
 	size_t index;
 
 	CU_ASSERT_EQUAL(json_array_size(vectors), 2);
-	json_array_foreach(vectors, index, vector) split_vector(vector);
+	for (index = 0; index < json_array_size(vectors); index++)
+		split_vector(json_array_get(vectors, index));
 	json_decref(vectors);
 }
 
@@ -121,6 +122,14 @@ static bool vector_master(const json_t *json, struct vector *v)
 	return vector_bytes(json, name, v->master.enc, 32) == 32;
 }
 
+static __u64 get64(const __u8 *at)
+{
+	__u64 value;
+
+	memcpy(&value, at, sizeof(value));
+	return be64toh(value);
+}
+
 /* Reads back what the vector's sender chose: IV, offset, cookie, mode. */
 static void vector_shape(struct vector *v)
 {
@@ -133,11 +142,11 @@ static void vector_shape(struct vector *v)
 		v->shape.crypt_offset = data[2] & 63;
 		v->shape.cookie = data[3] >> 1 & 1;
 		memcpy(v->shape.cookie_bytes, data + 16, 8);
-		v->numbers.iv = be64toh(*(const __u64 *)(data + 8));
+		v->numbers.iv = get64(data + 8);
 		return;
 	}
-	v->numbers.sn = ntohl(*(const __u32 *)(data + 4));
-	v->numbers.iv = be64toh(*(const __u64 *)(data + 8));
+	v->numbers.sn = (__u32)(get64(data) & 0xffffffff);
+	v->numbers.iv = get64(data + 8);
 	v->shape.cbc_iv = data + 8;
 }
 
@@ -162,15 +171,14 @@ static bool vector_load(const json_t *json, struct vector *v)
 
 static unsigned each_vector(void (*check)(struct vector *v, struct hk_sa *sa))
 {
-	json_t *vectors = load_vectors("packets.json"), *json;
+	json_t *vectors = load_vectors("packets.json");
 	static struct vector v;
 	unsigned count = 0;
 	struct hk_sa *sa;
 	size_t index;
 
-	json_array_foreach(vectors, index, json)
-	{
-		if (!vector_load(json, &v))
+	for (index = 0; index < json_array_size(vectors); index++) {
+		if (!vector_load(json_array_get(vectors, index), &v))
 			continue;
 		sa = sa_of(crypto, &v.sa_name, &v.master);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(sa);

@@ -372,11 +372,11 @@ static int draw_keys(struct hk_keygen *keygen, struct hk_error *error)
 int hk_keygen_write(struct hk_keygen *keygen, struct hk_error *error)
 {
 	struct drafts *drafts = calloc(1, sizeof(*drafts));
-	int status = drafts ? 0 : hk_error_set(error, ENOMEM, "no memory for the files");
+	int status = 0;
 	unsigned i;
 
-	if (status)
-		return status;
+	if (!drafts)
+		return hk_error_set(error, ENOMEM, "no memory for the files");
 	drafts->crypto = hk_crypto_new("libcrypto");
 	if (!drafts->crypto)
 		status = hk_error_set(error, ENOMEM, "the crypto library does not start");

@@ -30,6 +30,8 @@
 
 #define SOCKET_BUFFER (4 << 20)
 
+_Static_assert(IP_PMTUDISC_DO == IPV6_PMTUDISC_DO, "one value serves both");
+
 static int system_error(struct hk_error *error, const char *what, const char *value)
 {
 	int code = errno;
@@ -138,7 +140,7 @@ static int set_device(struct hk_tunnel *tunnel, const struct hk_tunnel_config *c
 /* UDP checksum 0, as PSP senders do (RFC 6935): the ICV is the check. Outer packets are never fragmented. */
 static void tune(int fd, bool v4, bool raw)
 {
-	int one = 1, discover = v4 ? IP_PMTUDISC_DO : IPV6_PMTUDISC_DO, size = SOCKET_BUFFER;
+	int one = 1, discover = IP_PMTUDISC_DO, size = SOCKET_BUFFER;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
