@@ -20,21 +20,22 @@ sealed_keys() {
 # The configuration's `domains:` for those keys
 sealed_domains() { sed 's|keys: box.keys|keys: keys/box.keys|' "$topology_dir/keys/domain.yaml"; }
 
-sealed_tunnel() { # NAMESPACE NAME
-	local log=$topology_dir/$2.tunnel.log
+sealed_tunnel() { # NAMESPACE NAME TUNNEL-OPTION...
+	local log=$topology_dir/$2.tunnel.log where=$1 name=$2
+	shift 2
 	: >"$log"
-	in_background "$1" "$O/halfkey-endpoint" tunnel -c "$topology_dir/keys/$2.tunnel.yaml" \
-		--state "$topology_dir/keys/$2.state" --first-use 2>>"$log"
+	in_background "$where" "$O/halfkey-endpoint" tunnel -c "$topology_dir/keys/$name.tunnel.yaml" \
+		--state "$topology_dir/keys/$name.state" --first-use "$@" 2>>"$log"
 	wait_for 10 grep -q ' ready ' "$log" || {
-		not_ok "tunnel $2 starts - $(tail -n 1 "$log")"
+		not_ok "tunnel $name starts - $(tail -n 1 "$log")"
 		return 1
 	}
 	sealed_pids+=("$background")
 }
 
-# Tunnels on both ends; sealed_down stops them
+# sealed_up TUNNEL-OPTION...: tunnels on both ends; sealed_down stops them
 sealed_pids=()
-sealed_up() { sealed_tunnel "$topology_client" client && sealed_tunnel "$topology_server" server; }
+sealed_up() { sealed_tunnel "$topology_client" client "$@" && sealed_tunnel "$topology_server" server "$@"; }
 sealed_down() {
 	[ ${#sealed_pids[@]} -gt 0 ] && topology_stop "${sealed_pids[@]}"
 	sealed_pids=()
