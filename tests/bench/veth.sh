@@ -13,6 +13,8 @@
 #   monitor   halfkeyd, monitor: XDP forwards, a copy is inspected
 # Rates in Mpps: what the box received (drop, passive), what came out at the far
 # end (the others). The ratio is that of one turn: with inspection / without.
+# A full ring drops here: by default XDP forwards what the inspector has no time
+# for, and the far end would count packets that nobody opened.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 O=$(realpath "${O:-build}")
@@ -47,6 +49,7 @@ box_config() { # MODE PORTS [HOOKS]
 		ports: [$2]
 		instance: $topology_instance
 		control: $topology_dir/control.sock
+		policy: {ring-full: drop}
 		domains:
 		  - {name: bench, envelope: psp, profile: split, receivers: [192.0.2.9], keys: $topology_dir/bench.keys}
 	YAML
