@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "user/base/text.h"
 #include "user/endpoint/commands.h"
@@ -271,10 +272,20 @@ static int open_keys(struct run *run, const struct seal_options *options, struct
 	return status;
 }
 
+static bool same_file(const char *one, const char *two)
+{
+	struct stat a, b;
+
+	return !stat(one, &a) && !stat(two, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 static int open_captures(struct run *run, const struct seal_options *options, struct hk_error *error)
 {
 	char text[PCAP_ERRBUF_SIZE];
 
+	if (same_file(options->in, options->out))
+		return hk_error_set(error, EINVAL,
+			"%s: is the capture to read as well: name another to write", options->out);
 	run->in = pcap_open_offline_with_tstamp_precision(options->in, PCAP_TSTAMP_PRECISION_NANO, text);
 	if (!run->in)
 		return hk_error_set(error, EINVAL, "%s: cannot read the capture: %s", options->in, text);

@@ -38,7 +38,9 @@ static const char help[] =
 	"      --stats FILE       counters as JSON, written on SIGUSR1 and at the end\n"
 	"      --user NAME        whom to become after set-up (default: nobody)\n"
 	"\n"
-	"Prints counters on SIGUSR1 and at the end; SIGTERM ends it. Example:\n"
+	"Prints counters on SIGUSR1 and at the end; SIGTERM ends it.\n"
+	"\n"
+	"Example:\n"
 	"  halfkey-endpoint tunnel --first-use --keys client.keys --local 192.0.2.1 \\\n"
 	"    --peer 192.0.2.9=10.9.0.9/32 --address 10.9.0.1/24\n";
 
