@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Sealed traffic for the box's tests, sourced after lib.sh: keys, a tunnel
 # between client and server, and bulk transfers that compare checksums.
 #

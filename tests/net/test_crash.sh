@@ -2,6 +2,7 @@
 # What happens when parts of the daemon die or hang: traffic goes on by the
 # fail policy, inspection comes back within seconds, a new start adopts what is
 # pinned, and no packet is lost from the accounts.
+# shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/sealed.sh
 test_begin crash

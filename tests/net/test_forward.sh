@@ -2,6 +2,7 @@
 # Inline forwarding: bulk TCP in both directions through the box, sealed and in
 # the clear, over IPv4 and IPv6, with one queue and with two; what the other end
 # gets is what was sent, and every packet is counted once.
+# shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/sealed.sh
 test_begin forward

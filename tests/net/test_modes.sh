@@ -1,6 +1,7 @@
 #!/bin/bash
 # monitor: XDP forwards, copies are inspected. passive: everything is received
 # and looked at, nothing is sent. One queue and two.
+# shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/sealed.sh
 test_begin modes

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Packets at the very edge of the MTU, clear and sealed, IPv4 and IPv6 outside;
 # and frames larger than the small UMEM frame takes.
+# shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/sealed.sh
 test_begin mtu

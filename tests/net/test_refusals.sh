@@ -1,6 +1,7 @@
 #!/bin/bash
 # What halfkeyd refuses to start with, each with its own sentence, and that a
 # refused start leaves nothing behind.
+# shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/sealed.sh
 test_begin refusals

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SIGHUP and `halfkey reload`: a good configuration takes effect under traffic
 # without a lost packet, a bad one changes nothing and says why.
+# shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/sealed.sh
 test_begin reload

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The inspector holds keys and sees packets, and has no right to anything else;
 # it works all the same: statistics, TAP, kernel verdicts, reload.
+# shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/sealed.sh
 test_begin rights

@@ -29,14 +29,14 @@ static __u32 link_ifindex(int fd)
 
 static bool mode_native(__u32 ifindex)
 {
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	struct bpf_xdp_query_opts query = {.sz = sizeof(query)};
 
 	return bpf_xdp_query((int)ifindex, 0, &query) == 0 && query.attach_mode != XDP_ATTACHED_SKB;
 }
 
 static int link_create(int program_fd, const struct hk_device *device, __u32 flags)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
+	struct bpf_link_create_opts options = {.sz = sizeof(options), .flags = flags};
 	int fd = bpf_link_create(program_fd, (int)device->ifindex, BPF_XDP, &options);
 
 	return fd < 0 ? -errno : fd;

@@ -392,7 +392,7 @@ __u64 hk_loader_counted(const struct hk_loader *loader, unsigned reason)
 
 static int pin_open(const struct hk_loader *loader, const char *name, __u32 flags)
 {
-	LIBBPF_OPTS(bpf_obj_get_opts, options, .file_flags = flags);
+	struct bpf_obj_get_opts options = {.sz = sizeof(options), .file_flags = flags};
 	char path[HK_PIN_PATH];
 	int fd;
 
