@@ -128,6 +128,23 @@ static void esp_keys_may_serve_the_whole_domain(void)
 	ring_free(&ring);
 }
 
+/* An IPv6 prefix, however short, says nothing about IPv4; a line without receiver serves both. */
+static void short_prefixes_keep_to_their_ip_version(void)
+{
+	static const char keys[] = "slot=0 generation=1 side=enc key=" KEY(
+		"01") " receiver=::/0\n"
+		      "slot=0 generation=1 side=enc key=" KEY("02") "\n";
+	struct hk_key_choice choice;
+	struct ring ring;
+
+	CU_ASSERT_EQUAL_FATAL(ring_new(&ring, HK_ENVELOPE_ESP, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC, keys), 0);
+	CU_ASSERT_EQUAL(choose(&ring, "2001:db8::1", 300, 0, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(last_byte(&choice), 1);
+	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 300, 0, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(last_byte(&choice), 2);
+	ring_free(&ring);
+}
+
 static const struct {
 	unsigned envelope, profile, suite;
 	const char *keys;
@@ -433,6 +450,7 @@ int main(void)
 		{"receiver, then slot, then generation", receiver_then_slot_then_generation},
 		{"explicit keys come first", explicit_keys_come_first},
 		{"ESP keys may serve the whole domain", esp_keys_may_serve_the_whole_domain},
+		{"short prefixes keep to their IP version", short_prefixes_keep_to_their_ip_version},
 		{"what would break the profile is refused", what_would_break_the_profile_is_refused},
 		{"one key never serves two profiles", one_key_never_serves_two_profiles},
 		{"a full arena is a refusal", a_full_arena_is_a_refusal},
