@@ -32,7 +32,9 @@ files() {
 	said=$(umask 0; endpoint keygen -o "$dir" "${hosts[@]}")
 	equal "key files are for their owner alone" "600" "$(stat -c %a "$dir"/*.keys | sort -u)"
 	equal "and so is their directory" 700 "$(stat -c %a "$dir")"
-	equal "no key is printed" "" "$(grep -ohE 'key=[0-9a-f]+' "$dir"/*.keys | cut -d= -f2 | grep -F -f - <<<"$said")"
+	grep -ohE 'key=[0-9a-f]+' "$dir"/*.keys | cut -d= -f2 >"$work/secrets"
+	equal "no key is printed" "" "$(grep -F -f "$work/secrets" <<<"$said")"
+	equal "(there were keys to look for)" 1 "$(($(wc -l <"$work/secrets") > 20))"
 	equal "the box gets the encryption side alone" "side=enc" "$(grep -o 'side=[a-z]*' "$dir/box.keys" | sort -u)"
 	equal "for every receiver" 4 "$(grep -c '^receiver=' "$dir/box.keys")"
 	equal "no host has another's master keys" "" \
@@ -65,7 +67,7 @@ sentences() {
 	refused "PSP slot 2" "slot '2'" endpoint keygen -o "$work/x" --slot 2 "${hosts[@]}"
 	refused "an unknown option" "--colour" endpoint keygen --colour
 	refused "an unknown command" "'sael'" endpoint sael
-	equal "and nothing was written" "" "$(ls "$work" | grep -x x)"
+	if [ -e "$work/x" ]; then not_ok "and nothing was written"; else ok "and nothing was written"; fi
 	for command in keygen seal tunnel; do
 		equal "$command --help shows an example" 1 "$(endpoint $command --help | grep -c '^Example')"
 	done
