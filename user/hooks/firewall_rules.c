@@ -109,27 +109,30 @@ static int parse_rule(struct hk_firewall_rules *out, unsigned place, const struc
 	return hk_selector_parse(&out->selectors[place], text->match, who, setup, refusal);
 }
 
+struct entry {
+	const struct hk_firewall_rule *rule;
+};
+
 static int by_name(const void *a, const void *b)
 {
-	return strcmp((*(const struct hk_firewall_rule *const *)a)->name,
-		(*(const struct hk_firewall_rule *const *)b)->name);
+	return strcmp(((const struct entry *)a)->rule->name, ((const struct entry *)b)->rule->name);
 }
 
 static int check_names(const struct hk_firewall_rules *rules, struct hk_refusal *refusal)
 {
-	const struct hk_firewall_rule **sorted = malloc((rules->count + 1) * sizeof(*sorted));
+	struct entry *sorted = malloc((rules->count + 1) * sizeof(*sorted));
 	int code = 0;
 	unsigned i;
 
 	if (!sorted)
 		return hk_refuse(refusal, "out of memory");
 	for (i = 0; i < rules->count; i++)
-		sorted[i] = &rules->rules[i];
+		sorted[i].rule = &rules->rules[i];
 	qsort(sorted, rules->count, sizeof(*sorted), by_name);
 	for (i = 1; i < rules->count && !code; i++)
-		if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0)
-			code = hk_refuse(
-				refusal, "the name \"%s\" is given twice: rename one rule", sorted[i]->name);
+		if (strcmp(sorted[i - 1].rule->name, sorted[i].rule->name) == 0)
+			code = hk_refuse(refusal, "the name \"%s\" is given twice: rename one rule",
+				sorted[i].rule->name);
 	free(sorted);
 	return code;
 }

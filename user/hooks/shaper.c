@@ -42,13 +42,17 @@ struct counters {
 	__u64 passed, delayed, dropped;
 };
 
+struct worker {
+	struct counters *counters; /* [class]; no cache line is shared with another worker */
+};
+
 struct shaper {
 	struct hk_shaper_classes classes;
 	struct hk_classifier *classifier;
 	struct bucket *buckets;
-	struct counters **counters; /* [worker][class] */
-	struct counters *carried;   /* [class]: of the state before a reload */
-	unsigned workers;
+	struct worker *workers;
+	struct counters *carried; /* [class]: of the state before a reload */
+	unsigned workers_count;
 	__u32 class_base;
 	__u64 last_now_ns; /* of any worker; for handing over */
 };
@@ -93,7 +97,7 @@ static void count(__u64 *counter)
 static void shape(struct shaper *shaper, unsigned worker, struct hk_hook_batch *batch,
 	struct hk_hook_packet *packet, unsigned class, __u32 *added)
 {
-	struct counters *counters = &shaper->counters[worker][class];
+	struct counters *counters = &shaper->workers[worker].counters[class];
 	struct bucket *bucket = &shaper->buckets[class];
 	__u64 now = batch->now_ns * TICKS, at;
 	__u32 waiting = hk_hook_queued(batch, shaper->class_base + class) + *added;
@@ -147,9 +151,9 @@ static void shaper_destroy(void *state)
 	struct shaper *shaper = state;
 	unsigned i;
 
-	for (i = 0; i < shaper->workers && shaper->counters; i++)
-		free(shaper->counters[i]);
-	free(shaper->counters);
+	for (i = 0; i < shaper->workers_count && shaper->workers; i++)
+		free(shaper->workers[i].counters);
+	free(shaper->workers);
 	free(shaper->carried);
 	free(shaper->buckets);
 	hk_classifier_free(shaper->classifier);
@@ -170,13 +174,13 @@ static int make_buckets(struct shaper *shaper)
 
 	shaper->buckets = aligned_zeroed(shaper->classes.count * sizeof(*shaper->buckets));
 	shaper->carried = calloc(shaper->classes.count, sizeof(*shaper->carried));
-	shaper->counters = calloc(shaper->workers, sizeof(*shaper->counters));
-	for (i = 0; i < shaper->workers && shaper->counters; i++) {
-		shaper->counters[i] = aligned_zeroed(shaper->classes.count * sizeof(**shaper->counters));
-		if (!shaper->counters[i])
+	shaper->workers = calloc(shaper->workers_count, sizeof(*shaper->workers));
+	for (i = 0; i < shaper->workers_count && shaper->workers; i++) {
+		shaper->workers[i].counters = aligned_zeroed(shaper->classes.count * sizeof(struct counters));
+		if (!shaper->workers[i].counters)
 			return -1;
 	}
-	if (!shaper->buckets || !shaper->carried || !shaper->counters)
+	if (!shaper->buckets || !shaper->carried || !shaper->workers)
 		return -1;
 	for (i = 0; i < shaper->classes.count; i++) {
 		const struct hk_shaper_class *class = &shaper->classes.classes[i];
@@ -196,7 +200,7 @@ static int shaper_create(struct hk_hook_setup *setup, void **state, char *error,
 
 	if (!shaper)
 		return hk_refuse(&refusal, "out of memory");
-	shaper->workers = setup->worker_count;
+	shaper->workers_count = setup->worker_count;
 	shaper->class_base = setup->class_base;
 	if (hk_shaper_classes_load(&shaper->classes, setup, &refusal) ||
 		hk_classifier_new(
@@ -246,8 +250,8 @@ static struct counters sum_of(const struct shaper *shaper, unsigned class)
 	};
 	unsigned i;
 
-	for (i = 0; i < shaper->workers; i++) {
-		const struct counters *one = &shaper->counters[i][class];
+	for (i = 0; i < shaper->workers_count; i++) {
+		const struct counters *one = &shaper->workers[i].counters[class];
 
 		sum.passed += __atomic_load_n(&one->passed, __ATOMIC_RELAXED);
 		sum.delayed += __atomic_load_n(&one->delayed, __ATOMIC_RELAXED);

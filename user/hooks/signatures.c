@@ -268,10 +268,14 @@ static unsigned count_patterns(const struct hk_signatures *rules)
 	return count;
 }
 
+struct entry {
+	struct hk_signature_pattern *pattern;
+};
+
 static int by_expression(const void *a, const void *b)
 {
-	const struct hk_signature_pattern *x = *(struct hk_signature_pattern *const *)a;
-	const struct hk_signature_pattern *y = *(struct hk_signature_pattern *const *)b;
+	const struct hk_signature_pattern *x = ((const struct entry *)a)->pattern;
+	const struct hk_signature_pattern *y = ((const struct entry *)b)->pattern;
 
 	if (x->flags != y->flags)
 		return x->flags < y->flags ? -1 : 1;
@@ -282,7 +286,7 @@ static int by_expression(const void *a, const void *b)
 static int number_patterns(struct signatures *s)
 {
 	unsigned total = count_patterns(&s->rules), used = 0, i, j;
-	struct hk_signature_pattern **all = calloc(total + 1, sizeof(struct hk_signature_pattern *));
+	struct entry *all = calloc(total + 1, sizeof(*all));
 
 	s->expressions = calloc(total + 1, sizeof(*s->expressions));
 	s->flags = calloc(total + 1, sizeof(*s->flags));
@@ -293,16 +297,16 @@ static int number_patterns(struct signatures *s)
 	}
 	for (i = 0; i < s->rules.count; i++)
 		for (j = 0; j < s->rules.list[i].patterns_count; j++)
-			all[used++] = &s->rules.list[i].patterns[j];
+			all[used++].pattern = &s->rules.list[i].patterns[j];
 	qsort(all, used, sizeof(*all), by_expression);
 	for (i = 0; i < used; i++) {
 		if (!i || by_expression(&all[i - 1], &all[i]) != 0) {
-			s->expressions[s->patterns_count] = all[i]->expression;
-			s->flags[s->patterns_count] = all[i]->flags;
+			s->expressions[s->patterns_count] = all[i].pattern->expression;
+			s->flags[s->patterns_count] = all[i].pattern->flags;
 			s->ids[s->patterns_count] = s->patterns_count;
 			s->patterns_count++;
 		}
-		all[i]->id = s->patterns_count - 1;
+		all[i].pattern->id = s->patterns_count - 1;
 	}
 	free(all);
 	return 0;
@@ -381,8 +385,8 @@ static int compile(struct signatures *s, struct hk_refusal *refusal)
 
 static int make_worker(struct signatures *s, struct worker *worker)
 {
-	worker->seen = calloc(s->patterns_count + 1, sizeof(*worker->seen));
-	worker->candidates = calloc(s->rules.count + 1, sizeof(*worker->candidates));
+	worker->seen = calloc((size_t)s->patterns_count + 1, sizeof(*worker->seen));
+	worker->candidates = calloc((size_t)s->rules.count + 1, sizeof(*worker->candidates));
 	if (!worker->seen || !worker->candidates)
 		return -1;
 	return s->database && hs_alloc_scratch(s->database, &worker->scratch) != HS_SUCCESS ? -1 : 0;

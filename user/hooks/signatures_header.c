@@ -212,11 +212,11 @@ static int read_action(const struct hk_signature_parser *parser, char **rest, st
 	static const char *const names[] = {
 		[HK_SIGNATURE_PASS] = "pass", [HK_SIGNATURE_DROP] = "drop", [HK_SIGNATURE_ALERT] = "alert"};
 	char word[32], *at = next_word(rest, word, sizeof(word));
-	__u8 i;
+	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(word, names[i]) == 0) {
-			out->action = i;
+			out->action = (__u8)i;
 			return 0;
 		}
 	}

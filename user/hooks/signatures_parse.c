@@ -117,10 +117,14 @@ static int read_rule(struct hk_signatures *out, struct hk_signature_parser *pars
 	return hk_signature_options(parser, text + 1, rule);
 }
 
+struct entry {
+	const struct hk_signature *rule;
+};
+
 static int by_sid(const void *a, const void *b)
 {
-	const struct hk_signature *x = *(const struct hk_signature *const *)a;
-	const struct hk_signature *y = *(const struct hk_signature *const *)b;
+	const struct hk_signature *x = ((const struct entry *)a)->rule;
+	const struct hk_signature *y = ((const struct entry *)b)->rule;
 
 	if (x->gid != y->gid)
 		return x->gid < y->gid ? -1 : 1;
@@ -131,20 +135,21 @@ static int by_sid(const void *a, const void *b)
 
 static int check_sids(const struct hk_signatures *signatures, struct hk_refusal *refusal)
 {
-	const struct hk_signature **sorted = malloc((signatures->count + 1) * sizeof(*sorted));
+	struct entry *sorted = malloc((signatures->count + 1) * sizeof(*sorted));
 	int code = 0;
 	unsigned i;
 
 	if (!sorted)
 		return hk_refuse(refusal, "out of memory");
 	for (i = 0; i < signatures->count; i++)
-		sorted[i] = &signatures->list[i];
+		sorted[i].rule = &signatures->list[i];
 	qsort(sorted, signatures->count, sizeof(*sorted), by_sid);
 	for (i = 1; i < signatures->count && !code; i++)
-		if (sorted[i]->gid == sorted[i - 1]->gid && sorted[i]->sid == sorted[i - 1]->sid)
+		if (sorted[i].rule->gid == sorted[i - 1].rule->gid &&
+			sorted[i].rule->sid == sorted[i - 1].rule->sid)
 			code = hk_refuse(refusal,
 				"line %u: sid %u is that of line %u already: give each rule its own",
-				sorted[i]->line, sorted[i]->sid, sorted[i - 1]->line);
+				sorted[i].rule->line, sorted[i].rule->sid, sorted[i - 1].rule->line);
 	free(sorted);
 	return code;
 }

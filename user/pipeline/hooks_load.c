@@ -178,7 +178,7 @@ int hk_hook_code_load(
 		out->hook = find_builtin(use);
 		code = out->hook ? 0 : unknown(use, error);
 	}
-	if (!code)
+	if (!code && out->hook)
 		code = check_abi(out->hook, use, error);
 	if (code)
 		hk_hook_code_unload(out);

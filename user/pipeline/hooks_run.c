@@ -113,15 +113,15 @@ static bool run_place(const struct hk_hook_place *place, unsigned index, unsigne
 {
 	struct decision before[HK_HOOK_BATCH_MAX];
 	struct hk_hook_batch header = *batch;
+	__u32 count = batch->packet_count, i;
 	bool good;
-	__u32 i;
 
-	for (i = 0; i < batch->packet_count; i++)
+	for (i = 0; i < count; i++)
 		save(&before[i], hk_hook_packet(batch, i));
 	good = place->code.hook->process(place->state, worker, batch) >= 0;
 	restore_header(batch, &header);
 	good = good && check_events(batch, header.event_count, index, reported);
-	for (i = 0; i < batch->packet_count && good; i++) {
+	for (i = 0; i < count && good; i++) {
 		struct hk_hook_packet *packet = hk_hook_packet(batch, i);
 
 		good = makes_sense(packet, &before[i], place);
@@ -133,7 +133,7 @@ static bool run_place(const struct hk_hook_place *place, unsigned index, unsigne
 	return good;
 }
 
-static void count(struct hk_hook_batch *batch, struct hk_counts *counts, const __u8 *decided)
+static void count_decided(struct hk_hook_batch *batch, struct hk_counts *counts, const __u8 *decided)
 {
 	__u32 i;
 
@@ -164,6 +164,6 @@ int hk_hook_chain_run(struct hk_hook_chain *chain, unsigned worker, struct hk_ho
 		hk_count_raise(&counts->hook_errors[place], 1);
 		return (int)place + 1;
 	}
-	count(batch, counts, decided);
+	count_decided(batch, counts, decided);
 	return 0;
 }
