@@ -276,7 +276,7 @@ static bool same_file(const char *one, const char *two)
 {
 	struct stat a, b;
 
-	return !stat(one, &a) && !stat(two, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	return one && two && !stat(one, &a) && !stat(two, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 static int open_captures(struct run *run, const struct seal_options *options, struct hk_error *error)
