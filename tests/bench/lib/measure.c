@@ -41,6 +41,12 @@ double samples_median(struct samples *samples)
 	return n % 2 ? samples->values[n / 2] : (samples->values[n / 2 - 1] + samples->values[n / 2]) / 2;
 }
 
+double samples_quiet(struct samples *samples)
+{
+	samples_median(samples);
+	return samples->count ? samples->values[samples->count / 10] : 0;
+}
+
 /* The value of a `key : value` line of /proc/cpuinfo. */
 static void cpuinfo(const char *key, char *out, size_t size)
 {

@@ -18,6 +18,7 @@ struct samples {
 __u64 measure_now_ns(void);
 void samples_add(struct samples *samples, double value);
 double samples_median(struct samples *samples); /* sorts; 0 when empty */
+double samples_quiet(struct samples *samples);	/* the tenth percentile: when the core was ours */
 
 json_t *measure_machine(void);
 /* Writes `root` to `path`, making its folder. 0 or -1 with a message. */
