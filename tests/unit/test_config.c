@@ -300,9 +300,9 @@ static void same_prefix_in_another_envelope_is_fine(void)
 static void receiver_refusals(void)
 {
 	static const char *const prefixes[] = {"192.0.2.1/24", "192.0.2.0/33", "192.0.2", "east", "\"\"",
-		"10.0.0.0/8/8", "\"::ffff:10.0.0.1\"", "\"::/0\"", "\"::ffff:0:0/96\"", "\"::ffff:0:0/90\"",
-		"224.0.0.1", "239.0.0.0/8", "\"ff02::1\"", "\"ff00::/8\"", "127.0.0.1", "0.0.0.0/8", "\"::\"",
-		"\"::1\"", "10.0.0.0/-1", "10.0.0.0/ 8", "\"10.0.0.0/\""};
+		"10.0.0.0/8/8", "\"::ffff:10.0.0.1\"", "\"::ffff:0:0/96\"", "\"::ffff:0:0/90\"", "224.0.0.1",
+		"239.0.0.0/8", "\"ff02::1\"", "\"ff00::/8\"", "127.0.0.1", "0.0.0.0/8", "\"::\"", "\"::1\"",
+		"10.0.0.0/-1", "10.0.0.0/ 8", "\"10.0.0.0/\""};
 	char text[256];
 	unsigned i;
 
@@ -313,8 +313,8 @@ static void receiver_refusals(void)
 	bad(DOMAIN(PSP "receivers: [10.0.0.1, 10.0.0.2, 10.0.0.1/32]"),
 		NAME ":4: domain east: receivers: 10.0.0.1", "twice");
 	bad(DOMAIN(PSP "receivers: 10.0.0.1"), NAME ":4: \"receivers\" must be a list", "single");
-	hk_config_free(
-		good(DOMAIN(PSP "receivers: [0.0.0.0/0, \"2000::/3\", \"64:ff9b::1\", \"fc00::/7\"]")));
+	hk_config_free(good(
+		DOMAIN(PSP "receivers: [0.0.0.0/0, \"::/0\", \"2000::/3\", \"64:ff9b::1\", \"fc00::/7\"]")));
 }
 
 static void hook_refusals(void)

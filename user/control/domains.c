@@ -135,15 +135,10 @@ static int check_esp(struct domain_reading *this)
 /* What can never be a receiver, and why. `length` bits counted within its own IP version. */
 static const char *not_a_receiver(const struct hk_prefix *prefix)
 {
-	static const struct hk_address mapped = {.bytes = {[10] = 0xff, [11] = 0xff}};
 	static const __u8 zeros[15];
 	bool v4 = hk_address_is_v4(&prefix->address);
 	const __u8 *bytes = prefix->address.bytes;
 
-	if (!v4 && hk_prefix_holds(prefix, &mapped))
-		return "holds the IPv4-mapped addresses ::ffff:0:0/96, which are refused: name narrower "
-		       "prefixes, "
-		       "2000::/3 and fc00::/7 for example";
 	if (v4 ? prefix->length > 96 && bytes[12] >= 224 && bytes[12] < 240
 	       : prefix->length > 7 && bytes[0] == 0xff)
 		return "is multicast, which always is control traffic";
