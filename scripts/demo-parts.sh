@@ -153,7 +153,7 @@ part_shaper() {
 	expect "within 30 % of the asked rate" test "$rate" -ge 5600 -a "$rate" -le 10400
 }
 
-inspector_pid() { halfkey status --json | jq .inspector; }
+inspector_pid() { halfkey status --json | jq .processes.inspector; }
 new_inspector() { local now; now=$(inspector_pid) && [ -n "$now" ] && [ "$now" != "$1" ] && box_ready; }
 
 part_crash() {

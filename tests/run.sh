@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the tests and counts. Usage: tests/run.sh all|unit|bpf|net|lint [NAME...]
+# Runs the tests and counts. Usage: tests/run.sh all|unit|lint|asan|fuzz|bpf|net [NAME...]
 #
 # Every test program and script prints `ok NAME`, `not ok NAME - why` or
 # `skip NAME - why` lines; one that dies, or prints none, is a failure of its
@@ -61,6 +61,9 @@ if [ "$kind" = all ] || [ "$kind" = lint ]; then
 fi
 if [ "$kind" = all ] || [ "$kind" = asan ]; then
 	run asan 900 tests/asan.sh
+fi
+if [ "$kind" = all ] || [ "$kind" = fuzz ]; then
+	run fuzz 900 tests/fuzz/run.sh
 fi
 if [ "$kind" = all ] || [ "$kind" = bpf ]; then
 	for t in tests/bpf/test_*.c; do [ -e "$t" ] || continue; n=$(basename "$t" .c); run "bpf/$n" 300 "$O/tests/$n"; done
