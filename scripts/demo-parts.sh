@@ -1,6 +1,5 @@
 # shellcheck shell=bash
 # The parts of the demo, in the order they are shown; sourced by demo.sh.
-# shellcheck disable=SC2154 # names from topology.sh
 
 d= # the demo's directory: keys, configuration, logs
 
