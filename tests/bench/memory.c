@@ -63,7 +63,7 @@ struct track {
 	struct samples bare, pipeline, ratio;	   /* a median a run */
 };
 
-static void die(const char *what, const struct hk_error *error)
+_Noreturn static void die(const char *what, const struct hk_error *error)
 {
 	fprintf(stderr, "bench: %s: %s\n", what, error && error->text[0] ? error->text : strerror(errno));
 	exit(1);
