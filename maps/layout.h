@@ -13,7 +13,7 @@
 
 #define HK_MAPS_VERSION 1
 #define HK_PIN_ROOT	"/sys/fs/bpf/halfkey"
-/* Pins: HK_PIN_ROOT/v<version>/<instance>/{<map name>,link-0,link-1} */
+/* Pins: HK_PIN_ROOT/v<version>/<instance>/{<map name>,link-<port>,dispatch-<port>-<ifindex>} */
 
 #define HK_MAP_QUEUES_MAX    64
 #define HK_MAP_PORTS_MAX     2

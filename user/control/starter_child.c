@@ -79,12 +79,14 @@ static void accounts_settle(struct hk_starter *starter)
 	for (slot = 0; slot < HK_MAP_SLOTS; slot++)
 		__atomic_store_n(&beats[slot].beat_ns, 0, __ATOMIC_RELAXED);
 	usleep(SETTLE_US);
-	if (starter->was_ready)
+	if (starter->was_ready) {
 		hk_ledger_settle(starter->ledger, beats, hk_loader_handed(starter->loader),
 			hk_loader_counted(starter->loader, HK_REASON_TO_WORKER));
-	else
+	} else {
+		starter->metadata_failed_before = hk_loader_counted(starter->loader, HK_REASON_META_FAILED);
 		hk_ledger_begin(starter->ledger, beats, hk_loader_handed(starter->loader),
 			hk_loader_counted(starter->loader, HK_REASON_TO_WORKER));
+	}
 }
 
 /* The child: signals as they were by default, only its own end of the channel. */
@@ -231,6 +233,27 @@ static void child_check(struct hk_starter *starter, __u64 now_ns)
 	kill(starter->pid, SIGKILL);
 }
 
+/*
+ * A driver that carries no metadata shows itself with the first packet for a
+ * worker: XDP writes none, and nobody would ever be inspected. That is a refusal
+ * to run, said once, and the fail policy carries the traffic.
+ */
+static void metadata_check(struct hk_starter *starter)
+{
+	if (starter->metadata_seen || starter->child != HK_CHILD_READY)
+		return;
+	starter->metadata_seen =
+		hk_loader_counted(starter->loader, HK_REASON_TO_WORKER) > starter->ledger->handed_before;
+	if (starter->metadata_seen ||
+		hk_loader_counted(starter->loader, HK_REASON_META_FAILED) <= starter->metadata_failed_before)
+		return;
+	hk_log_error("port %s (driver %s): its driver carries no XDP metadata to AF_XDP, so no packet can be "
+		     "inspected: use `mode: monitor`, `attach: generic` or another driver",
+		hk_loader_port(starter->loader, 0)->device.name,
+		hk_loader_port(starter->loader, 0)->device.driver);
+	starter->stop = starter->failed = true;
+}
+
 void hk_starter_watch(struct hk_starter *starter)
 {
 	__u64 now_ns = hk_worker_clock(CLOCK_MONOTONIC);
@@ -243,6 +266,7 @@ void hk_starter_watch(struct hk_starter *starter)
 		return;
 	if (starter->child != HK_CHILD_NONE) {
 		child_check(starter, now_ns);
+		metadata_check(starter);
 	} else if (now_ns >= starter->child_next_ns && hk_starter_spawn(starter, &error)) {
 		hk_log_error("%s", error.text);
 		child_later(starter);

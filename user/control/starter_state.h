@@ -41,6 +41,8 @@ struct hk_starter {
 	unsigned backoff_ms;
 	unsigned restarts;
 	bool armed;
+	bool metadata_seen; /* a packet reached a worker: the drivers carry metadata */
+	__u64 metadata_failed_before;
 	/* reload */
 	struct hk_config *next_config;
 	struct hk_files next_files;

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "user/dataplane/dispatcher.h"
+
 static void link_path(const struct hk_pins *pins, unsigned port, char path[HK_PIN_PATH])
 {
 	char name[16];
@@ -94,6 +96,56 @@ static int link_adopt(const char *path, const struct hk_device *device, int prog
 	return fits;
 }
 
+/* Native where it can be had, as for a link; false: a plain link must do. */
+static bool dispatcher_try(struct hk_attachment *out, const struct hk_pins *pins, unsigned port,
+	const struct hk_device *device, unsigned attach)
+{
+	int result = -EOPNOTSUPP;
+
+	if (!hk_dispatcher_possible() || (attach != HK_ATTACH_GENERIC && hk_device_no_native(device)))
+		return false;
+	if (attach != HK_ATTACH_GENERIC)
+		result = hk_dispatcher_attach(pins, port, device, true);
+	if (result < 0 && attach != HK_ATTACH_NATIVE)
+		result = hk_dispatcher_attach(pins, port, device, false);
+	out->dispatcher = result >= 0;
+	out->adopted = result > 0;
+	return out->dispatcher;
+}
+
+static void port_release(__u32 ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	if (ifindex && if_indextoname(ifindex, name))
+		hk_device_release(name);
+}
+
+static void link_remove(const char *path)
+{
+	__u32 ifindex;
+	int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return;
+	ifindex = link_ifindex(fd);
+	bpf_link_detach(fd); /* now, not when the last reference goes */
+	close(fd);
+	unlink(path);
+	port_release(ifindex);
+}
+
+void hk_attach_remove(const struct hk_pins *pins, unsigned port)
+{
+	char path[HK_PIN_PATH];
+	__u32 ifindex;
+
+	hk_dispatcher_remove(pins, port, &ifindex);
+	port_release(ifindex);
+	link_path(pins, port, path);
+	link_remove(path);
+}
+
 int hk_attach_port(struct hk_attachment *out, const struct hk_pins *pins, unsigned port,
 	const struct hk_device *device, int program_fd, unsigned attach, struct hk_error *error)
 {
@@ -104,27 +156,15 @@ int hk_attach_port(struct hk_attachment *out, const struct hk_pins *pins, unsign
 	out->dispatcher = false;
 	out->adopted = link_adopt(path, device, program_fd, attach);
 	if (!out->adopted) {
-		hk_attach_remove(pins, port);
-		err = link_new(path, device, program_fd, attach, error);
+		link_remove(path); /* on another interface, or in another mode than is demanded now */
+		if (!dispatcher_try(out, pins, port, device, attach)) {
+			hk_attach_remove(pins, port);
+			err = link_new(path, device, program_fd, attach, error);
+		}
+		/* link_remove() may have ended what device_prepare() began */
+		if (!err)
+			err = hk_device_prepare(device, error);
 	}
 	out->native = mode_native(device->ifindex);
 	return err;
-}
-
-void hk_attach_remove(const struct hk_pins *pins, unsigned port)
-{
-	char path[HK_PIN_PATH], name[IF_NAMESIZE];
-	__u32 ifindex;
-	int fd;
-
-	link_path(pins, port, path);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return;
-	ifindex = link_ifindex(fd);
-	bpf_link_detach(fd); /* now, not when the last reference goes */
-	close(fd);
-	unlink(path);
-	if (ifindex && if_indextoname(ifindex, name))
-		hk_device_release(name);
 }
