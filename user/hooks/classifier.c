@@ -12,7 +12,10 @@
 
 enum field { SOURCE, DESTINATION, SOURCE_PORT, DESTINATION_PORT, PROTOCOL, DOMAIN_AUTH };
 
-#define NO_PORTS 65536 /* the row of packets without ports */
+#define NO_SELECTOR 0xffffffffu
+#define GROUPS	    16	  /* by which of the first four fields a selector looks at */
+#define GROUPED	    256	  /* fewer selectors are few words as they are */
+#define NO_PORTS    65536 /* the row of packets without ports */
 
 /* IPv4 gets a table of its own: small keys, half the steps. */
 struct addresses {
@@ -24,6 +27,8 @@ struct addresses {
 
 struct hk_classifier {
 	struct hk_rows rows;
+	__u32 *numbers; /* of the selectors, by place: ascending within a group; NO_SELECTOR: padding */
+	__u32 *ends;	/* by word: the word behind its group */
 	/* selectors that do not look at the field, and which of its words are not 0 */
 	__u64 *any[HK_CLASSIFIER_FIELDS];
 	__u64 *any_summary[HK_CLASSIFIER_FIELDS];
@@ -291,6 +296,78 @@ static int compile(struct hk_classifier *c, const struct hk_selector *selectors,
 	return compile_protocols(c, selectors, count) || compile_domains(c, selectors, count) ? -1 : 0;
 }
 
+static unsigned group_of(const struct hk_selector *s, unsigned count)
+{
+	unsigned group = 0;
+	enum field field;
+
+	for (field = SOURCE; field <= DESTINATION_PORT && count > GROUPED; field++)
+		group |= (unsigned)looks_at(s, field) << field;
+	return group;
+}
+
+/* Looks at every field and is satisfied by nothing: fills a group's last word. */
+static struct hk_selector padding(void)
+{
+	static struct hk_prefix no_prefix;
+	static struct hk_port_range no_port;
+	static __u16 no_domain;
+
+	return (struct hk_selector){.sources = &no_prefix,
+		.destinations = &no_prefix,
+		.source_ports = &no_port,
+		.destination_ports = &no_port,
+		.domains = &no_domain};
+}
+
+static void end_group(struct hk_classifier *c, struct hk_selector *places, unsigned first, unsigned *used)
+{
+	unsigned w;
+
+	while (*used % 64) {
+		places[*used] = padding();
+		c->numbers[(*used)++] = NO_SELECTOR;
+	}
+	for (w = first / 64; w < *used / 64; w++)
+		c->ends[w] = *used / 64;
+}
+
+/* The selectors as they are stored: shallow copies in groups that begin at whole words. Caller frees. */
+static struct hk_selector *group(
+	struct hk_classifier *c, const struct hk_selector *selectors, unsigned count, unsigned *places_count)
+{
+	size_t room = (count / 64 + 1 + GROUPS) * 64ul;
+	struct hk_selector *places = calloc(room, sizeof(*places));
+	unsigned used = 0, first, g, i;
+
+	c->numbers = calloc(room, sizeof(*c->numbers));
+	c->ends = calloc(room / 64, sizeof(*c->ends));
+	for (g = 0; g < GROUPS && places && c->numbers && c->ends; g++) {
+		first = used;
+		for (i = 0; i < count; i++) {
+			if (group_of(&selectors[i], count) != g)
+				continue;
+			places[used] = selectors[i];
+			c->numbers[used++] = i;
+		}
+		end_group(c, places, first, &used);
+	}
+	*places_count = used;
+	return places;
+}
+
+static int build(struct hk_classifier *c, const struct hk_selector *selectors, unsigned count)
+{
+	unsigned places_count;
+	struct hk_selector *places = group(c, selectors, count, &places_count);
+	int code = -1;
+
+	if (places && c->numbers && c->ends && !hk_rows_init(&c->rows, places_count ? places_count / 64 : 1))
+		code = compile(c, places, places_count);
+	free(places);
+	return code;
+}
+
 int hk_classifier_new(struct hk_classifier **out, const struct hk_selector *selectors, unsigned count,
 	struct hk_refusal *refusal)
 {
@@ -300,8 +377,7 @@ int hk_classifier_new(struct hk_classifier **out, const struct hk_selector *sele
 	if (count > HK_CLASSIFIER_MAX)
 		return hk_refuse(refusal, "%u rules, at most %u fit: merge some", count, HK_CLASSIFIER_MAX);
 	c = calloc(1, sizeof(*c));
-	if (!c || hk_rows_init(&c->rows, (count + 63) / 64 ? (count + 63) / 64 : 1) ||
-		compile(c, selectors, count)) {
+	if (!c || build(c, selectors, count)) {
 		hk_classifier_free(c);
 		return hk_refuse(refusal,
 			"%u rules need more memory than there is or than 512 MiB: name fewer nested prefixes "
@@ -329,6 +405,8 @@ void hk_classifier_free(struct hk_classifier *c)
 		hk_intervals_free(&c->addresses[i].six);
 		free(c->ports[i]);
 	}
+	free(c->numbers);
+	free(c->ends);
 	free(c->domains);
 	free(c->domain_rows);
 	hk_rows_free(&c->rows);
@@ -341,6 +419,7 @@ size_t hk_classifier_size(const struct hk_classifier *c)
 
 	for (i = 0; i < 2; i++)
 		size += c->addresses[i].count4 * 8 + c->addresses[i].six.count * (sizeof(hk_value) + 4);
+	size += c->rows.words * (64 * sizeof(*c->numbers) + sizeof(*c->ends));
 	return size + HK_CLASSIFIER_FIELDS * (c->rows.words + c->rows.summaries) * 8;
 }
 
@@ -454,26 +533,39 @@ static __u64 match_summary(const struct hk_classifier *c, const struct hk_classi
 	return bits;
 }
 
+/* The first number from `from` on in one word's matches; numbers ascend within a word. */
+static __u32 first_number(const struct hk_classifier *c, unsigned w, __u64 bits, unsigned from)
+{
+	for (; bits; bits &= bits - 1) {
+		__u32 number = c->numbers[w * 64 + (unsigned)__builtin_ctzll(bits)];
+
+		if (number >= from)
+			return number;
+	}
+	return NO_SELECTOR;
+}
+
 int hk_classifier_next(const struct hk_classifier *c, const struct hk_classifier_key *key, unsigned from)
 {
-	unsigned first = from / 64, s;
+	__u32 best = NO_SELECTOR;
+	unsigned start = 0, s;
 
-	if (first >= c->rows.words)
-		return -1;
-	for (s = first / 64; s < c->rows.summaries; s++) {
+	for (s = 0; s < c->rows.summaries; s++) {
 		__u64 words = match_summary(c, key, s);
 
-		if (s == first / 64)
-			words &= ~0ull << first % 64;
 		for (; words; words &= words - 1) {
 			unsigned w = s * 64 + (unsigned)__builtin_ctzll(words);
-			__u64 bits = match_word(c, key, w);
+			__u32 number;
 
-			if (w == first)
-				bits &= ~0ull << from % 64;
-			if (bits)
-				return (int)(w * 64 + (unsigned)__builtin_ctzll(bits));
+			/* behind a group's first match, and behind the best one, there is nothing to win */
+			if (w < start || c->numbers[w * 64] >= best)
+				continue;
+			number = first_number(c, w, match_word(c, key, w), from);
+			if (number == NO_SELECTOR)
+				continue;
+			best = number < best ? number : best;
+			start = c->ends[w];
 		}
 	}
-	return -1;
+	return best == NO_SELECTOR ? -1 : (int)best;
 }

@@ -15,10 +15,15 @@
  *             own[]  selectors that do, stored sparse: a summary bit for each of
  *                    its words that is not 0, then those words
  *
+ * Selectors that look at the same fields are stored side by side, each group in
+ * the order it came: where all of a word's selectors look at the source, the
+ * source's own[] alone rules the word out, and few words are left to look at.
+ * The answer is the least of the groups' first matches.
+ *
  * Worst case a packet: 2 × log2(ranges) steps, then one pass over count / 64
  * words of six vectors, whatever the rules and the packet: 157 words for 10 000
- * rules. The summaries skip words in which some field satisfies no selector.
- * Memory is bounded; a set that needs more is refused.
+ * rules, and at most 16 more where groups end. The summaries skip words in which some field satisfies no
+ * selector. Memory is bounded; a set that needs more is refused.
  *
  * Immutable once made: any number of threads.
  */

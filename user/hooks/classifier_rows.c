@@ -11,6 +11,8 @@
 int hk_rows_init(struct hk_rows *rows, unsigned words)
 {
 	memset(rows, 0, sizeof(*rows));
+	if (words > HK_ROWS_WORDS_MAX)
+		return -1;
 	rows->words = words;
 	rows->summaries = (words + 63) / 64;
 	rows->index_size = INDEX_SIZE;
@@ -33,7 +35,7 @@ static __u64 hash_bits(const __u64 *bits, unsigned words)
 
 static __u64 hash_row(const struct hk_rows *rows, const __u64 *row)
 {
-	__u64 full[512] = {0};
+	__u64 full[HK_ROWS_WORDS_MAX] = {0};
 	unsigned packed = 0, w;
 
 	for (w = 0; w < rows->words; w++)

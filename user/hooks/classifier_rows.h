@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <linux/types.h>
 
-#define HK_ROWS_FAILED 0xffffffffu
+#define HK_ROWS_FAILED	  0xffffffffu
+#define HK_ROWS_WORDS_MAX 1024
 
 struct hk_rows {
 	unsigned words;	    /* of a full vector */
