@@ -12,17 +12,6 @@
 
 #include "user/pipeline/hooks_chain.h"
 
-/* The table by itself, so that this test needs no more of the file room than its header. */
-__attribute__((weak)) int hk_files_get(const struct hk_files *files, const char *path)
-{
-	unsigned i;
-
-	for (i = 0; i < files->count; i++)
-		if (strcmp(files->rows[i].path, path) == 0)
-			return lseek(files->rows[i].fd, 0, SEEK_SET) == 0 ? files->rows[i].fd : -EIO;
-	return -ENOENT;
-}
-
 /* --- the example hook, as a file the core opened ---------------------------------------------- */
 
 static char object_path[256];
@@ -312,6 +301,33 @@ static void domains_are_found_by_name(void)
 	free(area);
 }
 
+/* What the documentation shows is what the hooks take. */
+static void example_files_load(void)
+{
+	static const char *const rows[][2] = {{"firewall", "docs/examples/firewall.yaml"},
+		{"signatures", "docs/examples/local.rules"}, {"shaper", "docs/examples/shaper.yaml"}};
+	struct hk_hook_chain *chain = NULL;
+	struct setup s;
+	unsigned i;
+	int code;
+
+	setup_init(&s);
+	for (i = 0; i < 3; i++) {
+		s.rows[i].use = (char *)rows[i][0];
+		s.rows[i].settings = (char *)rows[i][1];
+		s.file_rows[s.files.count++] = (struct hk_file){.kind = HK_FILE_SETTINGS,
+			.path = (char *)rows[i][1],
+			.fd = open(rows[i][1], O_RDONLY | O_CLOEXEC)};
+	}
+	s.config.hooks_count = 3;
+	code = hk_hook_chain_new(&chain, &s.config, &s.files, 4, &s.error);
+	if (code)
+		printf("# said: %s\n", s.error.text);
+	CU_ASSERT_EQUAL(code, 0);
+	hk_hook_chain_free(chain);
+	setup_close(&s);
+}
+
 /* --- hooks made here, in a chain made by hand ------------------------------------------------- */
 
 struct actor {
@@ -531,6 +547,7 @@ int main(void)
 		{"what is no hook is refused", refuses_what_is_no_hook},
 		{"delays need inline mode and half the frames", delays_need_inline_and_room},
 		{"a hook finds domains by name", domains_are_found_by_name},
+		{"the documented settings files load", example_files_load},
 		{"a later hook never weakens a verdict", verdicts_are_never_weakened},
 		{"a hook's error is the whole batch's", an_error_is_the_batch_s},
 		{"nonsense from a hook is an error", nonsense_is_an_error},
