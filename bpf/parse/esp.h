@@ -41,8 +41,10 @@ HK_PARSE unsigned hk_esp_claim_udp(const struct hk_cursor *cursor)
 }
 
 /* HK_REASON_TO_WORKER: this envelope's packet. HK_REASON_OK: not. Else: known, and not for a worker. */
-HK_PARSE unsigned hk_esp_claim(const struct hk_cursor *cursor, const struct hk_packet *packet)
+HK_PARSE unsigned hk_esp_claim(const struct hk_cursor *cursor, const struct hk_packet *packet,
+	const struct hk_receiver_value *receiver)
 {
+	(void)receiver;
 	if (packet->protocol == HK_IP_PROTOCOL_ESP)
 		return HK_REASON_TO_WORKER;
 	if (packet->udp && packet->dst_port == HK_UDP_PORT_IKE)
@@ -53,8 +55,10 @@ HK_PARSE unsigned hk_esp_claim(const struct hk_cursor *cursor, const struct hk_p
 }
 
 /* HK_REASON_TO_WORKER with spi and payload_offset in `meta`, or the refusal. */
-HK_PARSE unsigned hk_esp_parse(const struct hk_cursor *cursor, unsigned suite, struct hk_meta *meta)
+HK_PARSE unsigned hk_esp_parse(
+	const struct hk_cursor *cursor, const struct hk_receiver_value *receiver, struct hk_meta *meta)
 {
+	unsigned suite = receiver->suite[HK_ENVELOPE_ESP];
 	const __u8 *header = hk_cursor_peek(cursor, HK_ESP_HEADER_SIZE);
 	__u32 fixed = HK_ESP_HEADER_SIZE + HK_ESP_ICV_SIZE;
 	__u32 length = hk_cursor_left(cursor);

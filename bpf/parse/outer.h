@@ -24,7 +24,9 @@
 
 /*
  * P(ID, claim, parse): `claim` says whose packet it is, `parse` checks its
- * header. The first that claims a packet has it.
+ * header. The first that claims a packet has it. Both get what the map says of
+ * the destination: domains, suites, carriers and options. It is NULL for claim()
+ * where no domain receives, and never NULL for parse().
  */
 #define HK_ENVELOPE_PARSERS(P)             \
 	P(PSP, hk_psp_claim, hk_psp_parse) \
@@ -83,12 +85,12 @@ HK_PARSE unsigned hk_outer_parse_envelope(const struct hk_cursor *cursor, const 
 	__u16 domain; /* read once: a reload may change the map under us */
 
 #define HK_P(id, claim, parse)                                                             \
-	reason = claim(cursor, packet);                                                    \
+	reason = claim(cursor, packet, receiver);                                          \
 	if (reason == HK_REASON_TO_WORKER) {                                               \
 		domain = receiver ? receiver->domain[HK_ENVELOPE_##id] : HK_NO_DOMAIN;     \
 		reason = hk_outer_admit(cursor, packet, domain);                           \
 		if (reason == HK_REASON_OK)                                                \
-			reason = parse(cursor, receiver->suite[HK_ENVELOPE_##id], meta);   \
+			reason = parse(cursor, receiver, meta);                            \
 		if (reason == HK_REASON_TO_WORKER)                                         \
 			hk_outer_describe(cursor, packet, HK_ENVELOPE_##id, domain, meta); \
 		return reason;                                                             \

@@ -20,9 +20,11 @@
 #define HK_PSP_COOKIE_SIZE 8
 
 /* HK_REASON_TO_WORKER: this envelope's packet. HK_REASON_OK: not. Else: known, and not for a worker. */
-HK_PARSE unsigned hk_psp_claim(const struct hk_cursor *cursor, const struct hk_packet *packet)
+HK_PARSE unsigned hk_psp_claim(const struct hk_cursor *cursor, const struct hk_packet *packet,
+	const struct hk_receiver_value *receiver)
 {
 	(void)cursor; /* the port says it all */
+	(void)receiver;
 	return packet->udp && packet->dst_port == HK_UDP_PORT_PSP ? HK_REASON_TO_WORKER : HK_REASON_OK;
 }
 
@@ -59,13 +61,14 @@ HK_PARSE unsigned hk_psp_check_fields(const __u8 *header)
 }
 
 /* HK_REASON_TO_WORKER with spi and payload_offset in `meta`, or the refusal. */
-HK_PARSE unsigned hk_psp_parse(const struct hk_cursor *cursor, unsigned suite, struct hk_meta *meta)
+HK_PARSE unsigned hk_psp_parse(
+	const struct hk_cursor *cursor, const struct hk_receiver_value *receiver, struct hk_meta *meta)
 {
 	const __u8 *header = hk_cursor_peek(cursor, HK_PSP_HEADER_SIZE);
 	__u32 length = hk_cursor_left(cursor);
 	unsigned reason;
 
-	(void)suite; /* the version field of each packet says it */
+	(void)receiver; /* the version field of each packet says it */
 	if (!header || length < HK_PSP_HEADER_SIZE + HK_PSP_ICV_SIZE)
 		return HK_REASON_PSP_SHORT;
 	reason = hk_psp_check_lengths(header, length);

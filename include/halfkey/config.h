@@ -30,10 +30,13 @@ struct hk_domain_config {
 	__u8 suite;    /* enum hk_suite; ESP only */
 	bool esn;      /* ESP: 64-bit sequence numbers (single gcm: unverifiable) */
 	bool flow_per_spi; /* one SPI carries one flow: verdicts may go to the kernel */
-	__u16 mkid;        /* ESP: MKID of the derivation context */
+	__u32 mkid;        /* of the domain's master keys; ESP: 16 bits, part of the derivation context */
+	__u16 carrier;     /* IP protocol, UDP or TCP port of the envelope; 0: its default, or none */
+	__u8 options;      /* the bits that the envelope's parser gets in the receivers map */
 	struct hk_prefix *receivers;
 	unsigned receivers_count;
 	char *keys; /* path of the key file, absolute or relative to the configuration */
+	/* one struct per envelope with a YAML mapping of its own; only that of `envelope` counts */
 };
 
 struct hk_hook_config {

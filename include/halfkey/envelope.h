@@ -8,10 +8,19 @@
 #ifndef HALFKEY_ENVELOPE_H
 #define HALFKEY_ENVELOPE_H
 
-/* E(number, ID, "name", "what it is") */
+/*
+ * E(number, ID, "name", "what it is"). A row may stand here before its parser
+ * and opener do: then nothing claims it, and the configuration refuses it.
+ */
 #define HK_ENVELOPES(E)                                                                            \
 	E(1, PSP, "psp", "Google PSP over UDP 1000")                                               \
-	E(2, ESP, "esp", "ESP with derived keys, IP protocol 50 or UDP 4500")
+	E(2, ESP, "esp", "ESP with derived keys, IP protocol 50 or UDP 4500")                      \
+	E(3, TSS, "tss", "UEC Transport Security Sublayer, UDP 4793 or native IP")                 \
+	E(4, EESP, "eesp", "Enhanced ESP, UDP 4500 or native IP")                                  \
+	E(5, WESP, "wesp", "Wrapped ESP, IP protocol 141 or UDP 4500")                             \
+	E(6, INLINE, "inline", "ESP with SPIs created in band")                                    \
+	E(7, DTLS, "dtls", "DTLS 1.2 records with a connection id")                                \
+	E(8, TLS, "tls", "TLS 1.2 GCM records over TCP")
 
 enum hk_envelope {
 	HK_ENVELOPE_NONE = 0,

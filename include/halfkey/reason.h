@@ -37,7 +37,10 @@
  * R(number, ID, "name", policy class, "what happened")
  *
  * 0..15 are not refusals. 16..63 are given by the XDP program (and by the same
- * parser in `halfkey open`), 64..95 by the worker.
+ * parser in `halfkey open`), 64..95 by the worker. From 96 each envelope has a
+ * range of its own, for parser and worker alike: TSS 96..107, EESP 108..119,
+ * WESP and DKC 120..135, inline keying 136..147, DTLS 148..159, TLS 160..175,
+ * keys 176..187.
  */
 #define HK_REASONS(R)                                                                              \
 	R(0, OK, "ok", NONE, "opened, inspected, accepted and sent on")                            \
@@ -94,7 +97,7 @@
 	R(73, NEXT_HEADER, "next-header", IMPLAUSIBLE, "a next header the envelope cannot carry")  \
 	R(74, CIPHER_FAILED, "cipher-failed", HOOK_ERROR, "the crypto library refused the packet")
 
-#define HK_REASON_COUNT 96
+#define HK_REASON_COUNT 192
 
 enum hk_reason {
 #define HK_R(number, id, name, policy, text) HK_REASON_##id = number,

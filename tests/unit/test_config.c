@@ -268,6 +268,12 @@ static void domain_refusals(void)
 	bad(DOMAIN("envelope: psp, profile: split"), NAME ":4: domain east", "`keys`");
 	bad(DOMAIN("envelope: psp, profile: split, keys: k"), NAME ":4: domain east", "`receivers`");
 	bad(DOMAIN("envelope: esq, profile: split, keys: k"), NAME ":4: envelope: \"esq\"", "psp, esp");
+	/* a number without an opener: swap the name when this envelope has one */
+	bad(DOMAIN("envelope: tls, profile: single, keys: k"), NAME ":4: domain east: envelope: \"tls\"",
+		"cannot be opened");
+	bad(DOMAIN(PSP "esp: {}, receivers: [10.0.0.1]"), NAME ":4: domain east: `esp`",
+		"nothing in envelope psp");
+	bad(DOMAIN(PSP "psp: {colour: red}, receivers: [10.0.0.1]"), NAME ":4: unknown key \"colour\"", "");
 	bad(DOMAIN("envelope: esp, profile: both, keys: k"), NAME ":4: profile: \"both\"", "split, single");
 	bad(DOMAIN(PSP "suite: gcm, receivers: [10.0.0.1]"), NAME ":4: domain east: suite: \"gcm\"", "psp");
 	bad(DOMAIN(PSP "mkid: 1, receivers: [10.0.0.1]"), NAME ":4: domain east: mkid: \"1\"", "psp");

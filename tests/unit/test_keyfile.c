@@ -56,6 +56,10 @@ static void master_lines_are_read(void)
 	CU_ASSERT_EQUAL(taken.last.suite, HK_SUITE_NONE);
 	CU_ASSERT_EQUAL(taken.last.key[1], 0x11);
 	CU_ASSERT_EQUAL(taken.last.key[31], 0xef);
+	CU_ASSERT_FALSE(taken.last.has_id);
+	CU_ASSERT_EQUAL(read_text(MAIN " id=0xfffffffe", &taken, &error), 0);
+	CU_ASSERT_TRUE(taken.last.has_id);
+	CU_ASSERT_EQUAL(taken.last.id, 0xfffffffe);
 }
 
 static void explicit_lines_are_read(void)
@@ -116,6 +120,8 @@ static const struct {
 	{MAIN " receiver=::ffff:192.0.2.1", "receiver=::ffff:192.0.2.1 must be"},
 	{MAIN " version=4", "version= does not belong to a master key"},
 	{MAIN " salt=00000000", "salt= does not belong"},
+	{MAIN " id=4294967296", "id=4294967296 must be"},
+	{"receiver=192.0.2.1 spi=256 id=1 version=4 side=enc key=" K32, "id= does not belong"},
 	{"generation=1 side=enc key=" K64, "slot= is missing"},
 	{"slot=0 side=enc key=" K64, "generation= is missing"},
 	{"slot=0 generation=1 key=" K64, "side= is missing"},

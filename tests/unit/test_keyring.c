@@ -36,9 +36,14 @@ static unsigned choose(struct ring *ring, const char *receiver, __u32 spi, unsig
 	struct hk_key_choice *choice)
 {
 	struct hk_address to = address(receiver);
+	struct hk_key_request request = {.receiver = &to,
+		.spi = spi,
+		.id = ring->box.domains[0].mkid,
+		.slot = (__u8)slot,
+		.variant = (__u8)variant};
 
 	memset(choice, 0, sizeof(*choice));
-	return hk_keyring_choose(ring->keyring, 0, &to, spi, slot, variant, choice);
+	return hk_keyring_choose(ring->keyring, &request, choice);
 }
 
 /* The last byte of the key chosen, which names it in these tests. */
@@ -164,6 +169,8 @@ static const struct {
 		"a PSP master key belongs to one receiver"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=2 generation=1 side=enc key=" KEY("01") PSP_R1,
 		"slot=2: PSP has slots 0 and 1"},
+	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=enc key=" KEY("01") PSP_R1 " id=7",
+		"id=7 in domain 'domain0', which is psp: its packets carry none"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SINGLE, 0, "receiver=192.0.2.1 spi=1 version=5 side=enc key=" KEY("01"),
 		"version=5 is of the other profile"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,

@@ -143,7 +143,7 @@ static void write_opened(struct hk_capture_out *out, const struct hk_frame *fram
 {
 	__u8 *start = (__u8 *)fate->inner - HK_FRAME_HEADER; /* ours to write, says pipeline.h */
 
-	hk_frame_header(start, frame->meta.port, fate->inner, fate->inner_length);
+	hk_frame_header(start, frame->meta.port, fate->inner, fate->not_ip ? 0 : fate->inner_length);
 	hk_capture_write(out, start, HK_FRAME_HEADER + fate->inner_length, frame->wall_ns);
 }
 

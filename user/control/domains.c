@@ -4,7 +4,7 @@
  * and suite. Everything that could make two domains mean the same packet, or
  * one domain mean nothing, is refused here.
  */
-#include "user/control/reading.h"
+#include "user/control/options.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 
 #include "maps/layout.h"
 #include "user/base/text.h"
+#include "user/envelope/envelope.h"
 
 #define WHERE 64
 
@@ -30,26 +31,34 @@ static const char *const suites[] = {"",
 #undef HK_S
 		NULL};
 
-/* One domain while it is read: `where` is "domains[3]", room for a key behind it. */
-struct domain_reading {
-	struct hk_reading *reading;
-	const struct hk_raw_domain *raw;
-	struct hk_domain_config *domain;
-	unsigned index;
-	char where[WHERE];
+/* What each envelope's own file makes of a domain. */
+static const struct rules {
+	const char *name;
+	int (*check)(struct hk_domain_reading *this);
+} rules[HK_ENVELOPE_MAX] = {
+#define HK_S(id, name, fields, check) [HK_ENVELOPE_##id] = {name, check},
+	HK_ENVELOPE_SCHEMAS(HK_S)
+#undef HK_S
 };
 
-static const char *at(struct domain_reading *this, const char *key)
+const char *hk_domain_at(struct hk_domain_reading *this, const char *key)
 {
-	snprintf(this->where, WHERE, "domains[%u]%s%s", this->index, key ? "." : "", key ? key : "");
+	snprintf(this->where, sizeof(this->where), "domains[%u]%s%s", this->index, key ? "." : "",
+		key ? key : "");
 	return this->where;
 }
 
-#define refuse(this, key, format, ...)                                                                   \
-	hk_reading_refuse((this)->reading, at(this, key), "domain %.64s: " format, (this)->domain->name, \
-		##__VA_ARGS__)
+const char *hk_domain_option(const struct hk_domain_reading *this, unsigned place)
+{
+	const struct hk_raw_options *options = this->raw->options[this->domain->envelope];
 
-static int read_name(struct domain_reading *this)
+	return options ? options->words[place] : NULL;
+}
+
+#define at     hk_domain_at
+#define refuse hk_domain_refuse
+
+static int read_name(struct hk_domain_reading *this)
 {
 	const char *name = this->raw->name;
 	unsigned i;
@@ -67,12 +76,11 @@ static int read_name(struct domain_reading *this)
 	return hk_read_text(this->reading, at(this, "name"), "name", name, &this->domain->name);
 }
 
-static int read_words(struct domain_reading *this)
+static int read_words(struct hk_domain_reading *this)
 {
 	const struct hk_raw_domain *raw = this->raw;
 	struct hk_domain_config *domain = this->domain;
 	struct hk_reading *reading = this->reading;
-	__u64 mkid = 0;
 	int code;
 
 	if (!raw->envelope)
@@ -90,46 +98,37 @@ static int read_words(struct domain_reading *this)
 		code = hk_read_choice(
 			reading, at(this, "suite"), "suite", raw->suite, suites, &domain->suite);
 	if (!code)
-		code = hk_read_number(reading, at(this, "mkid"), "mkid", raw->mkid, 0, 0xffff, &mkid);
-	if (!code)
 		code = hk_read_boolean(reading, at(this, "esn"), "esn", raw->esn, &domain->esn);
 	if (!code)
 		code = hk_read_boolean(reading, at(this, "flow-per-spi"), "flow-per-spi", raw->flow_per_spi,
 			&domain->flow_per_spi);
 	if (!code)
 		code = hk_read_text(reading, at(this, "keys"), "keys", raw->keys, &domain->keys);
-	domain->mkid = (__u16)mkid;
 	return code;
 }
 
-static int check_psp(struct domain_reading *this)
+int hk_domain_read_mkid(struct hk_domain_reading *this, __u32 max)
 {
-	if (this->raw->suite)
-		return refuse(this, "suite",
-			"suite: \"%.20s\" means nothing in envelope psp: each packet says its version",
-			this->raw->suite);
-	if (this->raw->mkid)
-		return refuse(this, "mkid", "mkid: \"%.20s\" means nothing in envelope psp", this->raw->mkid);
-	if (this->domain->esn)
-		return refuse(this, "esn", "esn: PSP has no sequence numbers to extend");
-	return 0;
+	__u64 mkid = 0;
+	int code = hk_read_number(this->reading, at(this, "mkid"), "mkid", this->raw->mkid, 0, max, &mkid);
+
+	this->domain->mkid = (__u32)mkid;
+	return code;
 }
 
-static int check_esp(struct domain_reading *this)
+/* An envelope has a number before it has a parser and an opener. */
+static int check_envelope(struct hk_domain_reading *this)
 {
-	const struct hk_domain_config *domain = this->domain;
-	unsigned wanted = hk_suite_profile(domain->suite);
+	unsigned envelope = this->domain->envelope, other;
 
-	if (!this->raw->suite)
-		return refuse(this, NULL,
-			"has no `suite`: envelope esp needs gcm, gcm-split, ctr-hmac or cbc-hmac");
-	if (wanted != domain->profile)
-		return refuse(this, "suite", "suite \"%s\" is of profile %s, not \"%s\"", this->raw->suite,
-			hk_profile_name(wanted), this->raw->profile);
-	if (!this->raw->mkid)
-		return refuse(
-			this, NULL, "has no `mkid`: envelope esp needs the master key's number, 0 to 65535");
-	return 0;
+	if (!rules[envelope].check || !hk_envelope_ops(envelope))
+		return refuse(this, "envelope",
+			"envelope: \"%s\" cannot be opened by this version of halfkey", this->raw->envelope);
+	for (other = 0; other < HK_ENVELOPE_MAX; other++)
+		if (this->raw->options[other] && other != envelope)
+			return refuse(this, rules[other].name, "`%s` means nothing in envelope %s",
+				rules[other].name, this->raw->envelope);
+	return rules[envelope].check(this);
 }
 
 /* What can never be a receiver, and why. `length` bits counted within its own IP version. */
@@ -149,7 +148,7 @@ static const char *not_a_receiver(const struct hk_prefix *prefix)
 	return NULL;
 }
 
-static int read_receiver(struct domain_reading *this, unsigned place)
+static int read_receiver(struct hk_domain_reading *this, unsigned place)
 {
 	const char *text = this->raw->receivers[place];
 	struct hk_prefix *prefix = &this->domain->receivers[place];
@@ -166,7 +165,7 @@ static int read_receiver(struct domain_reading *this, unsigned place)
 	return why ? refuse(this, key, "receivers: \"%.64s\" %s", text, why) : 0;
 }
 
-static int read_receivers(struct domain_reading *this)
+static int read_receivers(struct hk_domain_reading *this)
 {
 	unsigned i;
 	int code = 0;
@@ -182,14 +181,14 @@ static int read_receivers(struct domain_reading *this)
 	return code;
 }
 
-static int read_domain(struct domain_reading *this)
+static int read_domain(struct hk_domain_reading *this)
 {
 	int code = read_name(this);
 
 	if (!code)
 		code = read_words(this);
 	if (!code)
-		code = this->domain->envelope == HK_ENVELOPE_ESP ? check_esp(this) : check_psp(this);
+		code = check_envelope(this);
 	return code ? code : read_receivers(this);
 }
 
@@ -331,7 +330,8 @@ int hk_read_domains(struct hk_reading *reading)
 	if (!config->domains)
 		return hk_reading_refuse(reading, "domains", "out of memory");
 	for (i = 0; i < count && !code; i++) {
-		struct domain_reading this = {reading, &reading->raw->domains[i], &config->domains[i], i, ""};
+		struct hk_domain_reading this = {
+			reading, &reading->raw->domains[i], &config->domains[i], i, ""};
 
 		config->domains_count = i + 1;
 		code = read_domain(&this);

@@ -15,6 +15,7 @@
 
 #include "maps/layout.h"
 #include "user/base/nearest.h"
+#include "user/control/options.h"
 
 #define WORD_MAX 4096
 #define OPTIONAL (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
@@ -22,6 +23,8 @@
 #define WORD(key, structure, member) CYAML_FIELD_STRING_PTR(key, OPTIONAL, structure, member, 0, WORD_MAX)
 
 static const cyaml_schema_value_t word = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, WORD_MAX)};
+
+const cyaml_schema_field_t hk_no_options[] = {CYAML_FIELD_END};
 
 static const cyaml_schema_field_t domain_fields[] = {
 	WORD("name", struct hk_raw_domain, name),
@@ -34,7 +37,11 @@ static const cyaml_schema_field_t domain_fields[] = {
 	WORD("keys", struct hk_raw_domain, keys),
 	CYAML_FIELD_SEQUENCE(
 		"receivers", OPTIONAL, struct hk_raw_domain, receivers, &word, 0, HK_MAP_RECEIVERS_MAX),
-	CYAML_FIELD_END,
+#define HK_S(id, name, fields, check) \
+	CYAML_FIELD_MAPPING_PTR(name, OPTIONAL, struct hk_raw_domain, options[HK_ENVELOPE_##id], fields),
+	HK_ENVELOPE_SCHEMAS(HK_S)
+#undef HK_S
+		CYAML_FIELD_END,
 };
 
 static const cyaml_schema_value_t domain = {
@@ -150,7 +157,11 @@ static void offer_keys(struct hk_nearest *nearest, const char *key, const cyaml_
 static const char *nearest_key(const char *key)
 {
 	static const cyaml_schema_field_t *const all[] = {config_fields, domain_fields, hook_fields,
-		policy_fields, feeds_fields, eve_fields, mirror_fields, pcapng_fields};
+		policy_fields, feeds_fields, eve_fields, mirror_fields, pcapng_fields,
+#define HK_S(id, name, fields, check) fields,
+		HK_ENVELOPE_SCHEMAS(HK_S)
+#undef HK_S
+	};
 	struct hk_nearest nearest = {0};
 	unsigned i;
 

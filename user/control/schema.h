@@ -15,10 +15,18 @@
 #include "user/base/error.h"
 #include "user/control/outline.h"
 
+/* An envelope's own mapping in a domain: its schema_<envelope>.c says what is which word. */
+#define HK_OPTIONS_MAX 16
+
+struct hk_raw_options {
+	char *words[HK_OPTIONS_MAX];
+};
+
 struct hk_raw_domain {
 	char *name, *envelope, *profile, *suite, *mkid, *esn, *flow_per_spi, *keys;
 	char **receivers;
 	unsigned receivers_count;
+	struct hk_raw_options *options[HK_ENVELOPE_MAX];
 };
 
 struct hk_raw_hook {

@@ -48,6 +48,7 @@ struct hk_opening {
 	__u8 blocks;   /* blocks in each */
 	__u8 key_size;
 	__u8 slot;			    /* of the master key */
+	__u32 key_id;			    /* of the master key: the packet's own, or the domain's mkid */
 	__u16 aad_offset, aad_length;	    /* in the frame */
 	__u16 clear_offset, clear_length;   /* sent in the clear, part of the inner packet (crypt offset) */
 	__u16 cipher_offset, cipher_length; /* in the frame */
@@ -69,6 +70,7 @@ struct hk_opening {
 	__u32 inner_length;
 	__u8 auth;    /* before rebuild(): whether the ICV verified */
 	__u8 suspect; /* 1: legal, but rare; plausibility looks harder */
+	__u8 not_ip;  /* 1: inner is no IP packet but a payload with the outer addresses */
 };
 
 struct hk_envelope_ops {

@@ -88,8 +88,8 @@ static void plan_key(struct hk_opening *opening)
 		return;
 	/* CBC takes no salt: two messages are the whole key */
 	opening->messages = opening->cipher == HK_CIPHER_CBC ? 2 : HK_KDF108_MESSAGES;
-	hk_kdf_esp_context(context, opening->variant, meta->spi >> 29 & 3, opening->domain->mkid, meta->spi,
-		&opening->outer_dst);
+	hk_kdf_esp_context(context, opening->variant, meta->spi >> 29 & 3, (__u16)opening->domain->mkid,
+		meta->spi, &opening->outer_dst);
 	for (i = 0; i < opening->messages; i++)
 		hk_kdf108_message(
 			opening->message + 32 * i, hk_kdf_label(HK_SIDE_ENC), context, (__u8)(i + 1));

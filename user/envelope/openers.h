@@ -12,21 +12,38 @@
 extern const struct hk_envelope_ops hk_psp_ops;
 extern const struct hk_envelope_ops hk_esp_ops;
 
-/* Chooses the key; neighbours in a batch mostly share receiver and slot, so theirs is looked at first. */
-static inline unsigned hk_opening_choose(
-	struct hk_opening *opening, const struct hk_keyring *keyring, unsigned slot)
+/*
+ * Chooses the key; neighbours in a batch mostly share receiver and slot, so
+ * theirs is looked at first. `id`: the packet's own master key number, or the domain's.
+ */
+static inline unsigned hk_opening_choose_id(
+	struct hk_opening *opening, const struct hk_keyring *keyring, unsigned slot, __u32 id)
 {
 	const struct hk_opening *before = opening->before;
+	struct hk_key_request request;
 
 	opening->slot = (__u8)slot;
-	if (before && before->slot == slot && before->meta->domain == opening->meta->domain &&
+	opening->key_id = id;
+	if (before && before->slot == slot && before->key_id == id &&
+		before->meta->domain == opening->meta->domain &&
 		memcmp(&before->outer_dst, &opening->outer_dst, sizeof(opening->outer_dst)) == 0 &&
 		hk_keyring_only_masters(keyring)) {
 		opening->key = before->key;
 		return HK_REASON_OK;
 	}
-	return hk_keyring_choose(keyring, opening->meta->domain, &opening->outer_dst, opening->meta->spi,
-		slot, opening->variant, &opening->key);
+	request = (struct hk_key_request){.receiver = &opening->outer_dst,
+		.spi = opening->meta->spi,
+		.id = id,
+		.domain = opening->meta->domain,
+		.slot = (__u8)slot,
+		.variant = opening->variant};
+	return hk_keyring_choose(keyring, &request, &opening->key);
+}
+
+static inline unsigned hk_opening_choose(
+	struct hk_opening *opening, const struct hk_keyring *keyring, unsigned slot)
+{
+	return hk_opening_choose_id(opening, keyring, slot, opening->domain->mkid);
 }
 
 #endif

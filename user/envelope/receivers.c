@@ -103,6 +103,8 @@ static void entry_declare(struct hk_receiver_entry *entry, const struct hk_domai
 	entry->value.domain[domain->envelope] = domain->id;
 	entry->value.flags[domain->envelope] = domain->flow_per_spi ? HK_RECEIVER_FLOW_PER_SPI : 0;
 	entry->value.suite[domain->envelope] = domain->suite;
+	entry->value.carrier[domain->envelope] = domain->carrier;
+	entry->value.options[domain->envelope] = domain->options;
 }
 
 /* One prefix in two domains of the same envelope: whose keys would it be? */

@@ -141,6 +141,8 @@ static void eve_tunnel(struct eve *eve, struct hk_json *json, const struct hk_re
 	hk_json_string(json, "spi", spi, sizeof(spi));
 	if (record->domain < HK_DOMAINS_MAX)
 		eve_name(json, "domain", eve->names->domains[record->domain]);
+	if (hk_record_not_ip(record))
+		hk_json_string(json, "inner", "not-ip", 8);
 	hk_json_string(
 		json, "auth", record->auth == HK_AUTH_VERIFIED ? "authenticated" : "unauthenticated", 16);
 	hk_json_close(json);
@@ -197,7 +199,8 @@ static void eve_drop_header(struct hk_json *json, const __u8 *data, unsigned len
 static void eve_drop(struct hk_json *json, const struct hk_record *record, const __u8 *data)
 {
 	hk_json_open(json, "drop");
-	eve_drop_header(json, data, record->data_length);
+	if (!hk_record_not_ip(record))
+		eve_drop_header(json, data, record->data_length);
 	eve_name(json, "reason", hk_reason_name(record->reason));
 	hk_json_close(json);
 }

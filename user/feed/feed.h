@@ -63,7 +63,7 @@ struct hk_record {
 	__u16 domain;
 	__u16 inner_src_port;
 	__u16 inner_dst_port;
-	__u8 inner_version; /* 4 or 6 */
+	__u8 inner_version; /* 4 or 6; 0: no IP packet, the tuple is the outer one */
 	__u8 inner_protocol;
 	__u32 spi;
 	__u32 rule; /* of the hook that decided */
@@ -77,6 +77,12 @@ struct hk_record {
 	};
 	/* data_length bytes follow */
 };
+
+/* What opened is a payload, no IP packet. */
+static inline bool hk_record_not_ip(const struct hk_record *record)
+{
+	return record->has_inner && !record->inner_version;
+}
 
 struct hk_feeds;
 struct hk_feed_queue;

@@ -32,7 +32,7 @@ static void mirror_write(void *state, const struct hk_record *record, const __u8
 	};
 	ssize_t wrote;
 
-	hk_frame_header(header, record->direction, data, record->data_length);
+	hk_frame_header(header, record->direction, data, hk_record_not_ip(record) ? 0 : record->data_length);
 	do
 		wrote = writev(mirror->fd, frame, 2);
 	while (wrote < 0 && errno == EINTR);

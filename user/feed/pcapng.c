@@ -110,7 +110,7 @@ static void put_packet(struct pcapng *pcapng, const struct hk_record *record, co
 	__u32 length = HK_FRAME_HEADER + (__u32)record->data_length;
 	__u8 header[HK_FRAME_HEADER];
 
-	hk_frame_header(header, record->direction, data, record->data_length);
+	hk_frame_header(header, record->direction, data, hk_record_not_ip(record) ? 0 : record->data_length);
 	block_begin(pcapng, BLOCK_PACKET);
 	put_u32(pcapng, record->direction ? 1 : 0);
 	put_u32(pcapng, (__u32)(record->wall_ns >> 32));

@@ -26,6 +26,7 @@ enum field_id {
 	FIELD_VERSION,
 	FIELD_SUITE,
 	FIELD_SALT,
+	FIELD_ID,
 	FIELD_COUNT
 };
 
@@ -137,6 +138,12 @@ static int parse_salt(struct reader *reader, const char *value)
 	return hk_hex_parse(value, strlen(value), reader->line.salt, sizeof(reader->line.salt));
 }
 
+static int parse_id(struct reader *reader, const char *value)
+{
+	reader->line.has_id = true;
+	return parse_u32(value, 0xffffffff, &reader->line.id);
+}
+
 static const struct field fields[FIELD_COUNT] = {
 	[FIELD_SLOT] = {"slot", parse_slot, "0, 1, 2 or 3"},
 	[FIELD_GENERATION] = {"generation", parse_generation, "a number from 0 to 4294967295"},
@@ -148,6 +155,7 @@ static const struct field fields[FIELD_COUNT] = {
 	[FIELD_VERSION] = {"version", parse_version, "0, 1, 4 or 5"},
 	[FIELD_SUITE] = {"suite", parse_suite, "gcm, gcm-split, ctr-hmac or cbc-hmac"},
 	[FIELD_SALT] = {"salt", parse_salt, "8 hexadecimal digits"},
+	[FIELD_ID] = {"id", parse_id, "a number from 0 to 4294967295"},
 };
 
 static int refuse(struct reader *reader, const char *sentence)
@@ -183,7 +191,7 @@ static int read_word(struct reader *reader, char *word)
 	if (id == FIELD_COUNT)
 		return hk_error_set(reader->error, EINVAL,
 			"%s:%u: unknown field '%s' (known: slot generation side key receiver spi version "
-			"suite salt)",
+			"suite salt id)",
 			reader->name, reader->number, quotable(word));
 	if (reader->seen & SEEN(id))
 		return hk_error_set(reader->error, EINVAL, "%s:%u: %s= stands twice on the line",
@@ -263,25 +271,68 @@ static int check_esp(struct reader *reader)
 static int check_explicit(struct reader *reader)
 {
 	static const char kind[] = "an explicit key";
-	const struct hk_key_line *line = &reader->line;
 	int error;
 
 	error = require(
 		reader, SEEN(FIELD_RECEIVER) | SEEN(FIELD_SPI) | SEEN(FIELD_SIDE) | SEEN(FIELD_KEY), kind);
 	if (!error)
-		error = forbid(reader, SEEN(FIELD_SLOT) | SEEN(FIELD_GENERATION), kind);
+		error = forbid(reader, SEEN(FIELD_SLOT) | SEEN(FIELD_GENERATION) | SEEN(FIELD_ID), kind);
 	if (error)
 		return error;
-	if (line->receiver.length != 128)
+	if (reader->line.receiver.length != 128)
 		return refuse(
 			reader, "an explicit key belongs to one receiver: receiver= must be an address");
-	if (!(reader->seen & (SEEN(FIELD_VERSION) | SEEN(FIELD_SUITE))))
-		return refuse(reader, "an explicit key needs version= (PSP) or suite= (ESP)");
-	if (reader->seen & SEEN(FIELD_VERSION))
-		return check_psp(reader);
+	return 0;
+}
+
+static int check_explicit_psp(struct reader *reader)
+{
+	int error = check_explicit(reader);
+
+	return error ? error : check_psp(reader);
+}
+
+static int check_explicit_esp(struct reader *reader)
+{
+	const struct hk_key_line *line = &reader->line;
+	int error = check_explicit(reader);
+
+	if (error)
+		return error;
 	if ((line->side == HK_SIDE_SINGLE) != (line->suite == HK_SUITE_GCM))
 		return refuse(reader, "suite gcm takes side=single, every other suite side=enc or side=auth");
 	return check_esp(reader);
+}
+
+static int refuse_formless(struct reader *reader)
+{
+	int error = check_explicit(reader);
+
+	return error ? error : refuse(reader, "an explicit key needs version= (PSP) or suite= (ESP)");
+}
+
+/* The first form whose marks are all on the line is the line's. */
+static const struct form {
+	unsigned marks;
+	bool is_explicit; /* one SPI's key */
+	enum hk_key_form form;
+	int (*check)(struct reader *reader);
+} forms[] = {
+	{SEEN(FIELD_SPI) | SEEN(FIELD_VERSION), true, HK_KEY_PSP, check_explicit_psp},
+	{SEEN(FIELD_SPI) | SEEN(FIELD_SUITE), true, HK_KEY_ESP, check_explicit_esp},
+	{SEEN(FIELD_SPI), true, HK_KEY_ESP, refuse_formless},
+	{0, false, HK_KEY_MASTER, check_master},
+};
+
+static int check_line(struct reader *reader)
+{
+	const struct form *form = forms;
+
+	while (form->marks & ~reader->seen)
+		form++;
+	reader->line.form = form->form;
+	reader->line.is_explicit = form->is_explicit;
+	return form->check(reader);
 }
 
 /* Splits one line into words in place. 0 also for an empty line: `seen` stays 0. */
@@ -299,8 +350,7 @@ static int read_line(struct reader *reader, char *text)
 	}
 	if (!reader->seen)
 		return 0;
-	reader->line.is_explicit = reader->seen & SEEN(FIELD_SPI);
-	return reader->line.is_explicit ? check_explicit(reader) : check_master(reader);
+	return check_line(reader);
 }
 
 int hk_keyfile_read(const char *name, const char *text, struct hk_error *error,

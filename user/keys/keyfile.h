@@ -5,12 +5,13 @@
  * authentication keys in a `split` domain).
  *
  *   # comment
- *   slot=0 generation=1 side=enc|auth|single key=<64 hex> [receiver=<prefix>]
+ *   slot=0 generation=1 side=enc|auth|single key=<64 hex> [receiver=<prefix>] [id=<number>]
  *   receiver=<address> spi=<number> version=<psp version> side=... key=<32|64 hex>
  *   receiver=<address> spi=<number> suite=<name> side=... key=<64 hex> salt=<8 hex>
  *
- * The first form is a master key, the others explicit keys of one SPI. Every
- * refusal names file and line; no key byte is in a message.
+ * The first form is a master key, the others explicit keys of one SPI. An id is
+ * the number that packets carry of their master key (without one: the domain's
+ * mkid). Every refusal names file and line; no key byte is in a message.
  */
 #ifndef HK_KEYS_KEYFILE_H
 #define HK_KEYS_KEYFILE_H
@@ -22,14 +23,20 @@
 #include "user/base/error.h"
 #include "user/crypto/kdf.h"
 
+/* The forms of a line; each is a row of the table in keyfile.c. */
+enum hk_key_form { HK_KEY_MASTER, HK_KEY_PSP, HK_KEY_ESP };
+
 struct hk_key_line {
-	unsigned line;	  /* 1 is the first */
+	unsigned line; /* 1 is the first */
+	enum hk_key_form form;
 	bool is_explicit; /* one SPI's key, not a master key */
 	enum hk_side side;
 	bool has_receiver;
 	struct hk_prefix receiver;
-	__u8 slot;	     /* master: 0..3 */
-	__u32 generation;    /* master */
+	__u8 slot;	  /* master: 0..3 */
+	__u32 generation; /* master */
+	bool has_id;
+	__u32 id;	     /* master: what packets call it */
 	__u32 spi;	     /* explicit */
 	int version;	     /* explicit PSP, else -1 */
 	enum hk_suite suite; /* explicit ESP, else HK_SUITE_NONE */

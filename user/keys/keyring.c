@@ -22,15 +22,16 @@ static struct hk_address masked(const struct hk_address *address, unsigned lengt
 }
 
 __u32 hk_key_find_group(
-	const struct hk_keyring *keyring, __u16 domain, const struct hk_address *address, unsigned length)
+	const struct hk_keyring *keyring, __u16 domain, __u32 id, const struct hk_prefix *receiver)
 {
-	__u32 hash = hk_key_group_hash(domain, address, length), row;
+	__u32 hash = hk_key_group_hash(domain, id, receiver), row;
 	const struct hk_key_group *group;
 
 	for (; (row = keyring->group_table.rows[hash & keyring->group_table.mask]); hash++) {
 		group = &keyring->groups[row - 1];
-		if (group->domain == domain && group->receiver.length == length &&
-			memcmp(&group->receiver.address, address, sizeof(*address)) == 0)
+		if (group->domain == domain && group->id == id &&
+			group->receiver.length == receiver->length &&
+			memcmp(&group->receiver.address, &receiver->address, sizeof(receiver->address)) == 0)
 			return row - 1;
 	}
 	return HK_KEY_NONE;
@@ -56,21 +57,23 @@ __u32 hk_key_find_explicit(const struct hk_keyring *keyring, __u16 domain, const
  * one, the lines that name no receiver. IPv4 addresses lie inside no IPv6 prefix.
  */
 static const struct hk_key_group *match_group(
-	const struct hk_keyring *keyring, __u16 domain, const struct hk_address *receiver)
+	const struct hk_keyring *keyring, __u16 domain, __u32 id, const struct hk_address *receiver)
 {
 	const struct hk_key_lengths *lengths = &keyring->lengths[domain];
 	unsigned i, shortest = hk_address_is_v4(receiver) ? 96 : 0;
-	struct hk_address address;
+	struct hk_prefix prefix;
 	__u32 found;
 
 	for (i = 0; i < lengths->count && lengths->length[i] >= shortest; i++) {
-		address = masked(receiver, lengths->length[i]);
-		found = hk_key_find_group(keyring, domain, &address, lengths->length[i]);
+		prefix.length = lengths->length[i];
+		prefix.address = masked(receiver, prefix.length);
+		found = hk_key_find_group(keyring, domain, id, &prefix);
 		if (found != HK_KEY_NONE)
 			return &keyring->groups[found];
 	}
-	found = keyring->whole[domain];
-	return found ? &keyring->groups[found - 1] : NULL;
+	prefix = (struct hk_prefix){.length = HK_KEY_WHOLE};
+	found = hk_key_find_group(keyring, domain, id, &prefix);
+	return found != HK_KEY_NONE ? &keyring->groups[found] : NULL;
 }
 
 static void choose_explicit(const struct hk_key_entry *entry, struct hk_key_choice *out)
@@ -95,22 +98,24 @@ static void choose_master(const struct hk_key_entry *entry, struct hk_key_choice
 	out->id = entry->id;
 }
 
-unsigned hk_keyring_choose(const struct hk_keyring *keyring, __u16 domain, const struct hk_address *receiver,
-	__u32 spi, unsigned slot, unsigned variant, struct hk_key_choice *out)
+unsigned hk_keyring_choose(
+	const struct hk_keyring *keyring, const struct hk_key_request *request, struct hk_key_choice *out)
 {
 	const struct hk_key_group *group;
+	unsigned slot = request->slot;
 	__u32 found;
 
-	if (domain >= HK_DOMAINS_MAX || slot >= HK_KEY_SLOTS)
+	if (request->domain >= HK_DOMAINS_MAX || slot >= HK_KEY_SLOTS)
 		return HK_REASON_NO_KEY;
 	if (keyring->explicit_count) {
-		found = hk_key_find_explicit(keyring, domain, receiver, spi, variant);
+		found = hk_key_find_explicit(
+			keyring, request->domain, request->receiver, request->spi, request->variant);
 		if (found != HK_KEY_NONE) {
 			choose_explicit(&keyring->entries[found], out);
 			return HK_REASON_OK;
 		}
 	}
-	group = match_group(keyring, domain, receiver);
+	group = match_group(keyring, request->domain, request->id, request->receiver);
 	if (!group)
 		return HK_REASON_NO_KEY;
 	if (group->newest[slot] == HK_KEY_NONE)
@@ -148,11 +153,7 @@ void hk_keyring_adopt(struct hk_keyring *now, const struct hk_keyring *previous)
 
 	for (i = 0; i < now->group_count; i++) {
 		group = &now->groups[i];
-		if (group->whole)
-			found = previous->whole[group->domain] - 1; /* none: HK_KEY_NONE */
-		else
-			found = hk_key_find_group(
-				previous, group->domain, &group->receiver.address, group->receiver.length);
+		found = hk_key_find_group(previous, group->domain, group->id, &group->receiver);
 		if (found == HK_KEY_NONE)
 			continue;
 		before = &previous->groups[found];

@@ -8,8 +8,10 @@
  * when a keyring is freed. A full arena is a refusal, never a page of its own.
  *
  * Selection (wire-formats.md): an explicit (domain, receiver, SPI, version or
- * suite) entry first; else the master key of (domain, receiver, slot), highest
+ * suite) entry first; else the master key of (domain, id, receiver, slot), highest
  * generation. The longest receiver prefix wins; a line without receiver serves the whole domain.
+ * The id is the number that packets carry of their master key, where they do; a line without one
+ * has its domain's mkid.
  */
 #ifndef HK_KEYS_KEYRING_H
 #define HK_KEYS_KEYRING_H
@@ -47,12 +49,19 @@ struct hk_key_choice {
 	__u64 id; /* of this key, never 0, not reused in the process's life */
 };
 
-/*
- * `variant` is the PSP version or enum hk_suite. HK_REASON_OK, HK_REASON_NO_KEY
- * or HK_REASON_STALE_KEY. Any thread.
- */
-unsigned hk_keyring_choose(const struct hk_keyring *keyring, __u16 domain, const struct hk_address *receiver,
-	__u32 spi, unsigned slot, unsigned variant, struct hk_key_choice *out);
+/* What a packet says about its key. */
+struct hk_key_request {
+	const struct hk_address *receiver;
+	__u32 spi;
+	__u32 id; /* of the master key: the packet's own, else the domain's mkid */
+	__u16 domain;
+	__u8 slot;
+	__u8 variant; /* PSP version, or enum hk_suite */
+};
+
+/* HK_REASON_OK, HK_REASON_NO_KEY or HK_REASON_STALE_KEY. Any thread. */
+unsigned hk_keyring_choose(
+	const struct hk_keyring *keyring, const struct hk_key_request *request, struct hk_key_choice *out);
 
 /* True when no SPI has a key of its own: the choice then depends on domain, receiver and slot alone. */
 bool hk_keyring_only_masters(const struct hk_keyring *keyring);
@@ -69,6 +78,8 @@ struct hk_key_row {
 	__u8 suite;
 	__u32 generation;
 	__u32 spi;
+	bool has_id;	     /* the line gave one */
+	__u32 id;	     /* master key: its own, else its domain's mkid */
 	__u8 fingerprint[8]; /* keyed with a per-process secret: tests no guess */
 };
 

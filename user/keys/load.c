@@ -52,32 +52,24 @@ static void add_length(struct hk_key_lengths *lengths, __u8 length)
 	lengths->length[at] = length;
 }
 
-static struct hk_key_group *add_group(struct hk_keyring *keyring, const struct hk_key_row *row)
-{
-	__u32 index = keyring->group_count++;
-	struct hk_key_group *group = &keyring->groups[index];
-
-	group->receiver = row->receiver;
-	group->domain = row->domain;
-	group->whole = !row->has_receiver;
-	memset(group->newest, 0xff, sizeof(group->newest));
-	if (group->whole) {
-		keyring->whole[row->domain] = index + 1;
-		return group;
-	}
-	table_add(&keyring->group_table,
-		hk_key_group_hash(row->domain, &row->receiver.address, row->receiver.length), index);
-	add_length(&keyring->lengths[row->domain], row->receiver.length);
-	return group;
-}
-
 static struct hk_key_group *need_group(struct hk_keyring *keyring, const struct hk_key_row *row)
 {
-	__u32 index = keyring->whole[row->domain] - 1; /* none: HK_KEY_NONE */
+	struct hk_prefix receiver = hk_key_group_prefix(row);
+	__u32 index = hk_key_find_group(keyring, row->domain, row->id, &receiver);
+	struct hk_key_group *group;
 
+	if (index != HK_KEY_NONE)
+		return &keyring->groups[index];
+	index = keyring->group_count++;
+	group = &keyring->groups[index];
+	group->receiver = receiver;
+	group->id = row->id;
+	group->domain = row->domain;
+	memset(group->newest, 0xff, sizeof(group->newest));
+	table_add(&keyring->group_table, hk_key_group_hash(row->domain, row->id, &receiver), index);
 	if (row->has_receiver)
-		index = hk_key_find_group(keyring, row->domain, &row->receiver.address, row->receiver.length);
-	return index != HK_KEY_NONE ? &keyring->groups[index] : add_group(keyring, row);
+		add_length(&keyring->lengths[row->domain], receiver.length);
+	return group;
 }
 
 /* The key's bytes, in either kind of cell: an AES-256 schedule begins with its key (FIPS 197). */
@@ -126,7 +118,7 @@ static int check_shared(const struct loader *loader, const struct hk_key_line *l
 		return refuse_pair(loader, line, other, error,
 			"two receivers with one PSP master key repeat nonces; make a pair for each receiver "
 			"address");
-	if (row->domain == other->row.domain && row->slot == other->row.slot &&
+	if (row->domain == other->row.domain && row->id == other->row.id && row->slot == other->row.slot &&
 		row->generation != other->row.generation && same_receiver(row, &other->row))
 		return refuse_pair(loader, line, other, error, "a new generation needs a new key");
 	return 0;
@@ -152,8 +144,9 @@ static int check_bytes(const struct loader *loader, const struct hk_key_line *li
 static int refuse_twice(const struct loader *loader, const struct hk_key_line *line,
 	const struct hk_key_entry *other, struct hk_error *error)
 {
-	const char *what =
-		line->is_explicit ? "receiver, SPI and version or suite" : "receiver, slot and generation";
+	const char *what = line->is_explicit ? "receiver, SPI and version or suite"
+			   : line->has_id    ? "id, receiver, slot and generation"
+					     : "receiver, slot and generation";
 
 	return hk_error_set(error, EINVAL, "%s:%u: the same %s as %s:%u: keep one of the two lines",
 		loader->domain->keys, line->line, what, other->domain->keys, other->line);
@@ -218,6 +211,8 @@ static void fill_row(
 		.suite = (__u8)line->suite,
 		.generation = line->generation,
 		.spi = line->spi,
+		.has_id = line->has_id,
+		.id = line->has_id ? line->id : domain->mkid,
 	};
 	hk_crypto_fingerprint(instance_key(), line->key, line->key_size, row->fingerprint);
 }

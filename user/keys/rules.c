@@ -88,15 +88,47 @@ static int check_receiver(
 		hk_prefix_format(&line->receiver, text), domain->name);
 }
 
+/* No PSP or ESP packet says which master key it means: such a line would never be asked for. */
+static int refuse_id(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	if (!line->has_id)
+		return 0;
+	return REFUSE(domain, line, error, "id=%u in domain '%s', which is %s: its packets carry none",
+		line->id, domain->name, hk_envelope_name(domain->envelope));
+}
+
+static int check_psp_line(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	int result = refuse_id(domain, line, error);
+
+	return result ? result : check_psp(domain, line, error);
+}
+
+static int check_esp_line(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	int result = refuse_id(domain, line, error);
+
+	return result ? result : check_esp(domain, line, error);
+}
+
+/* Which lines an envelope takes. */
+static int (*const checks[HK_ENVELOPE_MAX])(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error) = {
+	[HK_ENVELOPE_PSP] = check_psp_line,
+	[HK_ENVELOPE_ESP] = check_esp_line,
+};
+
 int hk_key_line_check(
 	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
 {
 	int result;
 
-	if (domain->envelope == HK_ENVELOPE_PSP)
-		result = check_psp(domain, line, error);
-	else
-		result = check_esp(domain, line, error);
+	if (domain->envelope >= HK_ENVELOPE_MAX || !checks[domain->envelope])
+		return REFUSE(domain, line, error, "the envelope of domain '%s' takes no keys", domain->name);
+	result = checks[domain->envelope](domain, line, error);
 	if (!result)
 		result = check_side(domain, line, error);
 	if (!result)

@@ -5,7 +5,7 @@
  * addressing that are at most half full:
  *
  *   explicit   (domain, receiver, SPI, variant)       → entry
- *   groups     (domain, receiver prefix)              → newest master key per slot
+ *   groups     (domain, id, receiver prefix)          → newest master key per slot
  *   bytes      keyed fingerprint of the key           → entry: finds a key used twice
  *
  * Key bytes lie in the arena; everything here may be in a core file.
@@ -37,8 +37,8 @@ struct hk_key_entry {
 
 struct hk_key_group {
 	struct hk_prefix receiver;
+	__u32 id;
 	__u16 domain;
-	bool whole;		    /* the domain's own: lines without receiver */
 	__u8 retired;		    /* slots that an earlier keyring had and this one has not, as bits */
 	__u32 newest[HK_KEY_SLOTS]; /* highest generation of each slot, or HK_KEY_NONE */
 };
@@ -64,12 +64,20 @@ struct hk_keyring {
 	struct hk_key_group *groups;
 	struct hk_key_table explicit_table, group_table, bytes_table;
 	struct hk_key_lengths lengths[HK_DOMAINS_MAX];
-	__u32 whole[HK_DOMAINS_MAX]; /* the group of lines without receiver, + 1; 0: none */
 };
 
-static inline __u32 hk_key_group_hash(__u16 domain, const struct hk_address *address, unsigned length)
+/* The length of what lines without receiver stand under: no real prefix has it. */
+#define HK_KEY_WHOLE 255
+
+static inline struct hk_prefix hk_key_group_prefix(const struct hk_key_row *row)
 {
-	return (__u32)hk_hash_address(hk_hash_seed(), address, (__u64)domain << 32 | length);
+	return row->has_receiver ? row->receiver : (struct hk_prefix){.length = HK_KEY_WHOLE};
+}
+
+static inline __u32 hk_key_group_hash(__u16 domain, __u32 id, const struct hk_prefix *receiver)
+{
+	return (__u32)hk_hash_address(
+		hk_hash_seed(), &receiver->address, (__u64)id << 32 | (__u32)domain << 8 | receiver->length);
 }
 
 static inline __u32 hk_key_explicit_hash(
@@ -86,7 +94,7 @@ static inline unsigned hk_key_variant(const struct hk_key_row *row)
 
 /* Exact matches; an index or HK_KEY_NONE. */
 __u32 hk_key_find_group(
-	const struct hk_keyring *keyring, __u16 domain, const struct hk_address *address, unsigned length);
+	const struct hk_keyring *keyring, __u16 domain, __u32 id, const struct hk_prefix *receiver);
 __u32 hk_key_find_explicit(const struct hk_keyring *keyring, __u16 domain, const struct hk_address *receiver,
 	__u32 spi, unsigned variant);
 

@@ -49,6 +49,7 @@ static void decide_opened(struct hk_pipeline *pipeline, unsigned place, struct h
 
 	fate->opened = 1;
 	fate->auth = opening->auth;
+	fate->not_ip = opening->not_ip;
 	fate->inner = opening->inner;
 	fate->inner_length = packet->data_length;
 	wish_kernel(pipeline, &pipeline->parsed[place], fate);

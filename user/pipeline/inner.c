@@ -237,6 +237,25 @@ __u64 hk_packet_flow(
 	return hash_key(key);
 }
 
+void hk_packet_describe_payload(const __u8 *outer, __u32 outer_length, unsigned meta_flags, __u32 length,
+	struct hk_hook_packet *packet)
+{
+	const __u8 *udp = outer + outer_length - UDP_HEADER;
+
+	packet->flags |= HK_PACKET_NOT_IP;
+	packet->data_length = packet->payload_length = length;
+	packet->src = packet->outer_src;
+	packet->dst = packet->outer_dst;
+	/* behind IPv6 extension headers the protocol is the envelope's: 0 says no more than that */
+	packet->protocol = meta_flags & HK_META_OUTER_V6 ? 0 : outer[9];
+	if (!(meta_flags & HK_META_UDP))
+		return;
+	packet->protocol = IPPROTO_UDP;
+	packet->flags |= HK_PACKET_PORTS;
+	packet->src_port = hk_get16(udp);
+	packet->dst_port = hk_get16(udp + 2);
+}
+
 int hk_packet_parse(const __u8 *data, __u32 length, struct hk_hook_packet *packet)
 {
 	if (length < IP4_HEADER)

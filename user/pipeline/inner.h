@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <halfkey/hook.h>
+#include <halfkey/meta.h>
 
 /*
  * Fills in everything of `packet` that the inner headers say, but not
@@ -18,6 +19,14 @@
  * could read it as an IP packet.
  */
 int hk_packet_parse(const __u8 *data, __u32 length, struct hk_hook_packet *packet);
+
+/*
+ * The same for an opened payload that is no IP packet: its tuple is that of the
+ * outer packet, whose headers are the `outer_length` bytes from `outer` up to the
+ * envelope (`meta_flags` as in hk_meta). src and dst must be set already.
+ */
+void hk_packet_describe_payload(const __u8 *outer, __u32 outer_length, unsigned meta_flags, __u32 length,
+	struct hk_hook_packet *packet);
 
 /* An inner flow: both directions have the same key. ICMP has its echo identifier at both ends. */
 struct hk_flow_key {

@@ -27,6 +27,20 @@ static void describe(
 	packet->outer_dst = opening->outer_dst;
 }
 
+/* What is inside: an IP packet, or with HK_PACKET_NOT_IP a payload between the outer ends. */
+static bool parse_inner(const struct hk_opening *opening, struct hk_hook_packet *packet)
+{
+	const struct hk_meta *meta = opening->meta;
+
+	if (opening->not_ip) {
+		hk_packet_describe_payload(opening->frame + meta->l3_offset,
+			meta->envelope_offset - meta->l3_offset, meta->flags, opening->inner_length, packet);
+		return true;
+	}
+	return !hk_packet_parse(opening->inner, opening->inner_length, packet) &&
+	       hk_plausible(opening->inner, packet, opening->suspect);
+}
+
 static unsigned parse_frame(struct hk_pipeline *pipeline, unsigned i)
 {
 	struct hk_opening *opening = &pipeline->openings[i];
@@ -36,8 +50,7 @@ static unsigned parse_frame(struct hk_pipeline *pipeline, unsigned i)
 
 	memset(packet, 0, sizeof(*packet));
 	describe(pipeline, opening, packet);
-	if (hk_packet_parse(opening->inner, opening->inner_length, packet) ||
-		!hk_plausible(opening->inner, packet, opening->suspect))
+	if (!parse_inner(opening, packet))
 		return HK_REASON_IMPLAUSIBLE;
 	parsed->frame = (__u8)i;
 	parsed->flow_hash = hk_packet_flow(opening->inner, packet, &parsed->flow_key, &parsed->swapped);

@@ -72,6 +72,7 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 	opening->messages = 0;
 	opening->auth = HK_AUTH_NONE;
 	opening->suspect = 0;
+	opening->not_ip = 0;
 	return ops->plan(opening, pipeline->inspection->keyring);
 }
 

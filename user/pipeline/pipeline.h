@@ -49,7 +49,8 @@ struct hk_fate {
 	__u8 auth;    /* enum hk_auth */
 	__u8 opened;  /* 1: inner and inner_length are valid until the next run */
 	__u16 delay_class;
-	__u16 reserved;
+	__u8 not_ip; /* 1: inner is a payload, no IP packet */
+	__u8 reserved;
 	__u64 release_ns; /* nonzero: hold the frame until then, then send it */
 	const __u8 *inner; /* the inner IP packet; 14 bytes in front of it are free to write */
 	__u32 inner_length;
