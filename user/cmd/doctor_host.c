@@ -3,6 +3,9 @@
 #include "user/cmd/finding.h"
 
 #include <errno.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -175,7 +178,8 @@ static void look_at_processor(struct hk_findings *findings)
 {
 #ifdef __x86_64__
 	bool aes = __builtin_cpu_supports("aes"), wide = __builtin_cpu_supports("avx512f");
-	bool vaes = __builtin_cpu_supports("vaes");
+	unsigned a, b, c = 0, d;
+	bool vaes = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & 1u << 9);
 
 	if (!aes)
 		hk_finding(findings, HK_FINDING_WARN, "processor", "use one with AES-NI",

@@ -5,7 +5,7 @@
 json_t *hk_all_pages(const struct hk_options *options, const char *command, const char *name)
 {
 	json_t *all = json_array(), *page, *rows;
-	long long total;
+	size_t total;
 	bool more = true;
 
 	while (more) {
@@ -16,9 +16,8 @@ json_t *hk_all_pages(const struct hk_options *options, const char *command, cons
 			return NULL;
 		}
 		rows = json_object_get(page, name);
-		total = hk_number_of(page, "total");
-		more = json_array_size(rows) > 0 &&
-		       (long long)(json_array_size(all) + json_array_size(rows)) < total;
+		total = (size_t)hk_number_of(page, "total");
+		more = json_array_size(rows) > 0 && json_array_size(all) + json_array_size(rows) < total;
 		json_array_extend(all, rows);
 		json_decref(page);
 	}

@@ -53,23 +53,28 @@ static void print_rest(const json_t *workers)
 			hk_number_of(workers, "nonce_repeats"));
 }
 
+static void add_hook(struct hk_table *table, json_t *row)
+{
+	json_t *counters = json_object_get(row, "counters");
+	void *at;
+
+	hk_table_add(table, "%s|%lld|%lld|%lld", hk_text_of(row, "name"), hk_number_of(row, "drops"),
+		hk_number_of(row, "delays"), hk_number_of(row, "errors"));
+	for (at = json_object_iter(counters); at; at = json_object_iter_next(counters, at))
+		hk_table_add(table, "  %s|%lld||", json_object_iter_key(at),
+			(long long)json_integer_value(json_object_iter_value(at)));
+}
+
 static void print_hooks(const json_t *hooks)
 {
 	struct hk_table table;
-	const json_t *row, *value;
-	const char *key;
 	size_t i;
 
 	if (!json_array_size(hooks))
 		return;
 	hk_table_start(&table, "hook|drops|delays|errors");
-	for (i = 0; i < json_array_size(hooks); i++) {
-		row = json_array_get(hooks, i);
-		hk_table_add(&table, "%s|%lld|%lld|%lld", hk_text_of(row, "name"), hk_number_of(row, "drops"),
-			hk_number_of(row, "delays"), hk_number_of(row, "errors"));
-		json_object_foreach(json_object_get(row, "counters"), key, value)
-			hk_table_add(&table, "  %s|%lld||", key, (long long)json_integer_value(value));
-	}
+	for (i = 0; i < json_array_size(hooks); i++)
+		add_hook(&table, json_array_get(hooks, i));
 	putchar('\n');
 	hk_table_print(&table, 0);
 }

@@ -77,7 +77,7 @@ static int get_domain(const struct asking *asking, __u16 *out)
 
 static int get_flow(const struct asking *asking, struct hk_verdict_key *key)
 {
-	json_int_t spi;
+	json_int_t spi = 0;
 	int code;
 
 	memset(key, 0, sizeof(*key));
@@ -130,7 +130,7 @@ static int get_verdict(const struct asking *asking, struct hk_verdict_value *val
 {
 	const char *verdict = get_text(asking, "verdict");
 	struct timespec now;
-	json_int_t seconds;
+	json_int_t seconds = 0;
 
 	memset(value, 0, sizeof(*value));
 	if (!verdict || get_number(asking, "seconds", 1, LIFETIME_MAX_S, &seconds))

@@ -199,7 +199,7 @@ static int previous_id(const struct hk_config *previous, const char *name)
 	unsigned i;
 
 	for (i = 0; previous && i < previous->domains_count; i++)
-		if (strcmp(previous->domains[i].name, name) == 0)
+		if (name && strcmp(previous->domains[i].name, name) == 0)
 			return previous->domains[i].id;
 	return -1;
 }
