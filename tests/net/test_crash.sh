@@ -103,6 +103,8 @@ stopped() {
 	check_equal "a start after SIGTERM adopts the maps" "$ids" "$(map_id settings) $(map_id counters)"
 	check "and inspects" inspects
 	box_conserves "SIGTERM and start"
+	check_equal "no worker's frame account was out of balance" 0 \
+		"$(grep -c 'frame account' "$topology_dir/halfkeyd.log")"
 }
 
 two_daemons() {

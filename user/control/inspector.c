@@ -76,6 +76,7 @@ static int inspection_make(struct hk_inspector *inspector, struct hk_error *erro
 
 	if (!err && hk_hook_chain_classes(inspector->inspection->hooks) > HK_DELAY_CLASSES_MAX)
 		err = hk_error_set(error, E2BIG, "hooks: more than %d delay classes", HK_DELAY_CLASSES_MAX);
+	hk_files_close(inspector->given.files);
 	return err;
 }
 

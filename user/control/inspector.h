@@ -24,7 +24,7 @@
 /* Inherited over the fork; the starter's originals are not touched. */
 struct hk_inspector_options {
 	const struct hk_config *config;
-	const struct hk_files *files;
+	struct hk_files *files; /* closed in this process once they are read */
 	struct hk_loader *loader;
 	struct hk_queue *const *queues; /* by worker; NULL in monitor mode */
 	struct hk_ledger *ledger;

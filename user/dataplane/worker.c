@@ -172,6 +172,11 @@ static void worker_quiesce(struct hk_worker *worker)
 		hk_worker_finish_sockets(worker);
 	hk_pipeline_tick(worker->pipeline, worker->now_ns, worker->wall_ns, 1);
 	worker_publish(worker);
+	if (!hk_frames_balanced(&worker->frames) || worker->frames.count[HK_FRAME_BATCH] ||
+		worker->frames.count[HK_FRAME_HELD])
+		hk_log_error("worker %u: its frame account does not balance (%llu moves refused): please "
+			     "report this",
+			worker->index, (unsigned long long)worker->frames.errors);
 }
 
 static void *worker_main(void *argument)
