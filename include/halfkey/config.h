@@ -24,15 +24,15 @@ enum hk_attach { HK_ATTACH_AUTO = 0, HK_ATTACH_NATIVE = 1, HK_ATTACH_GENERIC = 2
 
 struct hk_domain_config {
 	char *name;
-	__u16 id; /* stable over reloads: a name keeps its id */
-	__u8 envelope; /* enum hk_envelope */
-	__u8 profile;  /* enum hk_profile */
-	__u8 suite;    /* enum hk_suite; ESP only */
-	bool esn;      /* ESP: 64-bit sequence numbers (single gcm: unverifiable) */
+	__u16 id;	   /* stable over reloads: a name keeps its id */
+	__u8 envelope;	   /* enum hk_envelope */
+	__u8 profile;	   /* enum hk_profile */
+	__u8 suite;	   /* enum hk_suite; ESP only */
+	bool esn;	   /* ESP: 64-bit sequence numbers (single gcm: unverifiable) */
 	bool flow_per_spi; /* one SPI carries one flow: verdicts may go to the kernel */
-	__u32 mkid;        /* of the domain's master keys; ESP: 16 bits, part of the derivation context */
-	__u16 carrier;     /* IP protocol, UDP or TCP port of the envelope; 0: its default, or none */
-	__u8 options;      /* the bits that the envelope's parser gets in the receivers map */
+	__u32 mkid;	   /* of the domain's master keys; ESP: 16 bits, part of the derivation context */
+	__u16 carrier;	   /* IP protocol, UDP or TCP port of the envelope; 0: its default, or none */
+	__u8 options;	   /* the bits that the envelope's parser gets in the receivers map */
 	struct hk_prefix *receivers;
 	unsigned receivers_count;
 	char *keys; /* path of the key file, absolute or relative to the configuration */
@@ -40,37 +40,37 @@ struct hk_domain_config {
 };
 
 struct hk_hook_config {
-	char *use;      /* built-in name, or a path with a '/' */
+	char *use;	/* built-in name, or a path with a '/' */
 	char *settings; /* the hook's own file; NULL: none. YAML key: settings, rules or classes */
 };
 
 struct hk_config {
-	char *path;      /* the file this came from */
+	char *path;	 /* the file this came from */
 	char *directory; /* relative paths start here */
-	char *instance;  /* pin path and socket carry it; default "default" */
-	__u8 mode;       /* enum hk_mode */
-	__u8 attach;     /* enum hk_attach */
+	char *instance;	 /* pin path and socket carry it; default "default" */
+	__u8 mode;	 /* enum hk_mode */
+	__u8 attach;	 /* enum hk_attach */
 	char *ports[HK_PORTS_MAX];
-	unsigned ports_count; /* 0 is allowed for `halfkey open` */
-	unsigned queues;      /* 0: as many as the ports have */
-	char *user;           /* whom the inspector becomes; default "nobody" */
-	char *control;        /* path of the control socket */
-	char *crypto;         /* backend name, or NULL for the best */
-	unsigned heartbeat_ms; /* a worker silent for this long is dead: default 200 */
-	unsigned frames;       /* UMEM frames per queue: default 8192, a power of two */
-	unsigned keys_max;     /* size of the locked key arena, in keys: default 65536 */
-	unsigned flows_max;    /* inner flows kept per worker: default 65536 */
+	unsigned ports_count;	      /* 0 is allowed for `halfkey open` */
+	unsigned queues;	      /* 0: as many as the ports have */
+	char *user;		      /* whom the inspector becomes; default "nobody" */
+	char *control;		      /* path of the control socket */
+	char *crypto;		      /* backend name, or NULL for the best */
+	unsigned heartbeat_ms;	      /* a worker silent for this long is dead: default 200 */
+	unsigned frames;	      /* UMEM frames per queue: default 8192, a power of two */
+	unsigned keys_max;	      /* size of the locked key arena, in keys: default 65536 */
+	unsigned flows_max;	      /* inner flows kept per worker: default 65536 */
 	__u8 policy[HK_REASON_COUNT]; /* enum hk_action per reason */
 	struct hk_domain_config *domains;
 	unsigned domains_count;
 	struct hk_hook_config *hooks;
 	unsigned hooks_count;
 	struct {
-		char *eve_path;    /* NULL: off */
+		char *eve_path;		   /* NULL: off */
 		unsigned stats_interval_s; /* EVE stats records; default 10, 0: none */
-		char *mirror_tap;  /* NULL: off */
-		char *pcapng_path; /* NULL: off */
-		__u64 pcapng_max_bytes; /* writing stops there; default 1 GiB */
+		char *mirror_tap;	   /* NULL: off */
+		char *pcapng_path;	   /* NULL: off */
+		__u64 pcapng_max_bytes;	   /* writing stops there; default 1 GiB */
 	} feeds;
 };
 

@@ -20,14 +20,15 @@
 #include <linux/types.h>
 
 #define HK_CRYPTO_BATCH_MAX 64
-#define HK_GCM_TAG_SIZE     16
+#define HK_GCM_TAG_SIZE	    16
 
 struct hk_crypto; /* one thread's backend state */
 
 /* A 256-bit KDF key, prepared once when it is loaded: AES-256 schedule and CMAC subkey K1. */
 struct hk_kdf_key {
-	__u8 schedule[15 * 16] __attribute__((aligned(64))); /* AES-256 encryption round keys, FIPS 197 order */
-	__u8 k1[16];                                       /* NIST SP 800-38B subkey */
+	__u8 schedule[15 * 16]
+		__attribute__((aligned(64))); /* AES-256 encryption round keys, FIPS 197 order */
+	__u8 k1[16];			      /* NIST SP 800-38B subkey */
 };
 
 /* AES-CTR. `counter` is the first counter block; its low 32 bits count up, big-endian. */
@@ -58,13 +59,13 @@ struct hk_cbc_job {
  */
 struct hk_gcm_job {
 	const __u8 *key; /* key_size bytes */
-	const __u8 *in;  /* ciphertext; the 16-byte tag may lie elsewhere */
+	const __u8 *in;	 /* ciphertext; the 16-byte tag may lie elsewhere */
 	__u8 *out;
 	const __u8 *aad;
 	const __u8 *tag; /* 16 bytes, full length only */
-	__u32 length;    /* may be 0: the tag still counts */
+	__u32 length;	 /* may be 0: the tag still counts */
 	__u32 aad_length;
-	__u32 key_size;  /* 16 or 32 */
+	__u32 key_size; /* 16 or 32 */
 	__u8 nonce[12];
 	bool verified; /* OUT */
 	__u64 cache_id;

@@ -12,14 +12,14 @@
  * E(number, ID, "name", "what it is"). A row may stand here before its parser
  * and opener do: then nothing claims it, and the configuration refuses it.
  */
-#define HK_ENVELOPES(E)                                                                            \
-	E(1, PSP, "psp", "Google PSP over UDP 1000")                                               \
-	E(2, ESP, "esp", "ESP with derived keys, IP protocol 50 or UDP 4500")                      \
-	E(3, TSS, "tss", "UEC Transport Security Sublayer, UDP 4793 or native IP")                 \
-	E(4, EESP, "eesp", "Enhanced ESP, UDP 4500 or native IP")                                  \
-	E(5, WESP, "wesp", "Wrapped ESP, IP protocol 141 or UDP 4500")                             \
-	E(6, INLINE, "inline", "ESP with SPIs created in band")                                    \
-	E(7, DTLS, "dtls", "DTLS 1.2 records with a connection id")                                \
+#define HK_ENVELOPES(E)                                                            \
+	E(1, PSP, "psp", "Google PSP over UDP 1000")                               \
+	E(2, ESP, "esp", "ESP with derived keys, IP protocol 50 or UDP 4500")      \
+	E(3, TSS, "tss", "UEC Transport Security Sublayer, UDP 4793 or native IP") \
+	E(4, EESP, "eesp", "Enhanced ESP, UDP 4500 or native IP")                  \
+	E(5, WESP, "wesp", "Wrapped ESP, IP protocol 141 or UDP 4500")             \
+	E(6, INLINE, "inline", "ESP with SPIs created in band")                    \
+	E(7, DTLS, "dtls", "DTLS 1.2 records with a connection id")                \
 	E(8, TLS, "tls", "TLS 1.2 GCM records over TCP")
 
 enum hk_envelope {
@@ -41,10 +41,10 @@ enum hk_profile { HK_PROFILE_SPLIT = 1, HK_PROFILE_SINGLE = 2 };
  * Cipher suites. The numbers 1..4 are those of the derived-key ESP context;
  * PSP takes its suite from the version field of each packet.
  */
-#define HK_SUITES(S)                                                                               \
-	S(1, GCM, "gcm", SINGLE, "AES-GCM, one key")                                               \
-	S(2, GCM_SPLIT, "gcm-split", SPLIT, "AES-CTR under Ek, GMAC under Ak")                     \
-	S(3, CTR_HMAC, "ctr-hmac", SPLIT, "AES-256-CTR (RFC 3686) and HMAC-SHA-256-128")           \
+#define HK_SUITES(S)                                                                     \
+	S(1, GCM, "gcm", SINGLE, "AES-GCM, one key")                                     \
+	S(2, GCM_SPLIT, "gcm-split", SPLIT, "AES-CTR under Ek, GMAC under Ak")           \
+	S(3, CTR_HMAC, "ctr-hmac", SPLIT, "AES-256-CTR (RFC 3686) and HMAC-SHA-256-128") \
 	S(4, CBC_HMAC, "cbc-hmac", SPLIT, "AES-256-CBC (RFC 3602) and HMAC-SHA-256-128")
 
 enum hk_suite {
@@ -67,17 +67,17 @@ enum hk_psp_version {
 /* Whether the sender of the opened bytes is known: hooks and feeds always see it. */
 enum hk_auth { HK_AUTH_NONE = 0, HK_AUTH_VERIFIED = 1 };
 
-#define HK_UDP_PORT_PSP      1000
-#define HK_UDP_PORT_IKE      500
-#define HK_UDP_PORT_ESP      4500
-#define HK_PSP_HEADER_SIZE   16 /* base header through the IV */
-#define HK_PSP_ICV_SIZE      16
-#define HK_PSP_SPI_SLOT      0x80000000u /* this SPI bit chooses the master-key slot */
-#define HK_ESP_HEADER_SIZE   8 /* SPI and sequence number */
-#define HK_ESP_IV_SIZE       8
-#define HK_ESP_CBC_IV_SIZE   16
-#define HK_ESP_ICV_SIZE      16 /* all four suites */
-#define HK_ESP_SPI_RESERVED  256 /* RFC 4303: 0..255 are never an SA */
-#define HK_ESP_DUMMY         59
+#define HK_UDP_PORT_PSP	    1000
+#define HK_UDP_PORT_IKE	    500
+#define HK_UDP_PORT_ESP	    4500
+#define HK_PSP_HEADER_SIZE  16 /* base header through the IV */
+#define HK_PSP_ICV_SIZE	    16
+#define HK_PSP_SPI_SLOT	    0x80000000u /* this SPI bit chooses the master-key slot */
+#define HK_ESP_HEADER_SIZE  8		/* SPI and sequence number */
+#define HK_ESP_IV_SIZE	    8
+#define HK_ESP_CBC_IV_SIZE  16
+#define HK_ESP_ICV_SIZE	    16	/* all four suites */
+#define HK_ESP_SPI_RESERVED 256 /* RFC 4303: 0..255 are never an SA */
+#define HK_ESP_DUMMY	    59
 
 #endif

@@ -20,26 +20,26 @@
 #define HK_META_VERSION 1
 
 #define HK_META_OUTER_V6 0x01 /* else IPv4 */
-#define HK_META_UDP      0x02 /* the envelope rides in UDP */
+#define HK_META_UDP	 0x02 /* the envelope rides in UDP */
 
 /*
  *   frame  | Ethernet [VLAN] | IP ... [UDP] | envelope header | payload ... ICV | Ethernet padding
  *          0            l3_offset    envelope_offset   payload_offset      end_offset
  */
 struct hk_meta {
-	__u8 version;          /* HK_META_VERSION */
-	__u8 envelope;         /* enum hk_envelope */
-	__u8 flags;            /* HK_META_* */
-	__u8 port;             /* the port it came in by: 0 or 1 */
+	__u8 version;	       /* HK_META_VERSION */
+	__u8 envelope;	       /* enum hk_envelope */
+	__u8 flags;	       /* HK_META_* */
+	__u8 port;	       /* the port it came in by: 0 or 1 */
 	__u16 l3_offset;       /* outer IP header */
 	__u16 envelope_offset; /* PSP header, or ESP's SPI */
 	__u16 payload_offset;  /* PSP: behind the whole header (HEL); ESP: behind SPI and SN */
 	__u16 end_offset;      /* one past the ICV, from the IP or UDP length, never the frame's */
-	__u16 domain;          /* configuration's domain id, stable over reloads */
-	__u16 queue;           /* the queue it came in by */
+	__u16 domain;	       /* configuration's domain id, stable over reloads */
+	__u16 queue;	       /* the queue it came in by */
 	__u32 spi;
 	__u32 flow_hash; /* of the outer addresses and SPI */
-	__u32 reserved;  /* 0 */
+	__u32 reserved;	 /* 0 */
 };
 
 _Static_assert(sizeof(struct hk_meta) == 28, "at most 32 bytes: what a 6.1 kernel carries");

@@ -17,20 +17,20 @@
  * What the configuration's `policy:` says about a class of reasons.
  * P(ID, "key", default action, "what the class holds")
  */
-#define HK_POLICIES(P)                                                                             \
-	P(NONE, "none", PASS, "not a refusal: no policy applies")                                  \
-	P(LEGACY, "legacy", PASS, "traffic that is not sealed, or sealed for nobody we know")      \
-	P(CONTROL, "control", PASS, "ARP, ND, non-IP, IKE, multicast: keeps the link alive")       \
-	P(FRAGMENT, "fragment", DROP, "IP fragments for a receiver of a domain: never opened")     \
-	P(MALFORMED, "malformed", DROP, "headers that break their format")                         \
-	P(NO_KEY, "no-key", PASS, "no key for this receiver, slot or SPI")                         \
-	P(PROFILE_MISMATCH, "profile-mismatch", DROP, "version or suite of the other profile")     \
-	P(BAD_ICV, "bad-icv", DROP, "`single`: the ICV does not verify")                           \
-	P(UNVERIFIABLE, "unverifiable", DROP, "`single` with ESN: the ICV needs bits not sent")    \
-	P(IMPLAUSIBLE, "implausible", PASS, "opened, but not a sensible packet: wrong key?")       \
-	P(DUMMY, "dummy", PASS, "ESP dummy packets (next header 59): nothing inside")              \
-	P(RING_FULL, "ring-full", PASS, "the worker is behind: its ring has no room")              \
-	P(HOOK_ERROR, "hook-error", PASS, "a hook failed on the batch")                            \
+#define HK_POLICIES(P)                                                                          \
+	P(NONE, "none", PASS, "not a refusal: no policy applies")                               \
+	P(LEGACY, "legacy", PASS, "traffic that is not sealed, or sealed for nobody we know")   \
+	P(CONTROL, "control", PASS, "ARP, ND, non-IP, IKE, multicast: keeps the link alive")    \
+	P(FRAGMENT, "fragment", DROP, "IP fragments for a receiver of a domain: never opened")  \
+	P(MALFORMED, "malformed", DROP, "headers that break their format")                      \
+	P(NO_KEY, "no-key", PASS, "no key for this receiver, slot or SPI")                      \
+	P(PROFILE_MISMATCH, "profile-mismatch", DROP, "version or suite of the other profile")  \
+	P(BAD_ICV, "bad-icv", DROP, "`single`: the ICV does not verify")                        \
+	P(UNVERIFIABLE, "unverifiable", DROP, "`single` with ESN: the ICV needs bits not sent") \
+	P(IMPLAUSIBLE, "implausible", PASS, "opened, but not a sensible packet: wrong key?")    \
+	P(DUMMY, "dummy", PASS, "ESP dummy packets (next header 59): nothing inside")           \
+	P(RING_FULL, "ring-full", PASS, "the worker is behind: its ring has no room")           \
+	P(HOOK_ERROR, "hook-error", PASS, "a hook failed on the batch")                         \
 	P(WORKER_DEAD, "worker-dead", PASS, "no worker, or its heartbeat stopped")
 
 /*
@@ -42,59 +42,60 @@
  * WESP and DKC 120..135, inline keying 136..147, DTLS 148..159, TLS 160..175,
  * keys 176..187.
  */
-#define HK_REASONS(R)                                                                              \
-	R(0, OK, "ok", NONE, "opened, inspected, accepted and sent on")                            \
-	R(1, TO_WORKER, "to-worker", NONE, "handed to a worker, which counts it again")            \
-	R(2, VERDICT_ACCEPT, "verdict-accept", NONE, "a kernel verdict let the flow pass unopened") \
-	R(3, VERDICT_DROP, "verdict-drop", NONE, "a kernel verdict drops the flow")                \
-	R(4, HOOK_DROP, "hook-drop", NONE, "a hook dropped the packet")                            \
-	R(5, FLOW_ACCEPT, "flow-accept", NONE, "an earlier verdict for its inner flow let it pass") \
-	R(6, FLOW_DROP, "flow-drop", NONE, "an earlier verdict for its inner flow drops it")       \
-	R(7, DELAY_FULL, "delay-full", NONE, "the worker's delay queue had no room: dropped")      \
-	R(8, TX_FAILED, "tx-failed", NONE, "accepted, but the other port took no frame: lost")     \
-	R(9, INSPECTED, "inspected", NONE, "passive or monitor: opened and looked at, not sent")   \
-	R(10, SHUTDOWN, "shutdown", NONE, "still delayed when the worker stopped: dropped")        \
-	R(11, NONCE_REPEAT, "nonce-repeat", NONE, "one nonce, two ciphertexts: an anomaly, no packet's fate") \
-	R(16, CONTROL, "control", CONTROL, "ARP, other non-IP, multicast or neighbour discovery")  \
-	R(17, IKE, "ike", CONTROL, "IKE or a NAT keepalive on UDP 500 or 4500")                    \
-	R(18, LEGACY, "legacy", LEGACY, "IP traffic in no envelope we open")                       \
-	R(19, NO_DOMAIN, "no-domain", LEGACY, "an envelope, but its receiver is in no domain")     \
-	R(20, PSP_GMAC, "psp-gmac", LEGACY, "PSP version 2 or 3: not encrypted, not opened")       \
-	R(21, FRAGMENT, "fragment", FRAGMENT, "an IP fragment for a receiver of a domain")         \
-	R(22, SHORT_FRAME, "short-frame", MALFORMED, "the frame ends inside a link or IP header")  \
-	R(23, IP_HEADER, "ip-header", MALFORMED, "IP version, IHL or total length is impossible")  \
-	R(24, IP6_EXTENSIONS, "ip6-extensions", MALFORMED, "too many or broken extension headers") \
-	R(25, UDP_LENGTH, "udp-length", MALFORMED, "UDP length below 8 or past the IP packet")     \
-	R(26, VLAN_DEPTH, "vlan-depth", MALFORMED, "more than two VLAN tags")                      \
-	R(27, PSP_SHORT, "psp-short", MALFORMED, "fewer than 32 bytes for PSP header and ICV")     \
-	R(28, PSP_HEL_ZERO, "psp-hel-zero", MALFORMED, "PSP Hdr Ext Len is 0")                     \
-	R(29, PSP_HEL_LENGTH, "psp-hel-length", MALFORMED, "PSP header longer than the datagram")  \
-	R(30, PSP_OFFSET, "psp-offset", MALFORMED, "PSP crypt offset past the end")                \
-	R(31, PSP_BIT, "psp-bit", MALFORMED, "the PSP bit that must be 1 is 0")                    \
-	R(32, PSP_VERSION, "psp-version", MALFORMED, "PSP version that nobody defines")            \
-	R(33, PSP_SPI, "psp-spi", MALFORMED, "PSP SPI whose low 31 bits are 0")                    \
-	R(34, PSP_COOKIE, "psp-cookie", MALFORMED, "PSP V bit set without room for the cookie")    \
-	R(35, ESP_SHORT, "esp-short", MALFORMED, "too short for ESP header, IV, trailer and ICV")  \
-	R(36, ESP_SPI, "esp-spi", MALFORMED, "ESP SPI 0..255, or bit 31 set on a derived key")     \
-	R(37, ESP_ALIGN, "esp-align", MALFORMED, "ESP ciphertext not a multiple of the block")     \
-	R(38, MAPPED_ADDRESS, "mapped-address", MALFORMED, "IPv6 packet from or to ::ffff:0:0/96") \
+#define HK_REASONS(R)                                                                                    \
+	R(0, OK, "ok", NONE, "opened, inspected, accepted and sent on")                                  \
+	R(1, TO_WORKER, "to-worker", NONE, "handed to a worker, which counts it again")                  \
+	R(2, VERDICT_ACCEPT, "verdict-accept", NONE, "a kernel verdict let the flow pass unopened")      \
+	R(3, VERDICT_DROP, "verdict-drop", NONE, "a kernel verdict drops the flow")                      \
+	R(4, HOOK_DROP, "hook-drop", NONE, "a hook dropped the packet")                                  \
+	R(5, FLOW_ACCEPT, "flow-accept", NONE, "an earlier verdict for its inner flow let it pass")      \
+	R(6, FLOW_DROP, "flow-drop", NONE, "an earlier verdict for its inner flow drops it")             \
+	R(7, DELAY_FULL, "delay-full", NONE, "the worker's delay queue had no room: dropped")            \
+	R(8, TX_FAILED, "tx-failed", NONE, "accepted, but the other port took no frame: lost")           \
+	R(9, INSPECTED, "inspected", NONE, "passive or monitor: opened and looked at, not sent")         \
+	R(10, SHUTDOWN, "shutdown", NONE, "still delayed when the worker stopped: dropped")              \
+	R(11, NONCE_REPEAT, "nonce-repeat", NONE,                                                        \
+		"one nonce, two ciphertexts: an anomaly, no packet's fate")                              \
+	R(16, CONTROL, "control", CONTROL, "ARP, other non-IP, multicast or neighbour discovery")        \
+	R(17, IKE, "ike", CONTROL, "IKE or a NAT keepalive on UDP 500 or 4500")                          \
+	R(18, LEGACY, "legacy", LEGACY, "IP traffic in no envelope we open")                             \
+	R(19, NO_DOMAIN, "no-domain", LEGACY, "an envelope, but its receiver is in no domain")           \
+	R(20, PSP_GMAC, "psp-gmac", LEGACY, "PSP version 2 or 3: not encrypted, not opened")             \
+	R(21, FRAGMENT, "fragment", FRAGMENT, "an IP fragment for a receiver of a domain")               \
+	R(22, SHORT_FRAME, "short-frame", MALFORMED, "the frame ends inside a link or IP header")        \
+	R(23, IP_HEADER, "ip-header", MALFORMED, "IP version, IHL or total length is impossible")        \
+	R(24, IP6_EXTENSIONS, "ip6-extensions", MALFORMED, "too many or broken extension headers")       \
+	R(25, UDP_LENGTH, "udp-length", MALFORMED, "UDP length below 8 or past the IP packet")           \
+	R(26, VLAN_DEPTH, "vlan-depth", MALFORMED, "more than two VLAN tags")                            \
+	R(27, PSP_SHORT, "psp-short", MALFORMED, "fewer than 32 bytes for PSP header and ICV")           \
+	R(28, PSP_HEL_ZERO, "psp-hel-zero", MALFORMED, "PSP Hdr Ext Len is 0")                           \
+	R(29, PSP_HEL_LENGTH, "psp-hel-length", MALFORMED, "PSP header longer than the datagram")        \
+	R(30, PSP_OFFSET, "psp-offset", MALFORMED, "PSP crypt offset past the end")                      \
+	R(31, PSP_BIT, "psp-bit", MALFORMED, "the PSP bit that must be 1 is 0")                          \
+	R(32, PSP_VERSION, "psp-version", MALFORMED, "PSP version that nobody defines")                  \
+	R(33, PSP_SPI, "psp-spi", MALFORMED, "PSP SPI whose low 31 bits are 0")                          \
+	R(34, PSP_COOKIE, "psp-cookie", MALFORMED, "PSP V bit set without room for the cookie")          \
+	R(35, ESP_SHORT, "esp-short", MALFORMED, "too short for ESP header, IV, trailer and ICV")        \
+	R(36, ESP_SPI, "esp-spi", MALFORMED, "ESP SPI 0..255, or bit 31 set on a derived key")           \
+	R(37, ESP_ALIGN, "esp-align", MALFORMED, "ESP ciphertext not a multiple of the block")           \
+	R(38, MAPPED_ADDRESS, "mapped-address", MALFORMED, "IPv6 packet from or to ::ffff:0:0/96")       \
 	R(39, DATAGRAM_PADDING, "datagram-padding", MALFORMED, "IP packet longer than its UDP datagram") \
-	R(48, DISARMED, "disarmed", WORKER_DEAD, "inspection is switched off")                     \
-	R(49, NO_SOCKET, "no-socket", WORKER_DEAD, "no worker socket on this queue")               \
-	R(50, HEARTBEAT, "heartbeat", WORKER_DEAD, "the worker's heartbeat stopped")               \
-	R(51, RING_FULL, "ring-full", RING_FULL, "the worker's ring has no room")                  \
-	R(52, META_FAILED, "meta-failed", WORKER_DEAD, "the driver took no metadata")              \
-	R(53, FRAME_SIZE, "frame-size", RING_FULL, "the frame is larger than a worker's frame")    \
-	R(64, META_INVALID, "meta-invalid", MALFORMED, "metadata does not fit the frame")          \
-	R(65, NO_KEY, "no-key", NO_KEY, "no key for this receiver, slot or SPI")                   \
-	R(66, STALE_KEY, "stale-key", NO_KEY, "the key of this packet was retired")                \
-	R(67, PROFILE_MISMATCH, "profile-mismatch", PROFILE_MISMATCH, "version of the other profile") \
-	R(68, BAD_ICV, "bad-icv", BAD_ICV, "the ICV does not verify")                              \
-	R(69, UNVERIFIABLE, "unverifiable", UNVERIFIABLE, "the ICV covers bits that are not sent") \
-	R(70, IMPLAUSIBLE, "implausible", IMPLAUSIBLE, "the opened bytes are no sensible packet")  \
-	R(71, DUMMY, "dummy", DUMMY, "ESP dummy packet")                                           \
-	R(72, HOOK_ERROR, "hook-error", HOOK_ERROR, "a hook returned an error for the batch")      \
-	R(73, NEXT_HEADER, "next-header", IMPLAUSIBLE, "a next header the envelope cannot carry")  \
+	R(48, DISARMED, "disarmed", WORKER_DEAD, "inspection is switched off")                           \
+	R(49, NO_SOCKET, "no-socket", WORKER_DEAD, "no worker socket on this queue")                     \
+	R(50, HEARTBEAT, "heartbeat", WORKER_DEAD, "the worker's heartbeat stopped")                     \
+	R(51, RING_FULL, "ring-full", RING_FULL, "the worker's ring has no room")                        \
+	R(52, META_FAILED, "meta-failed", WORKER_DEAD, "the driver took no metadata")                    \
+	R(53, FRAME_SIZE, "frame-size", RING_FULL, "the frame is larger than a worker's frame")          \
+	R(64, META_INVALID, "meta-invalid", MALFORMED, "metadata does not fit the frame")                \
+	R(65, NO_KEY, "no-key", NO_KEY, "no key for this receiver, slot or SPI")                         \
+	R(66, STALE_KEY, "stale-key", NO_KEY, "the key of this packet was retired")                      \
+	R(67, PROFILE_MISMATCH, "profile-mismatch", PROFILE_MISMATCH, "version of the other profile")    \
+	R(68, BAD_ICV, "bad-icv", BAD_ICV, "the ICV does not verify")                                    \
+	R(69, UNVERIFIABLE, "unverifiable", UNVERIFIABLE, "the ICV covers bits that are not sent")       \
+	R(70, IMPLAUSIBLE, "implausible", IMPLAUSIBLE, "the opened bytes are no sensible packet")        \
+	R(71, DUMMY, "dummy", DUMMY, "ESP dummy packet")                                                 \
+	R(72, HOOK_ERROR, "hook-error", HOOK_ERROR, "a hook returned an error for the batch")            \
+	R(73, NEXT_HEADER, "next-header", IMPLAUSIBLE, "a next header the envelope cannot carry")        \
 	R(74, CIPHER_FAILED, "cipher-failed", HOOK_ERROR, "the crypto library refused the packet")
 
 #define HK_REASON_COUNT 192
@@ -109,7 +110,7 @@ enum hk_policy {
 #define HK_P(id, key, action, text) HK_POLICY_##id,
 	HK_POLICIES(HK_P)
 #undef HK_P
-	HK_POLICY_COUNT
+		HK_POLICY_COUNT
 };
 
 /* What a policy does with a packet. `pass` is "out of the other port", never "to this host". */

@@ -16,8 +16,9 @@
 
 enum hk_file_kind {
 	HK_FILE_KEYS = 1, /* refused unless a regular file, owned by root or the caller, mode & 077 == 0 */
-	HK_FILE_SETTINGS, /* a hook's own file, a shared object: refused when others than its owner can write */
-	HK_FILE_OUTPUT,   /* a log: created 0640, opened for appending, never through a symbolic link */
+	HK_FILE_SETTINGS, /* a hook's own file, a shared object: refused when others than its owner can write
+			   */
+	HK_FILE_OUTPUT,	  /* a log: created 0640, opened for appending, never through a symbolic link */
 };
 
 struct hk_file {
@@ -42,8 +43,8 @@ int hk_files_add(struct hk_files *files, enum hk_file_kind kind, const char *pat
 /* The descriptor of `path` rewound to 0 (owned by the table), or -ENOENT. */
 int hk_files_get(const struct hk_files *files, const char *path);
 /* The whole file as NUL-terminated text of at most `max` bytes; caller wipes and frees. NULL and sentence. */
-char *hk_files_read(const struct hk_files *files, const char *path, size_t max, size_t *size,
-	struct hk_error *error);
+char *hk_files_read(
+	const struct hk_files *files, const char *path, size_t max, size_t *size, struct hk_error *error);
 void hk_files_close(struct hk_files *files);
 
 #endif

@@ -98,7 +98,8 @@ int hk_number_parse(const char *text, __u64 max, __u64 *out)
 	unsigned long long value;
 	char *end;
 
-	if (strspn(digits, base == 16 ? "0123456789abcdefABCDEF" : "0123456789") != strlen(digits) || !*digits)
+	if (strspn(digits, base == 16 ? "0123456789abcdefABCDEF" : "0123456789") != strlen(digits) ||
+		!*digits)
 		return -EINVAL;
 	errno = 0;
 	value = strtoull(digits, &end, base);
@@ -117,8 +118,8 @@ static unsigned hex_digit(unsigned c)
 	unsigned is_lower = (lower - 6u) >> 31 & ~(lower >> 31);
 	unsigned valid = (is_digit | is_upper | is_lower) & 1;
 
-	return (digit & -(is_digit & 1)) | ((upper + 10) & -(is_upper & 1)) | ((lower + 10) & -(is_lower & 1)) |
-	       ((valid - 1) & 0x100);
+	return (digit & -(is_digit & 1)) | ((upper + 10) & -(is_upper & 1)) |
+	       ((lower + 10) & -(is_lower & 1)) | ((valid - 1) & 0x100);
 }
 
 int hk_hex_parse(const char *text, size_t text_length, __u8 *out, size_t size)
@@ -153,7 +154,7 @@ struct reason_row {
 };
 
 static const struct reason_row reasons[HK_REASON_COUNT] = {
-#define HK_R(number, id, label, class, words)                                                                \
+#define HK_R(number, id, label, class, words) \
 	[number] = {.name = label, .text = words, .policy = HK_POLICY_##class},
 	HK_REASONS(HK_R)
 #undef HK_R
@@ -166,7 +167,7 @@ struct policy_row {
 };
 
 static const struct policy_row policies[HK_POLICY_COUNT] = {
-#define HK_P(id, key, default_action, words)                                                                 \
+#define HK_P(id, key, default_action, words) \
 	[HK_POLICY_##id] = {.name = key, .text = words, .action = HK_ACTION_##default_action},
 	HK_POLICIES(HK_P)
 #undef HK_P
@@ -184,7 +185,7 @@ struct suite_row {
 };
 
 static const struct suite_row suites[] = {
-#define HK_S(number, id, label, its_profile, text)                                                           \
+#define HK_S(number, id, label, its_profile, text) \
 	[number] = {.name = label, .profile = HK_PROFILE_##its_profile},
 	HK_SUITES(HK_S)
 #undef HK_S
@@ -237,8 +238,7 @@ unsigned hk_suite_profile(unsigned suite)
 
 const char *hk_profile_name(unsigned profile)
 {
-	static const char *const names[] = {
-		[HK_PROFILE_SPLIT] = "split", [HK_PROFILE_SINGLE] = "single"};
+	static const char *const names[] = {[HK_PROFILE_SPLIT] = "split", [HK_PROFILE_SINGLE] = "single"};
 
 	return profile < sizeof(names) / sizeof(names[0]) ? names[profile] : NULL;
 }

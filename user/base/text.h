@@ -13,7 +13,7 @@
 #include <halfkey/address.h>
 
 #define HK_ADDRESS_TEXT 46
-#define HK_PREFIX_TEXT  50
+#define HK_PREFIX_TEXT	50
 
 /* "192.0.2.1" or "2001:db8::1"; IPv4-mapped IPv6 is refused. */
 int hk_address_parse(const char *text, struct hk_address *out);

@@ -11,7 +11,8 @@
 #include "user/base/error.h"
 #include "user/control/view.h"
 
-/* Binds and listens; called by the starter, which has the right to. A stale socket is replaced, a live one refused. */
+/* Binds and listens; called by the starter, which has the right to. A stale socket is replaced, a live one
+ * refused. */
 int hk_control_listen(const char *path, struct hk_error *error); /* fd, or negative errno */
 
 struct hk_control_server;

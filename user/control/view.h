@@ -40,7 +40,7 @@ struct hk_view_port {
 	char name[16];
 	__u32 ifindex;
 	char driver[32];
-	bool native;     /* else generic (skb) mode */
+	bool native;	 /* else generic (skb) mode */
 	bool dispatcher; /* attached through libxdp's dispatcher, else a plain bpf_link */
 	unsigned queues;
 	struct hk_view_queue queue[HK_QUEUES_MAX];
@@ -49,10 +49,10 @@ struct hk_view_port {
 struct hk_view_status {
 	pid_t starter;
 	pid_t inspector;
-	__u64 uptime_s;       /* of the starter */
+	__u64 uptime_s; /* of the starter */
 	__u64 inspector_age_s;
-	unsigned restarts;    /* inspectors replaced after a crash */
-	unsigned reloads;     /* that took effect */
+	unsigned restarts; /* inspectors replaced after a crash */
+	unsigned reloads;  /* that took effect */
 	unsigned reload_failures;
 	char reload_error[512]; /* of the last failed one; empty: none */
 	bool armed;
@@ -85,7 +85,8 @@ struct hk_view {
 	int (*verdict_each)(void *context,
 		int (*row)(void *arg, const struct hk_verdict_key *key, const struct hk_verdict_value *value),
 		void *arg);
-	int (*verdict_put)(void *context, const struct hk_verdict_key *key, const struct hk_verdict_value *value);
+	int (*verdict_put)(
+		void *context, const struct hk_verdict_key *key, const struct hk_verdict_value *value);
 	int (*verdict_delete)(void *context, const struct hk_verdict_key *key);
 	/* asks the starter to reload, as SIGHUP does; the result shows in status */
 	int (*reload)(void *context, struct hk_error *error);

@@ -25,11 +25,11 @@ struct hk_counts {
 	__u64 hook_drops[HK_HOOKS_MAX]; /* by place in the configuration */
 	__u64 hook_delays[HK_HOOKS_MAX];
 	__u64 hook_errors[HK_HOOKS_MAX];
-	__u64 events;       /* alerts and log lines of hooks */
+	__u64 events;	    /* alerts and log lines of hooks */
 	__u64 events_lost;  /* no room in a batch */
 	__u64 feed_records; /* handed to the feed thread */
 	__u64 feed_lost;    /* its queue had no room */
-	__u64 flows;        /* inner flows in the table now */
+	__u64 flows;	    /* inner flows in the table now */
 	__u64 flows_evicted;
 	__u64 nonce_repeats; /* one nonce, two ciphertexts: anomaly */
 	__u64 verdicts_lost; /* kernel verdicts wanted, no room on the way */

@@ -26,8 +26,8 @@ struct hk_inspection {
  * when the new one is put in force: call hk_inspection_adopt() after the swap,
  * before freeing the old. 0, or negative errno and a sentence; nothing changes then.
  */
-int hk_inspection_new(struct hk_inspection **out, const struct hk_config *config, const struct hk_files *files,
-	struct hk_arena *arena, unsigned workers, struct hk_error *error);
+int hk_inspection_new(struct hk_inspection **out, const struct hk_config *config,
+	const struct hk_files *files, struct hk_arena *arena, unsigned workers, struct hk_error *error);
 void hk_inspection_adopt(struct hk_inspection *now, struct hk_inspection *previous);
 void hk_inspection_free(struct hk_inspection *inspection);
 

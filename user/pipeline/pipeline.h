@@ -25,13 +25,13 @@
 struct hk_pipeline;
 
 struct hk_pipeline_options {
-	unsigned worker;     /* 0.. */
-	__u32 frame_max;     /* the largest frame, bytes */
-	unsigned flows_max;  /* inner flows kept */
-	const char *crypto;  /* backend name or NULL */
+	unsigned worker;	    /* 0.. */
+	__u32 frame_max;	    /* the largest frame, bytes */
+	unsigned flows_max;	    /* inner flows kept */
+	const char *crypto;	    /* backend name or NULL */
 	struct hk_feed_queue *feed; /* or NULL */
 	struct hk_counts *counts;   /* the worker's; the pipeline adds all but `received` and `reasons` */
-	const __u32 *queued;  /* packets waiting per delay class, all workers; NULL: none ever waits */
+	const __u32 *queued;	    /* packets waiting per delay class, all workers; NULL: none ever waits */
 	unsigned queued_count;
 };
 
@@ -39,19 +39,19 @@ struct hk_frame {
 	const __u8 *data; /* the Ethernet frame; meta's offsets count from here */
 	__u32 length;
 	struct hk_meta meta; /* a copy: the shared area may change under us */
-	__u64 wall_ns; /* CLOCK_REALTIME, for feeds */
+	__u64 wall_ns;	     /* CLOCK_REALTIME, for feeds */
 };
 
 /* What became of a frame. The caller carries it out and counts the reason where it ends. */
 struct hk_fate {
-	__u8 reason;  /* enum hk_reason */
-	__u8 action;  /* enum hk_action */
-	__u8 auth;    /* enum hk_auth */
-	__u8 opened;  /* 1: inner and inner_length are valid until the next run */
+	__u8 reason; /* enum hk_reason */
+	__u8 action; /* enum hk_action */
+	__u8 auth;   /* enum hk_auth */
+	__u8 opened; /* 1: inner and inner_length are valid until the next run */
 	__u16 delay_class;
 	__u8 not_ip; /* 1: inner is a payload, no IP packet */
 	__u8 reserved;
-	__u64 release_ns; /* nonzero: hold the frame until then, then send it */
+	__u64 release_ns;  /* nonzero: hold the frame until then, then send it */
 	const __u8 *inner; /* the inner IP packet; 14 bytes in front of it are free to write */
 	__u32 inner_length;
 	/* a verdict for the kernel's cache, when kernel_lifetime_ms is nonzero: the whole sealed flow */
@@ -59,7 +59,8 @@ struct hk_fate {
 	__u8 kernel_verdict;
 };
 
-int hk_pipeline_new(struct hk_pipeline **out, const struct hk_pipeline_options *options, struct hk_error *error);
+int hk_pipeline_new(
+	struct hk_pipeline **out, const struct hk_pipeline_options *options, struct hk_error *error);
 void hk_pipeline_free(struct hk_pipeline *pipeline);
 
 /* Runs up to HK_PIPELINE_BATCH frames. `now_ns` is CLOCK_MONOTONIC, taken once by the caller. */
