@@ -27,7 +27,8 @@ static void add_reasons(struct hk_table *table, const char *stage, const json_t 
 static void print_balance(const json_t *xdp, const json_t *workers)
 {
 	long long xdp_gap = hk_number_of(xdp, "received") - hk_number_of(xdp, "counted");
-	long long handed = hk_number_of(workers, "handed") - hk_number_of(workers, "ring_lost");
+	long long handed = hk_number_of(workers, "handed") - hk_number_of(workers, "handed_before") -
+			   hk_number_of(workers, "ring_lost");
 	long long worker_gap = hk_number_of(workers, "received") - hk_number_of(workers, "counted");
 
 	printf("\nxdp      received %lld, counted %lld%s\n", hk_number_of(xdp, "received"),
@@ -35,7 +36,7 @@ static void print_balance(const json_t *xdp, const json_t *workers)
 	printf("workers  handed %lld, lost in rings %lld, received %lld%s, counted %lld%s\n",
 		hk_number_of(workers, "handed"), hk_number_of(workers, "ring_lost"),
 		hk_number_of(workers, "received"),
-		handed != hk_number_of(workers, "received") ? " (in flight, or from before a restart)" : "",
+		handed != hk_number_of(workers, "received") ? " (in flight)" : "",
 		hk_number_of(workers, "counted"), worker_gap ? " (in flight)" : "");
 	if (hk_number_of(xdp, "copied") || hk_number_of(xdp, "copy_lost"))
 		printf("copies   %lld, lost %lld\n", hk_number_of(xdp, "copied"),
