@@ -211,6 +211,7 @@ static void top_level_refusals(void)
 	bad(HEAD "instance: \"\"\n", NAME ":3: instance: \"\"", "letters");
 	bad(HEAD "instance: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", NAME ":3:", "32");
 	bad(HEAD "user: \"\"\n", NAME ":3: user", "no value");
+	bad(HEAD "user: \"a\\eb\"\n", NAME ":3: user: \"a?b\"", "control character");
 	bad(HEAD "control: halfkey.sock\n", NAME ":3: control: \"halfkey.sock\"", "absolute");
 	bad(HEAD
 		"control: "
@@ -531,6 +532,9 @@ static void sentences_are_printable(void)
 	const char *c;
 
 	CU_ASSERT_PTR_NULL(parse("mode: \"\\e[31mred\\n\"\nports: [a, b]\n", HK_CONFIG_DAEMON, NULL, &error));
+	for (c = error.text; *c; c++)
+		CU_ASSERT((unsigned char)*c >= 0x20);
+	CU_ASSERT_PTR_NULL(parse("\"x\\e[31my\": 1\nports: [a, b]\n", HK_CONFIG_DAEMON, NULL, &error));
 	for (c = error.text; *c; c++)
 		CU_ASSERT((unsigned char)*c >= 0x20);
 }

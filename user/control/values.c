@@ -11,8 +11,7 @@
 #include "user/base/nearest.h"
 #include "user/base/text.h"
 
-/* What a hostile file says must not steer a terminal. */
-static void make_printable(char *text)
+void hk_make_printable(char *text)
 {
 	for (; *text; text++)
 		if ((unsigned char)*text < 0x20 || *text == 0x7f)
@@ -28,7 +27,6 @@ int hk_reading_refuse(struct hk_reading *reading, const char *where, const char 
 	va_start(arguments, format);
 	vsnprintf(sentence, sizeof(sentence), format, arguments);
 	va_end(arguments);
-	make_printable(sentence);
 	if (line)
 		snprintf(place, sizeof(place), "%u:", line);
 	return hk_error_set(reading->error, EINVAL, "%s:%s %s", reading->name, place, sentence);
@@ -87,12 +85,23 @@ int hk_read_boolean(
 	return hk_reading_refuse(reading, where, "%s: \"%.40s\" is neither yes nor no", key, text);
 }
 
+static bool has_controls(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	return false;
+}
+
 int hk_read_text(struct hk_reading *reading, const char *where, const char *key, const char *text, char **out)
 {
 	if (!text)
 		return 0;
 	if (!*text)
 		return hk_reading_refuse(reading, where, "%s: has no value", key);
+	if (has_controls(text))
+		return hk_reading_refuse(
+			reading, where, "%s: \"%.80s\" holds a control character", key, text);
 	free(*out);
 	*out = strdup(text);
 	return *out ? 0 : hk_reading_refuse(reading, where, "%s: out of memory", key);
