@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -626,6 +628,89 @@ static void reopen_rotates(void)
 	bench_close(&bench);
 }
 
+struct traffic {
+	struct hk_feed_queue *queue;
+	__u64 put;
+	bool stop;
+};
+
+static void *send_traffic(void *argument)
+{
+	struct hk_record record = record_v4(HK_RECORD_DROP);
+	struct traffic *traffic = argument;
+
+	while (!__atomic_load_n(&traffic->stop, __ATOMIC_ACQUIRE))
+		if (hk_feed_put(traffic->queue, &record, NULL))
+			traffic->put++;
+		else
+			sched_yield();
+	return NULL;
+}
+
+#define ROTATIONS 10
+
+/* Under load that never rests a rotation gets through, and no line is lost or cut. */
+static void reopen_under_load(void)
+{
+	int fds[ROTATIONS];
+	struct hk_error error = {0};
+	struct hk_files next = {0};
+	struct traffic traffic = {0};
+	struct bench bench;
+	pthread_t thread;
+	__u64 lines = 0;
+	char *text;
+	unsigned i;
+
+	bench_open(&bench, memfd_create("eve", 0));
+	traffic.queue = bench.queue;
+	CU_ASSERT_EQUAL(hk_feeds_start(bench.feeds, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, send_traffic, &traffic), 0);
+	for (i = 0; i < ROTATIONS; i++) {
+		int fd = memfd_create("rotated", 0);
+
+		usleep(5000);
+		fds[i] = dup(fd);
+		hk_files_add(&next, HK_FILE_OUTPUT, "eve.json", fd);
+		CU_ASSERT_EQUAL(hk_feeds_reopen(bench.feeds, &config, &next, &error), 0);
+		hk_files_close(&next);
+		memset(&next, 0, sizeof(next));
+	}
+	__atomic_store_n(&traffic.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	hk_feeds_stop(bench.feeds);
+	CU_ASSERT_EQUAL(bench_stats(&bench).written, traffic.put);
+	for (i = 0; i < ROTATIONS + 1; i++) {
+		text = bench_text(&bench);
+		lines += valid_lines(text);
+		free(text);
+		if (i < ROTATIONS)
+			dup2(fds[i], bench.fd);
+	}
+	CU_ASSERT_EQUAL(lines, traffic.put);
+	for (i = 0; i < ROTATIONS; i++)
+		close(fds[i]);
+	bench_close(&bench);
+}
+
+/* An alert in the middle of traffic that never rests is written soon all the same. */
+static void steady_traffic_is_written_in_time(void)
+{
+	struct hk_record alert = record_v4(HK_RECORD_EVENT), filler = record_v4(HK_RECORD_PACKET);
+	struct hk_error error = {0};
+	struct bench bench;
+	unsigned i;
+
+	bench_open(&bench, memfd_create("eve", 0));
+	CU_ASSERT_EQUAL(hk_feeds_start(bench.feeds, &error), 0);
+	CU_ASSERT_TRUE(hk_feed_put(bench.queue, &alert, NULL));
+	for (i = 0; i < 1000000000 && lseek(bench.fd, 0, SEEK_END) == 0; i++)
+		(void)hk_feed_put(bench.queue, &filler, NULL);
+	CU_ASSERT_TRUE(lseek(bench.fd, 0, SEEK_END) > 0);
+	hk_feeds_stop(bench.feeds);
+	bench_close(&bench);
+}
+
 static void refused_reopen_changes_nothing(void)
 {
 	struct hk_record record = record_v4(HK_RECORD_DROP);
@@ -678,7 +763,8 @@ int main(void)
 		{"the thread writes all before it stops", thread_writes_all_before_it_stops},
 		{"a full disk is counted", disk_full_is_counted},
 		{"a full disk never tears a line", disk_full_never_tears_a_line},
-		{"reopen rotates", reopen_rotates},
+		{"reopen rotates", reopen_rotates}, {"reopen under load loses nothing", reopen_under_load},
+		{"steady traffic is written in time", steady_traffic_is_written_in_time},
 		{"a refused reopen changes nothing", refused_reopen_changes_nothing},
 		{"nothing configured wants nothing", nothing_configured_wants_nothing}, {0}};
 

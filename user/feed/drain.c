@@ -12,8 +12,9 @@
 #include <string.h>
 #include <time.h>
 
-#define DRAIN_TURN   64	     /* records of one queue before the next has its turn */
-#define DRAIN_NAP_NS 1000000 /* the queues hold what comes in this time */
+#define DRAIN_FLUSH_NS 10000000
+#define DRAIN_TURN     64      /* records of one queue before the next has its turn */
+#define DRAIN_NAP_NS   1000000 /* the queues hold what comes in this time */
 
 static unsigned drain_queue(struct hk_feeds *feeds, struct hk_feed_queue *queue)
 {
@@ -44,17 +45,46 @@ static unsigned drain_stats(struct hk_feeds *feeds)
 	return 1;
 }
 
+static __u64 monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (__u64)now.tv_sec * 1000000000ull + (__u64)now.tv_nsec;
+}
+
+/* What was gathered is written when nothing more waits, and in steady traffic often enough for those who
+ * watch. */
+static void drain_flush(struct hk_feeds *feeds, unsigned count)
+{
+	__u64 now = monotonic_ns();
+
+	if (count && now - feeds->flushed_ns < DRAIN_FLUSH_NS)
+		return;
+	hk_feeds_flush(feeds);
+	feeds->flushed_ns = now;
+}
+
+/* Who locks again at once would never let a reload in. */
+static void drain_let_in(const struct hk_feeds *feeds)
+{
+	const struct timespec nap = {.tv_nsec = DRAIN_NAP_NS};
+
+	while (__atomic_load_n(&feeds->reopening, __ATOMIC_ACQUIRE))
+		nanosleep(&nap, NULL);
+}
+
 /* One turn through all queues; 0: nothing waited, and all feeds are flushed. */
 static unsigned drain_turn(struct hk_feeds *feeds)
 {
 	unsigned i, count = 0;
 
+	drain_let_in(feeds);
 	pthread_mutex_lock(&feeds->lock);
 	for (i = 0; i < feeds->workers; i++)
 		count += drain_queue(feeds, feeds->queues[i]);
 	count += drain_stats(feeds);
-	if (!count)
-		hk_feeds_flush(feeds);
+	drain_flush(feeds, count);
 	pthread_mutex_unlock(&feeds->lock);
 	return count;
 }

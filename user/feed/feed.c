@@ -221,12 +221,14 @@ int hk_feeds_reopen(struct hk_feeds *feeds, const struct hk_config *config, cons
 
 	if (code)
 		return code;
+	__atomic_store_n(&feeds->reopening, true, __ATOMIC_RELEASE);
 	pthread_mutex_lock(&feeds->lock);
 	before = feeds->set;
 	feeds->set = next;
 	feeds_want(feeds);
 	set_close(&before);
 	pthread_mutex_unlock(&feeds->lock);
+	__atomic_store_n(&feeds->reopening, false, __ATOMIC_RELEASE);
 	return 0;
 }
 

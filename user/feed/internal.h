@@ -26,7 +26,9 @@ struct hk_feeds {
 	char *stats_json;				/* the stats record that waits to be written */
 	pthread_t thread;
 	bool running;
-	bool stopping; /* atomic */
+	bool stopping;	  /* atomic */
+	bool reopening;	  /* atomic: the feed thread leaves `lock` to a reload */
+	__u64 flushed_ns; /* the feed thread's, CLOCK_MONOTONIC */
 };
 
 /* With `lock` held. */
