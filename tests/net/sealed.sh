@@ -1,8 +1,11 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # Sealed traffic for the box's tests, sourced after lib.sh: keys, a tunnel
 # between client and server, and bulk transfers that compare checksums.
 #
 #   inner  client 10.9.0.1, fd09::1      server 10.9.0.9, fd09::9
+
+# Where this build pins an instance's maps
+pins=/sys/fs/bpf/halfkey/v$(sed -n 's/^#define HK_MAPS_VERSION //p' maps/layout.h)
 
 # sealed_keys [-6] KEYGEN-OPTION...: fresh keys for one tunnel; -6: outer IPv6
 sealed_keys() {

@@ -11,11 +11,11 @@ inspector() { box status --json | jq -r .processes.inspector; }
 restarts() { box status --json | jq -r .processes.restarts; }
 another_inspector() { local now; now=$(inspector); [ -n "$now" ] && [ "$now" != "$1" ] && box_ready; }
 xdp_count() { reason_count xdp "$1"; }
-map_id() { bpftool -j map show pinned "/sys/fs/bpf/halfkey/v2/$topology_instance/$1" | jq .id; }
+map_id() { bpftool -j map show pinned "$pins/$topology_instance/$1" | jq .id; }
 
 # A reason's packets straight from the pinned map: also without a daemon
 pinned_count() { # NUMBER
-	bpftool -j map lookup pinned "/sys/fs/bpf/halfkey/v2/$topology_instance/counters" \
+	bpftool -j map lookup pinned "$pins/$topology_instance/counters" \
 		key "$1" 0 0 0 | jq '[.formatted.values[].value.packets] | add'
 }
 inspects() { # are sealed packets handed to a worker again?

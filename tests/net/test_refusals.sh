@@ -84,7 +84,7 @@ another_program() {
 
 # Pins of the right name with another layout
 mismatch() {
-	local pins=/sys/fs/bpf/halfkey/v2/$topology_instance
+	local pins=$pins/$topology_instance
 	"$O/halfkey" detach -i "$topology_instance" >/dev/null
 	mkdir -p "$pins"
 	bpftool map create "$pins/settings" type array key 4 value 8 entries 1 name settings

@@ -9,9 +9,9 @@ test_begin reload
 reloads() { box status --json | jq .reloads."$1"; }
 reloads_are() { [ "$(reloads "$1")" = "$2" ]; }
 last_error() { box status --json | jq -r .reloads.last_error; }
-receivers() { bpftool -j map dump pinned "/sys/fs/bpf/halfkey/v2/$topology_instance/receivers" | jq length; }
+receivers() { bpftool -j map dump pinned "$pins/$topology_instance/receivers" | jq length; }
 policy_of() { # NUMBER
-	bpftool -j map lookup pinned "/sys/fs/bpf/halfkey/v2/$topology_instance/policy" key "$1" 0 0 0 |
+	bpftool -j map lookup pinned "$pins/$topology_instance/policy" key "$1" 0 0 0 |
 		jq .formatted.value.action
 }
 config() { # EXTRA-YAML

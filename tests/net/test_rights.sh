@@ -56,7 +56,7 @@ works() {
 	check "it is deleted when its time is over" wait_for 6 verdicts_none
 	check "and the flow passes again" pings client 10.9.0.9
 }
-verdicts_none() { [ "$(bpftool -j map dump pinned "/sys/fs/bpf/halfkey/v2/$topology_instance/verdicts" | jq length)" = 0 ]; }
+verdicts_none() { [ "$(bpftool -j map dump pinned "$pins/$topology_instance/verdicts" | jq length)" = 0 ]; }
 
 # An AF_XDP ring is a mapped socket
 starter() {

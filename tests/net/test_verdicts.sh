@@ -7,10 +7,13 @@
 . tests/net/sealed.sh
 test_begin verdicts
 
-verdicts() { bpftool -j map dump pinned "/sys/fs/bpf/halfkey/v1/$topology_instance/verdicts"; }
-verdicts_some() { [ "$(verdicts | jq length)" -gt 0 ]; }
-verdicts_none() { [ "$(verdicts | jq length)" = 0 ]; }
+verdicts() { bpftool -j map dump pinned "$pins/$topology_instance/verdicts"; }
+verdicts_count() { verdicts | jq 'if type == "array" then length else error("no map") end'; }
+verdicts_some() { [ "$(verdicts_count)" -gt 0 ]; }
+verdicts_none() { [ "$(verdicts_count)" = 0 ]; }
 allows() { verdicts | jq '[.[] | select(.formatted.value.verdict == 0)] | length'; }
+
+allows_some() { [ "$(allows)" -gt 0 ]; }
 
 run() { # MODE PROFILE
 	local before
@@ -34,7 +37,7 @@ run() { # MODE PROFILE
 	check "$1, $2: and forgets it when its time is over" wait_for 6 verdicts_none
 	check "$1, $2: TCP over another SPI" bulk client server fd09::9 64
 	if [ "$2" = single ]; then
-		check "$1, $2: a verified flow's allow reaches the kernel" test "$(allows)" -gt 0
+		check "$1, $2: a verified flow's allow reaches the kernel" wait_for 3 allows_some
 	else
 		check_equal "$1, $2: an unauthenticated flow gets no allow" 0 "$(allows)"
 	fi
