@@ -1,7 +1,7 @@
 #!/bin/bash
 # What an operator does with a running box: every command that asks the daemon,
 # and verdicts that stop and free a sealed flow.
-# shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
+# shellcheck disable=SC2154,SC2034 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/sealed.sh
 test_begin operator
