@@ -44,7 +44,7 @@ static void packet_of(struct one *one, __u16 port, bool back)
 
 static struct hk_flow *see(struct hk_flow_table *table, const struct one *one, __u64 now)
 {
-	struct hk_flow *flow = hk_flow_get(table, &one->key, one->hash, now);
+	struct hk_flow *flow = hk_flow_get(table, &one->key, one->hash, HK_FLOW_NO_PLACE, now);
 
 	if (!flow->record.packets[0])
 		flow->swapped = one->swapped;

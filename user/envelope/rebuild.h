@@ -23,5 +23,7 @@ unsigned hk_rebuild(struct hk_opening *opening, __u8 *body, __u32 length);
 /* The one's complement sum of `length` bytes, not folded into a checksum yet. */
 __u32 hk_checksum_add(__u32 sum, const __u8 *bytes, __u32 length);
 __u16 hk_checksum_fold(__u32 sum); /* complemented */
+/* Whether an IPv4 header (of `length` bytes, a multiple of 4 and at least 20) bears its sum. */
+bool hk_checksum_header_holds(const __u8 *header, __u32 length);
 
 #endif

@@ -24,6 +24,7 @@ struct hk_flow_table {
 	__u32 count;
 	__u32 sweep_at;
 	__u64 swept_ns;
+	__u64 evictions;
 	hk_flow_end *end;
 	void *context;
 };
@@ -78,12 +79,17 @@ unsigned hk_flow_count(const struct hk_flow_table *table)
 	return table->count;
 }
 
+__u64 hk_flow_evictions(const struct hk_flow_table *table)
+{
+	return table->evictions;
+}
+
 void hk_flow_prefetch(const struct hk_flow_table *table, __u64 hash)
 {
 	__builtin_prefetch(&table->tags[bucket_of(table, hash) * WAYS]);
 }
 
-void hk_flow_prefetch_named(const struct hk_flow_table *table, __u64 hash)
+__u32 hk_flow_prefetch_named(const struct hk_flow_table *table, __u64 hash)
 {
 	__u32 slot = bucket_of(table, hash) * WAYS, tag = tag_of(hash), end = slot + WAYS;
 	const char *flow;
@@ -91,10 +97,11 @@ void hk_flow_prefetch_named(const struct hk_flow_table *table, __u64 hash)
 	while (slot < end && table->tags[slot] != tag)
 		slot++;
 	if (slot == end)
-		return;
+		return HK_FLOW_NO_PLACE;
 	flow = (const char *)&table->flows[slot];
 	for (unsigned line = 0; line < sizeof(struct hk_flow); line += 64)
 		__builtin_prefetch(flow + line, 1);
+	return slot;
 }
 
 static void end_flow(struct hk_flow_table *table, __u32 slot, bool evicted)
@@ -126,11 +133,12 @@ static __u32 make_room(struct hk_flow_table *table, __u32 first, __u64 now_ns)
 		if (worth(&table->flows[slot], now_ns) < worth(&table->flows[victim], now_ns))
 			victim = slot;
 	}
+	table->evictions++;
 	end_flow(table, victim, true);
 	return victim;
 }
 
-struct hk_flow *hk_flow_get(
+static struct hk_flow *find_or_make(
 	struct hk_flow_table *table, const struct hk_flow_key *key, __u64 hash, __u64 now_ns)
 {
 	__u32 first = bucket_of(table, hash) * WAYS, tag = tag_of(hash), slot;
@@ -150,6 +158,15 @@ struct hk_flow *hk_flow_get(
 	flow->hash = hash;
 	flow->last_ns = now_ns;
 	return flow;
+}
+
+struct hk_flow *hk_flow_get(
+	struct hk_flow_table *table, const struct hk_flow_key *key, __u64 hash, __u32 place, __u64 now_ns)
+{
+	if (place != HK_FLOW_NO_PLACE && table->tags[place] == tag_of(hash) &&
+		hk_flow_key_equal(&table->flows[place].key, key))
+		return &table->flows[place];
+	return find_or_make(table, key, hash, now_ns);
 }
 
 static void note_tcp(struct hk_flow *flow, unsigned direction, __u8 flags)

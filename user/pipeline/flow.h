@@ -54,12 +54,18 @@ struct hk_flow_table *hk_flow_table_new(unsigned flows_max, hk_flow_end *end, vo
 void hk_flow_table_free(struct hk_flow_table *table);
 unsigned hk_flow_count(const struct hk_flow_table *table);
 
-/* In two steps, a batch each: the bucket's tags, then what they name. */
+/*
+ * In three steps, a batch each: the bucket's tags, then the flow that they name
+ * (a place for hk_flow_get() to look at first), then the flow of this key, new if
+ * it was not there (`record.packets` are both 0 then).
+ */
 void hk_flow_prefetch(const struct hk_flow_table *table, __u64 hash);
-void hk_flow_prefetch_named(const struct hk_flow_table *table, __u64 hash);
-/* The flow of this key, new if it was not there (`record.packets` are both 0 then). */
+__u32 hk_flow_prefetch_named(const struct hk_flow_table *table, __u64 hash);
 struct hk_flow *hk_flow_get(
-	struct hk_flow_table *table, const struct hk_flow_key *key, __u64 hash, __u64 now_ns);
+	struct hk_flow_table *table, const struct hk_flow_key *key, __u64 hash, __u32 place, __u64 now_ns);
+#define HK_FLOW_NO_PLACE 0xffffffffu
+/* Flows pushed out so far: while it stays, what hk_flow_get() returned stays. */
+__u64 hk_flow_evictions(const struct hk_flow_table *table);
 /* Counts a packet of `direction` (0: that of the first packet). */
 void hk_flow_count_packet(struct hk_flow *flow, unsigned direction, const struct hk_hook_packet *packet,
 	__u64 now_ns, __u64 wall_ns);

@@ -13,24 +13,38 @@
 
 #define NOBODY 0xff
 
-/* What hooks decided about a packet so far. */
+/* What hooks decided about a packet so far: the OUT fields of struct hk_hook_packet, as they lie there. */
 struct decision {
 	__u64 release_ns;
 	__u32 rule;
-	__u32 flow_lifetime_ms;
 	__u16 delay_class;
 	__u8 verdict;
 	__u8 flow_verdict;
+	__u32 flow_lifetime_ms;
+	__u8 reserved[4];
 };
+
+#define OUT(field) (offsetof(struct hk_hook_packet, field) - offsetof(struct hk_hook_packet, release_ns))
+
+_Static_assert(OUT(rule) == offsetof(struct decision, rule), "layout");
+_Static_assert(OUT(delay_class) == offsetof(struct decision, delay_class), "layout");
+_Static_assert(OUT(verdict) == offsetof(struct decision, verdict), "layout");
+_Static_assert(OUT(flow_verdict) == offsetof(struct decision, flow_verdict), "layout");
+_Static_assert(OUT(flow_lifetime_ms) == offsetof(struct decision, flow_lifetime_ms), "layout");
 
 static void save(struct decision *to, const struct hk_hook_packet *packet)
 {
-	to->release_ns = packet->release_ns;
-	to->rule = packet->rule;
-	to->flow_lifetime_ms = packet->flow_lifetime_ms;
-	to->delay_class = packet->delay_class;
-	to->verdict = packet->verdict;
-	to->flow_verdict = packet->flow_verdict;
+	memcpy(to, &packet->release_ns, sizeof(*to));
+}
+
+/* Most hooks say nothing about most packets: seen at a glance. */
+static bool is_unchanged(const struct hk_hook_packet *packet, const struct decision *before)
+{
+	__u64 now[sizeof(*before) / sizeof(__u64)], then[sizeof(*before) / sizeof(__u64)];
+
+	memcpy(now, &packet->release_ns, sizeof(now));
+	memcpy(then, before, sizeof(then));
+	return !((now[0] ^ then[0]) | (now[1] ^ then[1]) | (now[2] ^ then[2]));
 }
 
 static void restore(struct hk_hook_packet *packet, const struct decision *from)
@@ -108,8 +122,9 @@ static void restore_header(struct hk_hook_batch *batch, const struct hk_hook_bat
 	batch->event_lost = lost;
 }
 
+/* `decisive` becomes true when the hook wrote to a packet. */
 static bool run_place(const struct hk_hook_place *place, unsigned index, unsigned worker,
-	struct hk_hook_batch *batch, __u8 *decided, __u8 *reported)
+	struct hk_hook_batch *batch, __u8 *decided, __u8 *reported, bool *decisive)
 {
 	struct decision before[HK_HOOK_BATCH_MAX];
 	struct hk_hook_batch header = *batch;
@@ -124,6 +139,9 @@ static bool run_place(const struct hk_hook_place *place, unsigned index, unsigne
 	for (i = 0; i < count && good; i++) {
 		struct hk_hook_packet *packet = hk_hook_packet(batch, i);
 
+		if (is_unchanged(packet, &before[i]))
+			continue;
+		*decisive = true;
 		good = makes_sense(packet, &before[i], place);
 		if (good && keep_strongest(packet, &before[i]))
 			decided[i] = (__u8)index;
@@ -155,15 +173,17 @@ static void count_decided(struct hk_hook_batch *batch, struct hk_counts *counts,
 int hk_hook_chain_run(struct hk_hook_chain *chain, unsigned worker, struct hk_hook_batch *batch,
 	struct hk_counts *counts, __u8 *decided, __u8 *reported)
 {
+	bool decisive = false;
 	unsigned place;
 
 	memset(decided, NOBODY, batch->packet_count);
 	for (place = 0; place < chain->length; place++) {
-		if (run_place(&chain->places[place], place, worker, batch, decided, reported))
+		if (run_place(&chain->places[place], place, worker, batch, decided, reported, &decisive))
 			continue;
 		hk_count_raise(&counts->hook_errors[place], 1);
 		return (int)place + 1;
 	}
-	count_decided(batch, counts, decided);
+	if (decisive)
+		count_decided(batch, counts, decided);
 	return 0;
 }

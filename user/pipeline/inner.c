@@ -201,20 +201,29 @@ static __u16 echo_identifier(const __u8 *data, const struct hk_hook_packet *pack
 	return hk_get16(data + packet->l4_offset + 4);
 }
 
-static int compare_ends(const struct hk_hook_packet *packet, __u16 src_port, __u16 dst_port)
+/* Any order will do that both directions agree in: here that of the addresses as they lie in memory. */
+static bool is_above(const struct hk_hook_packet *packet, __u16 src_port, __u16 dst_port)
 {
-	int order = memcmp(&packet->src, &packet->dst, sizeof(packet->src));
+	__u64 src[2], dst[2];
 
-	return order ? order : (int)src_port - dst_port;
+	memcpy(src, &packet->src, sizeof(src));
+	memcpy(dst, &packet->dst, sizeof(dst));
+	if (src[1] != dst[1])
+		return src[1] > dst[1];
+	if (src[0] != dst[0])
+		return src[0] > dst[0];
+	return src_port > dst_port;
 }
 
 static __u64 hash_key(const struct hk_flow_key *key)
 {
 	const __u64 *seed = hk_hash_seed();
-	__u64 low = hk_hash_address(seed, &key->low, key->low_port);
-	__u64 high = hk_hash_address(seed, &key->high, (__u64)key->high_port << 16);
-	__u64 hash = hk_hash_fold(low ^ seed[3], high ^ ((__u64)key->domain << 8 | key->protocol));
+	__u64 word[sizeof(*key) / sizeof(__u64)], hash;
 
+	memcpy(word, key, sizeof(word));
+	hash = hk_hash_fold(word[0] ^ seed[0], word[1] ^ seed[1]) ^
+	       hk_hash_fold(word[2] ^ seed[2], word[3] ^ seed[3]);
+	hash = hk_hash_fold(hash ^ word[4], seed[1] | 1);
 	return hash ? hash : 1;
 }
 
@@ -226,7 +235,7 @@ __u64 hk_packet_flow(
 
 	if (icmp)
 		src_port = dst_port = echo_identifier(data, packet);
-	*swapped = compare_ends(packet, src_port, dst_port) > 0;
+	*swapped = is_above(packet, src_port, dst_port);
 	key->low = *swapped ? packet->dst : packet->src;
 	key->high = *swapped ? packet->src : packet->dst;
 	key->low_port = *swapped ? dst_port : src_port;

@@ -67,12 +67,14 @@ static void hash_nonce(struct hk_pipeline *pipeline, unsigned place)
 	struct hk_parsed *parsed = &pipeline->parsed[place];
 	const struct hk_opening *opening = &pipeline->openings[parsed->frame];
 	const __u64 *seed = hk_hash_seed();
-	struct hk_address nonce;
-	__u64 hash;
+	__u64 nonce[2], receiver[2], hash;
 
-	memcpy(nonce.bytes, opening->nonce, sizeof(nonce.bytes));
-	hash = hk_hash_address(seed, &nonce, opening->key.id << 32 ^ opening->meta->spi);
-	parsed->nonce_hash = hk_hash_address(seed, &opening->outer_dst, hash) | 1;
+	memcpy(nonce, opening->nonce, sizeof(nonce));
+	memcpy(receiver, &opening->outer_dst, sizeof(receiver));
+	hash = hk_hash_fold(nonce[0] ^ seed[0], nonce[1] ^ seed[1]) ^
+	       hk_hash_fold(receiver[0] ^ seed[2], receiver[1] ^ seed[3]);
+	hash = hk_hash_fold(hash ^ opening->key.id << 32 ^ opening->meta->spi, seed[3] | 1);
+	parsed->nonce_hash = hash | 1;
 	hk_nonces_prefetch(pipeline->nonces, parsed->nonce_hash);
 	__builtin_prefetch(opening->frame + opening->tag_offset);
 }
@@ -93,28 +95,33 @@ static void watch_nonce(struct hk_pipeline *pipeline, unsigned place)
 	hk_pipeline_emit_anomaly(pipeline, parsed->frame, HK_REASON_NONCE_REPEAT);
 }
 
+static void begin_flow(struct hk_flow *flow, const struct hk_parsed *parsed,
+	const struct hk_hook_packet *packet, const struct hk_opening *opening)
+{
+	flow->swapped = parsed->swapped;
+	flow->spi = packet->spi;
+	flow->domain = packet->domain;
+	flow->auth = packet->auth;
+	flow->envelope = packet->envelope;
+	flow->variant = opening->variant;
+	flow->port = packet->direction;
+	flow->ip_version = packet->ip_version;
+	flow->src_port = packet->src_port;
+	flow->dst_port = packet->dst_port;
+	flow->outer_src = packet->outer_src;
+	flow->outer_dst = packet->outer_dst;
+}
+
 static void find_flow(struct hk_pipeline *pipeline, unsigned place)
 {
 	struct hk_parsed *parsed = &pipeline->parsed[place];
 	const struct hk_hook_packet *packet = hk_pipeline_packet(pipeline, place);
 	const struct hk_opening *opening = &pipeline->openings[parsed->frame];
-	struct hk_flow *flow =
-		hk_flow_get(pipeline->flows, &parsed->flow_key, parsed->flow_hash, pipeline->now_ns);
+	struct hk_flow *flow = hk_flow_get(
+		pipeline->flows, &parsed->flow_key, parsed->flow_hash, parsed->flow_place, pipeline->now_ns);
 
-	if (!flow->record.packets[0]) {
-		flow->swapped = parsed->swapped;
-		flow->spi = packet->spi;
-		flow->domain = packet->domain;
-		flow->auth = packet->auth;
-		flow->envelope = packet->envelope;
-		flow->variant = opening->variant;
-		flow->port = packet->direction;
-		flow->ip_version = packet->ip_version;
-		flow->src_port = packet->src_port;
-		flow->dst_port = packet->dst_port;
-		flow->outer_src = packet->outer_src;
-		flow->outer_dst = packet->outer_dst;
-	}
+	if (!flow->record.packets[0])
+		begin_flow(flow, parsed, packet, opening);
 	parsed->flow = flow;
 	parsed->flow_direction = parsed->swapped != flow->swapped;
 	hk_flow_count_packet(flow, parsed->flow_direction, packet, pipeline->now_ns,
@@ -125,17 +132,26 @@ static void find_flow(struct hk_pipeline *pipeline, unsigned place)
  * A later packet of the batch may have pushed a flow out, so pointers are only
  * good while they still name the flow they were found for.
  */
-static void check_flow(struct hk_parsed *parsed)
+static void find_flows(struct hk_pipeline *pipeline)
 {
-	if (!hk_flow_key_equal(&parsed->flow->key, &parsed->flow_key))
-		parsed->flow = NULL;
+	__u64 evictions = hk_flow_evictions(pipeline->flows);
+	struct hk_parsed *parsed = pipeline->parsed;
+	unsigned place;
+
+	for (place = 0; place < pipeline->parsed_count; place++)
+		find_flow(pipeline, place);
+	if (hk_flow_evictions(pipeline->flows) == evictions)
+		return;
+	for (place = 0; place < pipeline->parsed_count; place++)
+		if (!hk_flow_key_equal(&parsed[place].flow->key, &parsed[place].flow_key))
+			parsed[place].flow = NULL;
 }
 
 static unsigned flow_reason(struct hk_pipeline *pipeline, unsigned place)
 {
 	const struct hk_flow *flow = pipeline->parsed[place].flow;
 
-	if (!flow)
+	if (!flow || flow->verdict_until_ns <= pipeline->now_ns)
 		return HK_REASON_OK;
 	switch (hk_flow_verdict(flow, hk_pipeline_packet(pipeline, place)->auth, pipeline->now_ns)) {
 	case HK_VERDICT_ACCEPT: return HK_REASON_FLOW_ACCEPT;
@@ -250,13 +266,11 @@ void hk_pipeline_inspect(struct hk_pipeline *pipeline)
 			hash_nonce(pipeline, pipeline->place[i]);
 	}
 	for (place = 0; place < pipeline->parsed_count; place++) {
-		hk_flow_prefetch_named(pipeline->flows, pipeline->parsed[place].flow_hash);
+		pipeline->parsed[place].flow_place =
+			hk_flow_prefetch_named(pipeline->flows, pipeline->parsed[place].flow_hash);
 		watch_nonce(pipeline, place);
 	}
-	for (place = 0; place < pipeline->parsed_count; place++)
-		find_flow(pipeline, place);
-	for (place = 0; place < pipeline->parsed_count; place++)
-		check_flow(&pipeline->parsed[place]);
+	find_flows(pipeline);
 	apply_flow_verdicts(pipeline);
 	run_hooks(pipeline);
 	for (place = 0; place < pipeline->hooked; place++)

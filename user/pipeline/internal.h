@@ -27,8 +27,9 @@ struct hk_parsed {
 	__u64 flow_hash;
 	struct hk_flow_key flow_key;
 	struct hk_flow *flow; /* NULL: the table pushed it out again within the batch */
-	__u8 frame;	      /* i */
 	__u64 nonce_hash;
+	__u32 flow_place; /* where the flow probably is */
+	__u8 frame;	  /* i */
 	__u8 swapped;
 	__u8 flow_direction;
 	__u8 suspect;

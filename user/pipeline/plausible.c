@@ -127,7 +127,7 @@ static bool plausible_network(const __u8 *data, const struct hk_hook_packet *pac
 	/* a group never sends */
 	if (packet->src.bytes[12] >> 4 == 14)
 		return false;
-	return hk_checksum_fold(hk_checksum_add(0, data, (data[0] & 0x0f) * 4u)) == 0;
+	return hk_checksum_header_holds(data, (data[0] & 0x0f) * 4u);
 }
 
 bool hk_plausible(const __u8 *data, const struct hk_hook_packet *packet, bool suspect)
