@@ -8,6 +8,8 @@
 #ifndef HK_CRYPTO_KDF_H
 #define HK_CRYPTO_KDF_H
 
+#include <endian.h>
+#include <string.h>
 #include <linux/types.h>
 
 #include <halfkey/address.h>
@@ -19,6 +21,14 @@ enum hk_side { HK_SIDE_ENC = 1, HK_SIDE_AUTH = 2, HK_SIDE_SINGLE = 3 };
 #define HK_KDF_PSP_BLOCKS 1
 unsigned hk_kdf_psp_key_size(unsigned version);
 void hk_kdf_psp_message(__u8 out[16], unsigned version, __u32 spi, __u32 counter);
+/* The message of another SPI that is otherwise like `message`. */
+static inline void hk_kdf_psp_message_like(__u8 out[16], const __u8 message[16], __u32 spi)
+{
+	const __u32 big_endian = htobe32(spi);
+
+	memcpy(out, message, 16);
+	memcpy(out + 8, &big_endian, sizeof(big_endian));
+}
 
 /* KDF108 with a 24-byte context and 384 bits of output: 2 blocks each, counter 1..3. */
 #define HK_KDF108_BLOCKS   2
@@ -33,5 +43,14 @@ void hk_kdf108_message(
 const char *hk_kdf_label(enum hk_side side);
 void hk_kdf_esp_context(__u8 out[HK_KDF108_CONTEXT], enum hk_suite suite, unsigned slot, __u16 mkid,
 	__u32 spi, const struct hk_address *receiver);
+/* The KDF108 message of another SPI that is otherwise like `message`. */
+static inline void hk_kdf_esp_message_like(__u8 out[32], const __u8 message[32], __u32 spi)
+{
+	const __u32 big_endian = htobe32(spi);
+
+	memcpy(out, message, 32);
+	memcpy(out + 10, &big_endian,
+		sizeof(big_endian)); /* behind counter, label, 0 and 4 bytes of context */
+}
 
 #endif

@@ -16,6 +16,9 @@
 #ifndef HK_ENVELOPE_ENVELOPE_H
 #define HK_ENVELOPE_ENVELOPE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include <halfkey/config.h>
 #include <halfkey/crypto.h>
 #include <halfkey/meta.h>
@@ -33,13 +36,15 @@ struct hk_envelope_ops;
 
 struct hk_opening {
 	/* given */
-	const struct hk_envelope_ops *ops;
 	const __u8 *frame;
 	__u32 frame_length;
 	const struct hk_meta *meta;
+	const struct hk_opening *before; /* a packet of this batch that has its key already, or NULL */
+	__u8 *message;			 /* room for HK_KDF_MESSAGE_MAX bytes */
+	/* what packets of a kind share, and again() finds filled in: from here ... */
+	const struct hk_envelope_ops *ops;
 	const struct hk_domain_config *domain;
 	struct hk_address outer_src, outer_dst;
-	const struct hk_opening *before; /* a packet of this batch that has its key already, or NULL */
 	/* plan() */
 	struct hk_key_choice key;
 	__u8 variant;  /* PSP version or enum hk_suite */
@@ -47,16 +52,17 @@ struct hk_opening {
 	__u8 messages; /* PRF messages to derive; 0 with an explicit key */
 	__u8 blocks;   /* blocks in each */
 	__u8 key_size;
-	__u8 slot;			    /* of the master key */
-	__u32 key_id;			    /* of the master key: the packet's own, or the domain's mkid */
-	__u16 aad_offset, aad_length;	    /* in the frame */
-	__u16 clear_offset, clear_length;   /* sent in the clear, part of the inner packet (crypt offset) */
-	__u16 cipher_offset, cipher_length; /* in the frame */
-	__u16 tag_offset;
+	__u8 slot;			  /* of the master key */
+	__u32 key_id;			  /* of the master key: the packet's own, or the domain's mkid */
+	__u32 head;			  /* the envelope's first bytes, where again() compares them */
+	__u16 aad_offset, aad_length;	  /* in the frame */
+	__u16 clear_offset, clear_length; /* sent in the clear, part of the inner packet (crypt offset) */
 	__u16 skip_length; /* plaintext in front of the inner packet (an encrypted PSP cookie) */
+	__u16 cipher_offset;
 	__u8 iv_size;
 	__u8 next_header; /* PSP: by plan(), from the header; ESP: by rebuild(), from the trailer */
-	__u8 *message;	  /* given: room for HK_KDF_MESSAGE_MAX bytes */
+	/* ... to here */
+	__u16 cipher_length, tag_offset;
 	/* derive */
 	__u8 *material; /* 16 bytes a message */
 	/* cipher() */
@@ -76,9 +82,19 @@ struct hk_opening {
 struct hk_envelope_ops {
 	/* all return enum hk_reason; HK_REASON_OK goes on */
 	unsigned (*plan)(struct hk_opening *opening, const struct hk_keyring *keyring);
+	/*
+	 * Optional: plan() for a packet like `before`, which was planned with a
+	 * master key: equal in metadata (but for SPI, end and hash) and outer
+	 * addresses, and no SPI has a key of its own. Fills in what is not shared.
+	 * False: not so alike, or something is wrong: plan() will tell.
+	 */
+	bool (*again)(struct hk_opening *opening);
 	void (*cipher)(struct hk_opening *opening);
 	unsigned (*rebuild)(struct hk_opening *opening);
 };
+
+#define HK_OPENING_SHARED     offsetof(struct hk_opening, ops)
+#define HK_OPENING_SHARED_END offsetof(struct hk_opening, cipher_length)
 
 const struct hk_envelope_ops *hk_envelope_ops(unsigned envelope); /* NULL: none */
 

@@ -90,8 +90,28 @@ static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyrin
 	if (reason != HK_REASON_OK)
 		return reason;
 	opening->next_header = header[0];
+	memcpy(&opening->head, header, sizeof(opening->head));
 	plan_key(opening);
 	return HK_REASON_OK;
+}
+
+/* Equal in next header, length, crypt offset and version: only the end is to be checked. */
+static bool again(struct hk_opening *opening)
+{
+	const struct hk_meta *meta = opening->meta;
+	__u32 head, i;
+
+	memcpy(&head, opening->frame + meta->envelope_offset, sizeof(head));
+	if (head != opening->head || meta->spi >> 31 != opening->slot ||
+		meta->end_offset < meta->payload_offset + HK_PSP_ICV_SIZE ||
+		meta->end_offset < opening->cipher_offset + HK_PSP_ICV_SIZE)
+		return false;
+	opening->tag_offset = (__u16)(meta->end_offset - HK_PSP_ICV_SIZE);
+	opening->cipher_length = (__u16)(opening->tag_offset - opening->cipher_offset);
+	for (i = 0; i < opening->messages; i++)
+		hk_kdf_psp_message_like(
+			opening->message + 16 * i, opening->before->message + 16 * i, meta->spi);
+	return true;
 }
 
 /* The nonce is SPI || IV, as it stands in the header; payload blocks count from 2 (SP 800-38D). */
@@ -113,4 +133,5 @@ static unsigned rebuild(struct hk_opening *opening)
 	return reason;
 }
 
-const struct hk_envelope_ops hk_psp_ops = {.plan = plan, .cipher = cipher, .rebuild = rebuild};
+const struct hk_envelope_ops hk_psp_ops = {
+	.plan = plan, .again = again, .cipher = cipher, .rebuild = rebuild};

@@ -71,12 +71,15 @@ struct hk_pipeline {
 	/* for batches of more than one master key: one group's messages and outputs */
 	__u8 group_messages[HK_PIPELINE_BATCH * HK_KDF_MESSAGE_MAX] __attribute__((aligned(64)));
 	__u8 group_derived[HK_PIPELINE_BATCH * HK_KDF108_OUTPUT] __attribute__((aligned(64)));
-	union {
+	const struct hk_opening *last; /* with a derived key; NULL: none in the batch */
+	bool one_master;	       /* all of the batch's keys come from one, in messages of one size */
+	struct {
+		unsigned ctr_count, gcm_count, cbc_count;
 		struct hk_ctr_job ctr[HK_PIPELINE_BATCH];
 		struct hk_gcm_job gcm[HK_PIPELINE_BATCH];
 		struct hk_cbc_job cbc[HK_PIPELINE_BATCH];
+		__u8 gcm_frame[HK_PIPELINE_BATCH];
 	} jobs;
-	__u8 job_frame[HK_PIPELINE_BATCH];
 	struct hk_hook_packet spare_packets[HK_PIPELINE_BATCH];
 	struct hk_parsed spare_parsed[HK_PIPELINE_BATCH];
 	struct hk_record record;

@@ -85,29 +85,89 @@ static void prefetch_frame(const struct hk_pipeline *pipeline, unsigned i)
 	__builtin_prefetch(pipeline->frames[i].data + 64);
 }
 
-/* Plans all frames; each writes its PRF messages where those of the one before it end. */
+static bool same_meta(const struct hk_meta *a, const struct hk_meta *b)
+{
+	__u64 x, y;
+
+	/* version, envelope, flags, port, l3_offset, envelope_offset */
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x == y && a->payload_offset == b->payload_offset && a->domain == b->domain;
+}
+
+static bool same_ends(const struct hk_opening *before, const __u8 *header)
+{
+	__u32 ends[2];
+
+	if (before->meta->flags & HK_META_OUTER_V6)
+		return memcmp(&before->outer_src, header + 8, 16) == 0 &&
+		       memcmp(&before->outer_dst, header + 24, 16) == 0;
+	memcpy(ends, header + 12, sizeof(ends));
+	return memcmp(before->outer_src.bytes + 12, &ends[0], 4) == 0 &&
+	       memcmp(before->outer_dst.bytes + 12, &ends[1], 4) == 0;
+}
+
+/* Neighbours are mostly of one kind: what was found out for one need not be found out again. */
+static bool plan_like(struct hk_pipeline *pipeline, unsigned i, const struct hk_opening *before)
+{
+	const struct hk_frame *frame = &pipeline->frames[i];
+	struct hk_opening *opening = &pipeline->openings[i];
+	const struct hk_meta *meta = &frame->meta;
+
+	if (!before->ops->again || frame->length > pipeline->options.frame_max ||
+		!same_meta(meta, before->meta) || meta->end_offset > frame->length ||
+		meta->payload_offset > meta->end_offset || !same_ends(before, frame->data + meta->l3_offset))
+		return false;
+	memcpy((char *)opening + HK_OPENING_SHARED, (const char *)before + HK_OPENING_SHARED,
+		HK_OPENING_SHARED_END - HK_OPENING_SHARED);
+	opening->frame = frame->data;
+	opening->frame_length = frame->length;
+	opening->meta = meta;
+	opening->auth = HK_AUTH_NONE;
+	opening->suspect = 0;
+	opening->not_ip = 0;
+	return opening->ops->again(opening);
+}
+
+/* Plans a frame; it writes its PRF messages where those of the one before it end. */
+static const struct hk_opening *plan_next(
+	struct hk_pipeline *pipeline, unsigned i, const struct hk_opening *before, bool only_masters)
+{
+	struct hk_opening *opening = &pipeline->openings[i];
+
+	opening->before = before;
+	opening->message = pipeline->messages + pipeline->messages_end;
+	opening->material = pipeline->derived + pipeline->derived_end;
+	if (before && only_masters && plan_like(pipeline, i, before)) {
+		pipeline->reasons[i] = HK_REASON_OK;
+	} else {
+		pipeline->reasons[i] = (__u8)plan_frame(pipeline, i);
+		if (pipeline->reasons[i] != HK_REASON_OK || !opening->messages)
+			return before;
+		if (before &&
+			(opening->key.master != before->key.master || opening->blocks != before->blocks))
+			pipeline->one_master = false;
+	}
+	pipeline->messages_end += opening->messages * opening->blocks * 16u;
+	pipeline->derived_end += opening->messages * 16u;
+	return opening;
+}
+
 static void plan(struct hk_pipeline *pipeline)
 {
+	bool only_masters = hk_keyring_only_masters(pipeline->inspection->keyring);
 	const struct hk_opening *before = NULL;
-	struct hk_opening *opening;
 	unsigned i;
 
 	pipeline->messages_end = pipeline->derived_end = 0;
+	pipeline->one_master = true;
 	for (i = 0; i < PREFETCH_AHEAD; i++)
 		prefetch_frame(pipeline, i);
 	for (i = 0; i < pipeline->count; i++) {
 		prefetch_frame(pipeline, i + PREFETCH_AHEAD);
-		opening = &pipeline->openings[i];
-		opening->before = before;
-		opening->message = pipeline->messages + pipeline->messages_end;
-		opening->material = pipeline->derived + pipeline->derived_end;
-		pipeline->reasons[i] = (__u8)plan_frame(pipeline, i);
-		if (pipeline->reasons[i] != HK_REASON_OK || !opening->messages)
-			continue;
-		pipeline->messages_end += opening->messages * opening->blocks * 16u;
-		pipeline->derived_end += opening->messages * 16u;
-		before = opening;
+		before = plan_next(pipeline, i, before, only_masters);
 	}
+	pipeline->last = before;
 }
 
 /* Sorts packets by master key; most batches have one, so the newest group is asked first. */
@@ -160,13 +220,16 @@ static void derive(struct hk_pipeline *pipeline)
 {
 	struct group groups[HK_PIPELINE_BATCH];
 	__u8 next[HK_PIPELINE_BATCH];
-	unsigned g, count = group_by_master(pipeline, groups, next);
+	unsigned g, count;
 
-	if (count == 1) { /* the messages lie as they are needed */
-		hk_crypto_cmac(pipeline->crypto, groups[0].master, pipeline->derived_end / 16,
-			groups[0].blocks, pipeline->messages, pipeline->derived);
+	if (!pipeline->last)
+		return;		    /* nothing to derive */
+	if (pipeline->one_master) { /* the messages lie as they are needed */
+		hk_crypto_cmac(pipeline->crypto, pipeline->last->key.master, pipeline->derived_end / 16,
+			pipeline->last->blocks, pipeline->messages, pipeline->derived);
 		return;
 	}
+	count = group_by_master(pipeline, groups, next);
 	for (g = 0; g < count; g++)
 		derive_group(pipeline, &groups[g], next);
 	hk_wipe(pipeline->messages, pipeline->messages_end);
@@ -179,63 +242,41 @@ static void place_plain(struct hk_pipeline *pipeline, unsigned i)
 
 	opening->plain = hk_pipeline_plain(pipeline, i) + HK_OPEN_HEADROOM;
 	opening->plain_length = (__u32)opening->clear_length + opening->cipher_length;
-	memcpy(opening->plain, opening->frame + opening->clear_offset, opening->clear_length);
+	if (opening->clear_length)
+		memcpy(opening->plain, opening->frame + opening->clear_offset, opening->clear_length);
 }
 
-/* The packets of one cipher, in order; returns how many. */
-static unsigned gather(struct hk_pipeline *pipeline, unsigned cipher)
+static void add_ctr(struct hk_pipeline *pipeline, const struct hk_opening *opening)
 {
-	unsigned i, count = 0;
+	struct hk_ctr_job *job = &pipeline->jobs.ctr[pipeline->jobs.ctr_count];
 
-	for (i = 0; i < pipeline->count; i++)
-		if (pipeline->reasons[i] == HK_REASON_OK && pipeline->openings[i].cipher == cipher)
-			pipeline->job_frame[count++] = (__u8)i;
-	return count;
+	if (!opening->cipher_length)
+		return; /* all of the packet was sent in the clear */
+	pipeline->jobs.ctr_count++;
+	job->key = opening->cipher_key;
+	job->key_size = opening->key_size;
+	job->in = opening->frame + opening->cipher_offset;
+	job->out = opening->plain + opening->clear_length;
+	job->length = opening->cipher_length;
+	memcpy(job->counter, opening->nonce, sizeof(job->counter));
 }
 
-static void open_ctr(struct hk_pipeline *pipeline)
+static void add_cbc(struct hk_pipeline *pipeline, const struct hk_opening *opening)
 {
-	unsigned j, jobs = 0, count = gather(pipeline, HK_CIPHER_CTR);
-	const struct hk_opening *opening;
-	struct hk_ctr_job *job;
+	struct hk_cbc_job *job = &pipeline->jobs.cbc[pipeline->jobs.cbc_count++];
 
-	for (j = 0; j < count; j++) {
-		opening = &pipeline->openings[pipeline->job_frame[j]];
-		if (!opening->cipher_length)
-			continue; /* all of the packet was sent in the clear */
-		job = &pipeline->jobs.ctr[jobs++];
-		job->key = opening->cipher_key;
-		job->key_size = opening->key_size;
-		job->in = opening->frame + opening->cipher_offset;
-		job->out = opening->plain + opening->clear_length;
-		job->length = opening->cipher_length;
-		memcpy(job->counter, opening->nonce, sizeof(job->counter));
-	}
-	if (jobs)
-		hk_crypto_ctr(pipeline->crypto, pipeline->jobs.ctr, jobs);
+	job->key = opening->cipher_key;
+	job->in = opening->frame + opening->cipher_offset;
+	job->out = opening->plain + opening->clear_length;
+	job->iv = opening->nonce;
+	job->length = opening->cipher_length;
 }
 
-static void open_cbc(struct hk_pipeline *pipeline)
+static void add_gcm(struct hk_pipeline *pipeline, const struct hk_opening *opening, unsigned i)
 {
-	unsigned j, count = gather(pipeline, HK_CIPHER_CBC);
-	const struct hk_opening *opening;
-	struct hk_cbc_job *job;
+	struct hk_gcm_job *job = &pipeline->jobs.gcm[pipeline->jobs.gcm_count];
 
-	for (j = 0; j < count; j++) {
-		opening = &pipeline->openings[pipeline->job_frame[j]];
-		job = &pipeline->jobs.cbc[j];
-		job->key = opening->cipher_key;
-		job->in = opening->frame + opening->cipher_offset;
-		job->out = opening->plain + opening->clear_length;
-		job->iv = opening->nonce;
-		job->length = opening->cipher_length;
-	}
-	if (count)
-		hk_crypto_cbc(pipeline->crypto, pipeline->jobs.cbc, count);
-}
-
-static void fill_gcm(struct hk_gcm_job *job, const struct hk_opening *opening)
-{
+	pipeline->jobs.gcm_frame[pipeline->jobs.gcm_count++] = (__u8)i;
 	job->key = opening->cipher_key;
 	job->key_size = opening->key_size;
 	job->in = opening->frame + opening->cipher_offset;
@@ -250,49 +291,66 @@ static void fill_gcm(struct hk_gcm_job *job, const struct hk_opening *opening)
 	job->cache_id = (opening->key.id << 32 ^ opening->meta->spi) | 1ull << 63;
 }
 
-static void open_gcm(struct hk_pipeline *pipeline)
+/* From key material to one job per packet, sorted by cipher. */
+static void add_jobs(struct hk_pipeline *pipeline)
 {
-	unsigned j, count = gather(pipeline, HK_CIPHER_GCM);
 	struct hk_opening *opening;
+	unsigned i;
 
-	for (j = 0; j < count; j++)
-		fill_gcm(&pipeline->jobs.gcm[j], &pipeline->openings[pipeline->job_frame[j]]);
-	if (count)
-		hk_crypto_gcm_open(pipeline->crypto, pipeline->jobs.gcm, count);
-	for (j = 0; j < count; j++) {
-		opening = &pipeline->openings[pipeline->job_frame[j]];
-		if (pipeline->jobs.gcm[j].verified)
-			opening->auth = HK_AUTH_VERIFIED;
-		else
-			pipeline->reasons[pipeline->job_frame[j]] = HK_REASON_BAD_ICV;
+	pipeline->jobs.ctr_count = pipeline->jobs.gcm_count = pipeline->jobs.cbc_count = 0;
+	for (i = 0; i < pipeline->count; i++) {
+		if (pipeline->reasons[i] != HK_REASON_OK)
+			continue;
+		opening = &pipeline->openings[i];
+		opening->ops->cipher(opening);
+		place_plain(pipeline, i);
+		switch (opening->cipher) {
+		case HK_CIPHER_CTR: add_ctr(pipeline, opening); break;
+		case HK_CIPHER_GCM: add_gcm(pipeline, opening, i); break;
+		case HK_CIPHER_CBC: add_cbc(pipeline, opening); break;
+		default: break;
+		}
 	}
 }
 
-static void finish(struct hk_pipeline *pipeline, unsigned i)
+static void take_verified(struct hk_pipeline *pipeline)
 {
-	struct hk_opening *opening = &pipeline->openings[i];
+	unsigned j, i;
 
-	if (pipeline->reasons[i] == HK_REASON_OK)
-		pipeline->reasons[i] = (__u8)opening->ops->rebuild(opening);
+	for (j = 0; j < pipeline->jobs.gcm_count; j++) {
+		i = pipeline->jobs.gcm_frame[j];
+		if (pipeline->jobs.gcm[j].verified)
+			pipeline->openings[i].auth = HK_AUTH_VERIFIED;
+		else
+			pipeline->reasons[i] = HK_REASON_BAD_ICV;
+	}
+}
+
+static void run_jobs(struct hk_pipeline *pipeline)
+{
+	if (pipeline->jobs.ctr_count)
+		hk_crypto_ctr(pipeline->crypto, pipeline->jobs.ctr, pipeline->jobs.ctr_count);
+	if (pipeline->jobs.cbc_count)
+		hk_crypto_cbc(pipeline->crypto, pipeline->jobs.cbc, pipeline->jobs.cbc_count);
+	if (pipeline->jobs.gcm_count) {
+		hk_crypto_gcm_open(pipeline->crypto, pipeline->jobs.gcm, pipeline->jobs.gcm_count);
+		take_verified(pipeline);
+	}
 }
 
 void hk_pipeline_open(struct hk_pipeline *pipeline)
 {
+	struct hk_opening *opening;
 	unsigned i;
 
 	plan(pipeline);
 	derive(pipeline);
-	for (i = 0; i < pipeline->count; i++) {
-		if (pipeline->reasons[i] != HK_REASON_OK)
-			continue;
-		pipeline->openings[i].ops->cipher(&pipeline->openings[i]);
-		place_plain(pipeline, i);
-	}
-	open_ctr(pipeline);
-	open_gcm(pipeline);
-	open_cbc(pipeline);
+	add_jobs(pipeline);
+	run_jobs(pipeline);
 	hk_wipe(pipeline->derived, pipeline->derived_end);
-	for (i = 0; i < pipeline->count; i++)
-		if (pipeline->openings[i].frame)
-			finish(pipeline, i);
+	for (i = 0; i < pipeline->count; i++) {
+		opening = &pipeline->openings[i];
+		if (pipeline->reasons[i] == HK_REASON_OK)
+			pipeline->reasons[i] = (__u8)opening->ops->rebuild(opening);
+	}
 }
