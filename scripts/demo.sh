@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 O=$(realpath "${O:-build}")
-topology_id=demo$$
+export topology_id=demo$$
 . scripts/topology.sh
 
 bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' off=$'\e[0m'
