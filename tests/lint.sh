@@ -22,7 +22,7 @@ have() { command -v "$1" >/dev/null || { echo "skip lint: $2 - $1 is not install
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 mapfile -t sources < <(git ls-files '*.c' '*.h' 2>/dev/null || find . -name '*.[ch]' -not -path './build*')
-mapfile -t ours < <(printf '%s\n' "${sources[@]}" | grep -E '^(user|tests/(unit|bpf|bench|net))/.*\.c$')
+mapfile -t ours < <(printf '%s\n' "${sources[@]}" | grep -E '^user/.*\.c$')
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run 2>/dev/null || find . -name '*.sh')
 
 if have clang-format formatting; then
@@ -32,14 +32,13 @@ fi
 
 if have cppcheck cppcheck; then
 	cppcheck --quiet --error-exitcode=1 --std=c11 -j2 -I. -Iinclude -D_GNU_SOURCE -D__x86_64__ \
-		--enable=warning,portability --inline-suppr '-DLIBBPF_OPTS(t,n,...)=struct t n={0}' \
-		'-Djson_array_foreach(a,i,v)=for(i=0;i<1;i++)' '-Djson_object_foreach(o,k,v)=for(;;)' --suppress=missingInclude --suppress=missingIncludeSystem \
-		--suppressions-list=tests/cppcheck.txt "${ours[@]}" >"$out" 2>&1
+		--enable=warning,portability --inline-suppr --suppress=missingInclude --suppress=missingIncludeSystem \
+		--library=tests/cppcheck.cfg "${ours[@]}" >"$out" 2>&1
 	verdict "cppcheck" $? "$out"
 fi
 
 if have clang-tidy clang-tidy; then
-	printf '%s\n' "${ours[@]}" | grep '^user/' | xargs -P2 -n6 sh -c '
+	printf '%s\n' "${ours[@]}" | xargs -P2 -n6 sh -c '
 		clang-tidy --quiet "$@" -- -std=gnu11 -I. -Iinclude -I'"$O"'/bpf -D_GNU_SOURCE -DHK_VERSION=\"lint\" 2>/dev/null' \
 		clang-tidy >"$out" 2>&1
 	verdict "clang-tidy (.clang-tidy)" $? "$out"
