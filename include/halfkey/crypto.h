@@ -92,6 +92,16 @@ int hk_kdf_key_init(struct hk_kdf_key *key, const __u8 bytes[32]);
 void hk_crypto_cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 count, __u32 blocks,
 	__u8 *messages, __u8 *out);
 
+/*
+ * For messages that are not whole blocks (SP 800-38B: padding and subkey K2):
+ * pads `message` of `length` bytes to whole blocks and moves it from K2 to K1
+ * by adding K1 ^ K2, so that hk_crypto_cmac() takes it like any other. Without
+ * effect on whole blocks, so nobody else pays. The message is a secret from
+ * here on; hk_crypto_cmac() wipes it. Returns the number of blocks; `message`
+ * has room for them. Any thread.
+ */
+__u32 hk_crypto_cmac_pad(const struct hk_kdf_key *key, __u8 *message, __u32 length);
+
 void hk_crypto_ctr(struct hk_crypto *crypto, struct hk_ctr_job *jobs, __u32 count);
 void hk_crypto_cbc(struct hk_crypto *crypto, struct hk_cbc_job *jobs, __u32 count);
 void hk_crypto_gcm_open(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32 count);

@@ -180,6 +180,29 @@ static void cmac_published(struct hk_crypto *crypto)
 	CU_ASSERT_EQUAL(memcmp(out, hex("e1992190549f6ed5696a2c056c315410").at, 16), 0);
 }
 
+/* SP 800-38B, D.3: no block at all, and two and a half: subkey K2. */
+static void cmac_of_partial_blocks(struct hk_crypto *crypto)
+{
+	const struct bytes text = hex(SP800_38A_TEXT);
+	static const __u8 zero[48];
+	struct hk_kdf_key key;
+	__u8 message[48], out[16];
+
+	CU_ASSERT_EQUAL(hk_kdf_key_init(&key, hex(SP800_38A_KEY256).at), 0);
+	CU_ASSERT_EQUAL(hk_crypto_cmac_pad(&key, message, 0), 1);
+	hk_crypto_cmac(crypto, &key, 1, 1, message, out);
+	CU_ASSERT_EQUAL(memcmp(out, hex("028962f61b7bf89efc6b551f4667d983").at, 16), 0);
+	memcpy(message, text.at, 40);
+	CU_ASSERT_EQUAL(hk_crypto_cmac_pad(&key, message, 40), 3);
+	CU_ASSERT_EQUAL(memcmp(message, text.at, 40 - 8), 0);
+	hk_crypto_cmac(crypto, &key, 1, 3, message, out);
+	CU_ASSERT_EQUAL(memcmp(out, hex("aaf3d8f1de5640c232f5b169b9c911e6").at, 16), 0);
+	CU_ASSERT_EQUAL(memcmp(message, zero, 48), 0); /* a subkey was in it */
+	memcpy(message, text.at, 48);
+	CU_ASSERT_EQUAL(hk_crypto_cmac_pad(&key, message, 48), 3);
+	CU_ASSERT_EQUAL(memcmp(message, text.at, 48), 0); /* whole blocks stay as they are */
+}
+
 #define GCM_KEY128 "feffe9928665731c6d6a8f9467308308"
 #define GCM_AAD	   "feedfacedeadbeeffeedfacedeadbeefabaddad2"
 #define GCM_TEXT60                                                         \
@@ -449,6 +472,7 @@ EACH(ctr_published)
 EACH(ctr_wraps)
 EACH(cbc_published)
 EACH(cmac_published)
+EACH(cmac_of_partial_blocks)
 EACH(gcm_published)
 EACH(gcm_bad_bits)
 EACH(gcm_in_place)
@@ -467,6 +491,7 @@ int main(void)
 		{"CTR: the counter's low 32 bits wrap", each_ctr_wraps},
 		{"CBC: SP 800-38A", each_cbc_published},
 		{"CMAC: SP 800-38B", each_cmac_published},
+		{"CMAC: SP 800-38B, messages that are not whole blocks", each_cmac_of_partial_blocks},
 		{"GCM: McGrew and Viega", each_gcm_published},
 		{"GCM: every wrong bit is refused and nothing leaves", each_gcm_bad_bits},
 		{"GCM: in place", each_gcm_in_place},

@@ -65,7 +65,7 @@ static void expand(__u8 schedule[15 * 16], const __u8 key[32])
 	hk_wipe(word, sizeof(word));
 }
 
-/* K1 is AES(0^128) doubled in GF(2^128). */
+/* K1 is AES(0^128) doubled in GF(2^128), K2 is K1 doubled. */
 static void double_block(__u8 out[16], const __u8 in[16])
 {
 	for (int i = 0; i < 15; i++)
@@ -92,4 +92,20 @@ int hk_kdf_key_init(struct hk_kdf_key *key, const __u8 bytes[32])
 	hk_wipe(block, sizeof(block));
 	EVP_CIPHER_CTX_free(context);
 	return result;
+}
+
+__u32 hk_crypto_cmac_pad(const struct hk_kdf_key *key, __u8 *message, __u32 length)
+{
+	const __u32 rest = length % 16, blocks = length / 16;
+	__u8 *last = message + (size_t)blocks * 16, k2[16];
+
+	if (!rest && length)
+		return blocks;
+	last[rest] = 0x80;
+	memset(last + rest + 1, 0, 15 - rest);
+	double_block(k2, key->k1);
+	for (int i = 0; i < 16; i++)
+		last[i] ^= key->k1[i] ^ k2[i];
+	hk_wipe(k2, sizeof(k2));
+	return blocks + 1;
 }
