@@ -133,3 +133,8 @@ void *hk_arena_cell(struct hk_arena_part *part)
 		return NULL;
 	return part->cells + (size_t)part->count++ * HK_ARENA_CELL;
 }
+
+unsigned hk_arena_index(const struct hk_arena_part *part, const void *cell)
+{
+	return (unsigned)((const __u8 *)cell - part->cells) / HK_ARENA_CELL;
+}

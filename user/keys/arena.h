@@ -23,6 +23,7 @@ struct hk_arena_part;
 struct hk_arena_part *hk_arena_take(struct hk_arena *arena); /* NULL: both parts are in use */
 void hk_arena_give_back(struct hk_arena_part *part);	     /* wipes */
 void *hk_arena_cell(struct hk_arena_part *part);	     /* 64-byte aligned and zero; NULL: full */
-unsigned hk_arena_keys(const struct hk_arena *arena);	     /* cells of one part */
+unsigned hk_arena_index(const struct hk_arena_part *part, const void *cell); /* 0: the first one given out */
+unsigned hk_arena_keys(const struct hk_arena *arena);			     /* cells of one part */
 
 #endif

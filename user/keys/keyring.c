@@ -125,6 +125,12 @@ unsigned hk_keyring_choose(
 	return HK_REASON_OK;
 }
 
+/* Every key takes the next cell, so cells and entries have the same order. */
+__u32 *hk_keyring_epoch(const struct hk_keyring *keyring, const struct hk_key_choice *choice)
+{
+	return &keyring->entries[hk_arena_index(keyring->part, choice->master)].epoch;
+}
+
 bool hk_keyring_only_masters(const struct hk_keyring *keyring)
 {
 	return !keyring->explicit_count;
@@ -143,6 +149,21 @@ void hk_keyring_free(struct hk_keyring *keyring)
 	free(keyring);
 }
 
+/* The same key as before has come as far as before. */
+static void adopt_epoch(struct hk_keyring *now, __u32 index, const struct hk_keyring *previous, __u32 before)
+{
+	struct hk_key_entry *entry;
+
+	if (index == HK_KEY_NONE || before == HK_KEY_NONE)
+		return;
+	entry = &now->entries[index];
+	if (hk_equal(entry->row.fingerprint, previous->entries[before].row.fingerprint,
+		    sizeof(entry->row.fingerprint)))
+		__atomic_store_n(&entry->epoch,
+			__atomic_load_n(&previous->entries[before].epoch, __ATOMIC_RELAXED),
+			__ATOMIC_RELAXED);
+}
+
 void hk_keyring_adopt(struct hk_keyring *now, const struct hk_keyring *previous)
 {
 	const struct hk_key_group *before;
@@ -158,9 +179,11 @@ void hk_keyring_adopt(struct hk_keyring *now, const struct hk_keyring *previous)
 			continue;
 		before = &previous->groups[found];
 		retired = before->retired;
-		for (slot = 0; slot < HK_KEY_SLOTS; slot++)
+		for (slot = 0; slot < HK_KEY_SLOTS; slot++) {
 			if (before->newest[slot] != HK_KEY_NONE)
 				retired |= (__u8)(1 << slot);
+			adopt_epoch(now, group->newest[slot], previous, before->newest[slot]);
+		}
 		__atomic_store_n(&group->retired, retired, __ATOMIC_RELAXED);
 	}
 }

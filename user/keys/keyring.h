@@ -63,6 +63,14 @@ struct hk_key_request {
 unsigned hk_keyring_choose(
 	const struct hk_keyring *keyring, const struct hk_key_request *request, struct hk_key_choice *out);
 
+/*
+ * The highest epoch of packets that verified under a master key, for envelopes
+ * that have epochs: HK_KEY_EPOCH | epoch, or 0 while there was none. All workers
+ * share it, by atomic loads and stores; a reload keeps it with the key.
+ */
+#define HK_KEY_EPOCH 0x10000u
+__u32 *hk_keyring_epoch(const struct hk_keyring *keyring, const struct hk_key_choice *choice);
+
 /* True when no SPI has a key of its own: the choice then depends on domain, receiver and slot alone. */
 bool hk_keyring_only_masters(const struct hk_keyring *keyring);
 

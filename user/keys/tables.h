@@ -29,6 +29,7 @@ struct hk_key_entry {
 	struct hk_key_row row;
 	const void *cell;
 	__u64 id;
+	__u32 epoch; /* see hk_keyring_epoch() */
 	__u32 older; /* the next master key of the same group and slot, or HK_KEY_NONE */
 	__u32 line;
 	__u8 key_size;
