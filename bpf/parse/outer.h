@@ -20,6 +20,7 @@
 #include "bpf/parse/packet.h"
 #include "bpf/parse/psp.h"
 #include "bpf/parse/transport.h"
+#include "bpf/parse/tss.h"
 #include "maps/receivers.h"
 
 /*
@@ -30,7 +31,8 @@
  */
 #define HK_ENVELOPE_PARSERS(P)             \
 	P(PSP, hk_psp_claim, hk_psp_parse) \
-	P(ESP, hk_esp_claim, hk_esp_parse)
+	P(ESP, hk_esp_claim, hk_esp_parse) \
+	P(TSS, hk_tss_claim, hk_tss_parse)
 
 /* What the longest prefix around `address` says, or NULL. */
 static const struct hk_receiver_value *hk_receiver_find(const void *table, const struct hk_address *address);
@@ -51,13 +53,18 @@ HK_PARSE __u32 hk_outer_flow_hash(const struct hk_packet *packet, __u32 spi)
 	return (__u32)hash;
 }
 
-/* Fills in what all envelopes share; spi and payload_offset are the envelope parser's. */
+/* Set before the envelope's parser runs, which may ask for them. */
+HK_PARSE __u8 hk_outer_flags(const struct hk_packet *packet)
+{
+	return (packet->version == 6 ? HK_META_OUTER_V6 : 0) | (packet->udp ? HK_META_UDP : 0);
+}
+
+/* Fills in what else all envelopes share; spi and payload_offset are the envelope parser's. */
 HK_PARSE void hk_outer_describe(const struct hk_cursor *cursor, const struct hk_packet *packet,
 	unsigned envelope, __u16 domain, struct hk_meta *meta)
 {
 	meta->version = HK_META_VERSION;
 	meta->envelope = (__u8)envelope;
-	meta->flags = (packet->version == 6 ? HK_META_OUTER_V6 : 0) | (packet->udp ? HK_META_UDP : 0);
 	meta->l3_offset = packet->l3_offset;
 	meta->envelope_offset = (__u16)cursor->at;
 	meta->end_offset = (__u16)cursor->limit;
@@ -89,6 +96,7 @@ HK_PARSE unsigned hk_outer_parse_envelope(const struct hk_cursor *cursor, const 
 	if (reason == HK_REASON_TO_WORKER) {                                               \
 		domain = receiver ? receiver->domain[HK_ENVELOPE_##id] : HK_NO_DOMAIN;     \
 		reason = hk_outer_admit(cursor, packet, domain);                           \
+		meta->flags = hk_outer_flags(packet);                                      \
 		if (reason == HK_REASON_OK)                                                \
 			reason = parse(cursor, receiver, meta);                            \
 		if (reason == HK_REASON_TO_WORKER)                                         \

@@ -22,6 +22,26 @@
 
 enum hk_attach { HK_ATTACH_AUTO = 0, HK_ATTACH_NATIVE = 1, HK_ATTACH_GENERIC = 2 };
 
+/* wire-formats.md, section 2: what sources leave open, or define in two ways. */
+enum hk_tss_mode { HK_TSS_CLUSTER = 1, HK_TSS_SERVER = 2, HK_TSS_DIRECT = 3 };
+
+#define HK_TSS_SERVERS_MAX 16
+
+struct hk_tss_options {
+	__u8 mode;	    /* enum hk_tss_mode */
+	bool ssi;	    /* every packet of the domain carries an SSI, else none does */
+	bool long_length;   /* KDF: L has 32 bits, else 16 */
+	bool iv_sdi;	    /* IV word SSI or SDI (before 1.0), else SSI or source */
+	bool small_context; /* IPv6 with SSI: the context has the SSI alone */
+	bool header_aad;    /* UDP: the AAD is the header alone, else the addresses as well */
+	bool has_epoch;	    /* `epoch` is the lowest that may be the present one */
+	__u8 rekey_shift;
+	__u16 epoch;
+	__u64 rekey_mask;			      /* over the 48-bit counter; 0: no rekeying */
+	struct hk_prefix servers[HK_TSS_SERVERS_MAX]; /* server mode */
+	unsigned servers_count;
+};
+
 struct hk_domain_config {
 	char *name;
 	__u16 id;	   /* stable over reloads: a name keeps its id */
@@ -37,6 +57,7 @@ struct hk_domain_config {
 	unsigned receivers_count;
 	char *keys; /* path of the key file, absolute or relative to the configuration */
 	/* one struct per envelope with a YAML mapping of its own; only that of `envelope` counts */
+	struct hk_tss_options tss;
 };
 
 struct hk_hook_config {

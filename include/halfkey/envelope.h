@@ -67,17 +67,33 @@ enum hk_psp_version {
 /* Whether the sender of the opened bytes is known: hooks and feeds always see it. */
 enum hk_auth { HK_AUTH_NONE = 0, HK_AUTH_VERIFIED = 1 };
 
-#define HK_UDP_PORT_PSP	    1000
-#define HK_UDP_PORT_IKE	    500
-#define HK_UDP_PORT_ESP	    4500
-#define HK_PSP_HEADER_SIZE  16 /* base header through the IV */
-#define HK_PSP_ICV_SIZE	    16
-#define HK_PSP_SPI_SLOT	    0x80000000u /* this SPI bit chooses the master-key slot */
-#define HK_ESP_HEADER_SIZE  8		/* SPI and sequence number */
-#define HK_ESP_IV_SIZE	    8
-#define HK_ESP_CBC_IV_SIZE  16
-#define HK_ESP_ICV_SIZE	    16	/* all four suites */
-#define HK_ESP_SPI_RESERVED 256 /* RFC 4303: 0..255 are never an SA */
-#define HK_ESP_DUMMY	    59
+#define HK_UDP_PORT_PSP	     1000
+#define HK_UDP_PORT_IKE	     500
+#define HK_UDP_PORT_ESP	     4500
+#define HK_PSP_HEADER_SIZE   16 /* base header through the IV */
+#define HK_PSP_ICV_SIZE	     16
+#define HK_PSP_SPI_SLOT	     0x80000000u /* this SPI bit chooses the master-key slot */
+#define HK_ESP_HEADER_SIZE   8		 /* SPI and sequence number */
+#define HK_ESP_IV_SIZE	     8
+#define HK_ESP_CBC_IV_SIZE   16
+#define HK_ESP_ICV_SIZE	     16	 /* all four suites */
+#define HK_ESP_SPI_RESERVED  256 /* RFC 4303: 0..255 are never an SA */
+#define HK_ESP_DUMMY	     59
+#define HK_UDP_PORT_TSS	     4793
+#define HK_IP_PROTOCOL_TSS   253 /* RFC 3692: for experiments; a domain may say another one */
+#define HK_TSS_ENTROPY_SIZE  4	 /* in front of the header, over IP alone */
+#define HK_TSS_HEADER_SIZE   12	 /* first word and TSC; an SSI adds 4 */
+#define HK_TSS_SSI_SIZE	     4
+#define HK_TSS_TSC_SIZE	     8
+#define HK_TSS_ICV_SIZE	     16
+#define HK_TSS_TYPE	     1 /* byte 0: type5 SP1 0 AN1 */
+#define HK_PDS_TYPE_FIRST    2 /* on TSS's port, types 2..14 are PDS in the clear */
+#define HK_PDS_TYPE_LAST     14
+#define HK_TSS_SP	     0x04
+#define HK_TSS_RESERVED	     0x02
+#define HK_TSS_AN	     0x01
+#define HK_TSS_SDI_MAX	     0xffffff
+#define HK_TSS_EPOCHS_BEHIND 16	  /* an older epoch is stale */
+#define HK_TSS_OPTION_SSI    0x01 /* receivers map: SP is set in this domain's packets */
 
 #endif

@@ -96,7 +96,13 @@
 	R(71, DUMMY, "dummy", DUMMY, "ESP dummy packet")                                                 \
 	R(72, HOOK_ERROR, "hook-error", HOOK_ERROR, "a hook returned an error for the batch")            \
 	R(73, NEXT_HEADER, "next-header", IMPLAUSIBLE, "a next header the envelope cannot carry")        \
-	R(74, CIPHER_FAILED, "cipher-failed", HOOK_ERROR, "the crypto library refused the packet")
+	R(74, CIPHER_FAILED, "cipher-failed", HOOK_ERROR, "the crypto library refused the packet")       \
+	R(96, TSS_PDS, "tss-pds", LEGACY, "UEC packet delivery (PDS) in the clear: not sealed")          \
+	R(97, TSS_SHORT, "tss-short", MALFORMED, "fewer bytes than TSS header and ICV")                  \
+	R(98, TSS_TYPE, "tss-type", MALFORMED, "neither TSS nor a PDS type: 0, or above 14")             \
+	R(99, TSS_RESERVED, "tss-reserved", MALFORMED, "the TSS bit that must be 0 is 1")                \
+	R(100, TSS_SSI, "tss-ssi", PROFILE_MISMATCH, "a TSS SSI in a domain without, or none")           \
+	R(101, TSS_EPOCH, "tss-epoch", NO_KEY, "a TSS epoch more than 16 behind: stale")
 
 #define HK_REASON_COUNT 192
 

@@ -19,7 +19,7 @@
 #define FRAME_MAX   4096
 #define FRAME_POKES 6
 
-enum payload { PSP = 0, ESP, RAW };
+enum payload { PSP = 0, ESP, RAW, TSS };
 
 /* Where a poke counts from. */
 enum layer { AT_NOWHERE = 0, AT_FRAME, AT_IP, AT_TRANSPORT, AT_ENVELOPE };
@@ -41,13 +41,14 @@ struct packet_case {
 	__u8 extensions[12];	 /* IPv6 extension headers, in order */
 	unsigned extension_size; /* bytes of each; 0: 8 */
 	__u8 protocol;		 /* 0: UDP */
-	__u16 port;		 /* 0: 1000 for PSP, 4500 otherwise */
+	__u16 port;		 /* 0: 1000 for PSP, 4793 for TSS, 4500 otherwise */
 	enum payload payload;
-	unsigned hel;		  /* PSP Hdr Ext Len; 0: 1 */
-	__u8 version;		  /* PSP version */
-	unsigned size;		  /* of what follows the envelope's fixed header (16 PSP, 8 ESP); 0: 48 */
-	unsigned bytes;		  /* RAW: size of the payload */
-	__u8 byte;		  /* RAW: what it is full of */
+	unsigned hel;	/* PSP Hdr Ext Len; 0: 1 */
+	__u8 version;	/* PSP version */
+	unsigned ssi;	/* TSS: 1: SP and an SSI */
+	unsigned size;	/* of what follows the envelope's fixed header (16 PSP, 8 ESP, 12 or 16 TSS); 0: 48 */
+	unsigned bytes; /* RAW: size of the payload */
+	__u8 byte;	/* RAW: what it is full of */
 	unsigned behind_datagram; /* bytes of the IP packet behind the datagram */
 	unsigned behind_packet;	  /* Ethernet padding */
 	struct poke pokes[FRAME_POKES];
@@ -133,6 +134,21 @@ static inline void frame_ip6(struct frame *frame, const struct packet_case *c, c
 	}
 }
 
+/* Over IP alone with entropy in front, its reserved bytes set: they are to be ignored. */
+static inline void frame_tss(struct frame *frame, const struct packet_case *c)
+{
+	static const __u8 entropy[4] = {0x5a, 0xa5, 0xff, 0xff}, ssi[4] = {0xa0, 0xb0, 0xc0, 0xd0};
+	const __u8 first[4] = {(__u8)(c->ssi ? 0x0c : 0x08), 0, 0, 0xab};
+	static const __u8 tsc[8] = {0x1d, 0xc0, 0, 0, 0, 0, 0, 9};
+
+	if (c->protocol && c->protocol != 17)
+		frame_add(frame, entropy, sizeof(entropy));
+	frame_add(frame, first, sizeof(first));
+	if (c->ssi)
+		frame_add(frame, ssi, sizeof(ssi));
+	frame_add(frame, tsc, sizeof(tsc));
+}
+
 static inline void frame_envelope(struct frame *frame, const struct packet_case *c)
 {
 	unsigned size = c->size ? c->size : 48;
@@ -145,7 +161,11 @@ static inline void frame_envelope(struct frame *frame, const struct packet_case 
 		frame_fill(frame, c->bytes, c->byte);
 		return;
 	}
-	frame_add(frame, c->payload == PSP ? psp : esp, c->payload == PSP ? sizeof(psp) : sizeof(esp));
+	if (c->payload == TSS)
+		frame_tss(frame, c);
+	else
+		frame_add(
+			frame, c->payload == PSP ? psp : esp, c->payload == PSP ? sizeof(psp) : sizeof(esp));
 	frame_fill(frame, size, 0xab);
 }
 
@@ -188,7 +208,7 @@ static inline void frame_damage(struct frame *frame, const struct packet_case *c
 static inline void frame_build(struct frame *frame, const struct packet_case *c)
 {
 	struct hk_address dst;
-	unsigned port = c->port ? c->port : c->payload == PSP ? 1000 : 4500;
+	unsigned port = c->port ? c->port : c->payload == PSP ? 1000 : c->payload == TSS ? 4793 : 4500;
 	int v6;
 
 	memset(frame, 0, sizeof(*frame));
@@ -218,10 +238,13 @@ static inline void frame_build(struct frame *frame, const struct packet_case *c)
 #define DOMAIN_EAST  5
 #define DOMAIN_WEST  7
 #define DOMAIN_SOUTH 300
+#define DOMAIN_CORE  20 /* TSS */
+#define DOMAIN_RIM   21 /* TSS with SSI, over IP protocol 254 */
 
 static inline const struct hk_config *frames_config(void)
 {
 	static struct hk_prefix east[2], west[3], south[1];
+	static struct hk_prefix core[2], rim[1];
 	static struct hk_domain_config domains[] = {
 		{.name = "east",
 			.id = DOMAIN_EAST,
@@ -244,8 +267,23 @@ static inline const struct hk_config *frames_config(void)
 			.flow_per_spi = true,
 			.receivers = south,
 			.receivers_count = 1},
+		{.name = "core",
+			.id = DOMAIN_CORE,
+			.envelope = HK_ENVELOPE_TSS,
+			.profile = HK_PROFILE_SPLIT,
+			.receivers = core,
+			.receivers_count = 2},
+		{.name = "rim",
+			.id = DOMAIN_RIM,
+			.envelope = HK_ENVELOPE_TSS,
+			.profile = HK_PROFILE_SPLIT,
+			.carrier = 254,
+			.options = HK_TSS_OPTION_SSI,
+			.receivers = rim,
+			.receivers_count = 1},
 	};
-	static const struct hk_config config = {.domains = domains, .domains_count = 3};
+	static const struct hk_config config = {
+		.domains = domains, .domains_count = sizeof(domains) / sizeof(domains[0])};
 
 	hk_prefix_parse("192.0.2.0/24", &east[0]);
 	hk_prefix_parse("2001:db8::/48", &east[1]);
@@ -253,6 +291,9 @@ static inline const struct hk_config *frames_config(void)
 	hk_prefix_parse("2001:db8:e::/48", &west[1]);
 	hk_prefix_parse("192.0.2.128/25", &west[2]);
 	hk_prefix_parse("203.0.113.0/24", &south[0]);
+	hk_prefix_parse("100.64.0.0/24", &core[0]);
+	hk_prefix_parse("2001:db8:c::/48", &core[1]);
+	hk_prefix_parse("100.64.1.0/24", &rim[0]);
 	return &config;
 }
 

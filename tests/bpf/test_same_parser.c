@@ -89,18 +89,33 @@ static void aim_at_west(__u8 *frame)
 		frame[14 + 24 + 5] = 0x0e;
 }
 
+static void aim_at_tss(__u8 *frame, int ssi)
+{
+	const __u8 receiver[4] = {100, 64, (__u8)ssi, 9};
+
+	if (frame[14] >> 4 == 4)
+		memcpy(frame + 14 + 16, receiver, sizeof(receiver));
+	else
+		frame[14 + 24 + 5] = 0x0c;
+}
+
 static void add_vector(const json_t *vector)
 {
 	__u8 frame[2048] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00};
 	size_t size = vector_bytes(vector, "outer_ip", frame + 14, sizeof(frame) - 14);
+	const char *name;
 
 	CU_ASSERT_FATAL(size > 0);
 	if (frame[14] >> 4 == 6)
 		frame[12] = 0x86, frame[13] = 0xdd;
 	add_sample(frame, (unsigned)size + 14);
-	if (strncmp(json_string_value(json_object_get(vector, "name")), "esp-", 4) != 0)
+	name = json_string_value(json_object_get(vector, "name"));
+	if (strncmp(name, "esp-", 4) == 0)
+		aim_at_west(frame);
+	else if (strncmp(name, "tss-", 4) == 0)
+		aim_at_tss(frame, strstr(name, "-ssi") != NULL);
+	else
 		return;
-	aim_at_west(frame);
 	add_sample(frame, (unsigned)size + 14);
 }
 

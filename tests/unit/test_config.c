@@ -296,6 +296,77 @@ static void domain_refusals(void)
 	bad(HEAD "domains:\n - {name: a, nmae: b}\n", NAME ":4: unknown key \"nmae\"", "\"name\"");
 }
 
+#define TSS(profile, rest)                                             \
+	HEAD "domains:\n - {name: f, envelope: tss, profile: " profile \
+	     ", keys: k, receivers: [10.0.0.0/8]" rest "}\n"
+
+static void tss_domains(void)
+{
+	struct hk_config *config = good(TSS("single",
+		", mkid: 0xffffff, tss: {mode: server, ssi: yes, protocol: 254, kdf-length: 32, iv-word: "
+		"sdi, "
+		"context: small, udp-aad: header, epoch: 7600, servers: [10.0.0.1, \"2001:db8::/64\"]}"));
+	const struct hk_tss_options *tss;
+
+	if (config) {
+		tss = &config->domains[0].tss;
+		CU_ASSERT_EQUAL(tss->mode, HK_TSS_SERVER);
+		CU_ASSERT(tss->ssi && tss->long_length && tss->iv_sdi && tss->small_context &&
+			  tss->header_aad && tss->has_epoch);
+		CU_ASSERT_EQUAL(tss->epoch, 7600);
+		CU_ASSERT_EQUAL(tss->servers_count, 2);
+		CU_ASSERT_EQUAL(tss->servers[0].length, 128);
+		CU_ASSERT_EQUAL(config->domains[0].carrier, 254);
+		CU_ASSERT_EQUAL(config->domains[0].options, HK_TSS_OPTION_SSI);
+		CU_ASSERT_EQUAL(config->domains[0].mkid, 0xffffff);
+	}
+	hk_config_free(config);
+	config = good(TSS("split", ", tss: {mode: cluster, rekey-mask: 0xffff00000000, rekey-shift: 32}"));
+	if (config) {
+		tss = &config->domains[0].tss;
+		CU_ASSERT_EQUAL(tss->rekey_mask, 0xffff00000000);
+		CU_ASSERT_EQUAL(tss->rekey_shift, 32);
+		CU_ASSERT(!tss->ssi && !tss->long_length && !tss->iv_sdi && !tss->small_context &&
+			  !tss->header_aad && !tss->has_epoch);
+		CU_ASSERT_EQUAL(config->domains[0].carrier, 253);
+		CU_ASSERT_EQUAL(config->domains[0].options, 0);
+	}
+	hk_config_free(config);
+}
+
+static void tss_refusals(void)
+{
+	bad(TSS("split", ""), NAME ":4: domain f: has no `mode`", "cluster");
+	bad(TSS("split", ", tss: {mode: claster}"), NAME ":4: mode: \"claster\"", "\"cluster\"");
+	bad(TSS("split", ", tss: {mode: cluster}, suite: gcm"), NAME ":4: domain f: suite", "tss");
+	bad(TSS("split", ", tss: {mode: cluster}, esn: yes"), NAME ":4: domain f: esn", "TSS");
+	bad(TSS("split", ", tss: {mode: cluster}, mkid: 0x1000000"), NAME ":4: mkid", "16777215");
+	bad(TSS("split", ", tss: {mode: cluster, ssi: maybe}"), NAME ":4: ssi: \"maybe\"", "no");
+	bad(TSS("split", ", tss: {mode: cluster, kdf-length: 24}"), NAME ":4: kdf-length: \"24\"", "16");
+	bad(TSS("split", ", tss: {mode: cluster, iv-word: ip}"), NAME ":4: iv-word: \"ip\"", "source");
+	bad(TSS("split", ", tss: {mode: cluster, context: tiny}"), NAME ":4: context: \"tiny\"", "large");
+	bad(TSS("split", ", tss: {mode: cluster, udp-aad: no}"), NAME ":4: udp-aad: \"no\"", "addresses");
+	bad(TSS("split", ", tss: {mode: cluster, protocol: 256}"), NAME ":4: protocol: \"256\"", "255");
+	bad(TSS("split", ", tss: {mode: cluster, protocol: 17}"), NAME ":4: domain f: protocol: 17", "253");
+	bad(TSS("split", ", tss: {mode: cluster, protocol: 50}"), NAME ":4: domain f: protocol: 50", "253");
+	bad(TSS("split", ", tss: {mode: cluster, epoch: 65536}"), NAME ":4: epoch: \"65536\"", "65535");
+	bad(TSS("split", ", tss: {mode: direct, rekey-mask: 1}"), NAME ":4: domain f: rekey-mask", "cluster");
+	bad(TSS("split", ", tss: {mode: cluster, rekey-mask: 0x1ffffffff}"), NAME ":4: domain f: rekey-mask",
+		"32 bits");
+	bad(TSS("split", ", tss: {mode: cluster, rekey-mask: 0x1000000000000}"), NAME ":4: rekey-mask", "to");
+	bad(TSS("split", ", tss: {mode: cluster, rekey-mask: 3, rekey-shift: 1}"),
+		NAME ":4: domain f: rekey-shift", "away");
+	bad(TSS("split", ", tss: {mode: server}"), NAME ":4: domain f: has no `servers`", "client");
+	bad(TSS("split", ", tss: {mode: cluster, servers: [10.0.0.1]}"), NAME ":4: domain f: servers",
+		"mode");
+	bad(TSS("split", ", tss: {mode: server, servers: [10.0.0.1/8]}"), NAME ":4: domain f: servers",
+		"10.0.0.1/8");
+	bad(TSS("split", ", tss: {mode: server, servers: [a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a]}"),
+		NAME ":4:", "more than 16");
+	bad(TSS("split", ", tss: {modus: cluster}"), NAME ":4: unknown key \"modus\"", "");
+	bad(DOMAIN(PSP "receivers: [10.0.0.1], tss: {mode: cluster}"), NAME ":4: domain east: `tss`", "psp");
+}
+
 static void same_prefix_in_another_envelope_is_fine(void)
 {
 	hk_config_free(good(HEAD EAST " - {name: w, envelope: esp, profile: single, suite: gcm, mkid: 0, "
@@ -567,7 +638,7 @@ static void documented_examples(void)
 		start = end + 1;
 		examples++;
 	}
-	CU_ASSERT_EQUAL(examples, 2);
+	CU_ASSERT_EQUAL(examples, 3);
 }
 
 static void documented_keys(void)
@@ -610,6 +681,8 @@ int main(void)
 		{"numbers: refusals", number_refusals},
 		{"ports: refusals", port_refusals},
 		{"domains: refusals", domain_refusals},
+		{"domains: TSS", tss_domains},
+		{"domains: TSS, refusals", tss_refusals},
 		{"domains: one prefix under two envelopes", same_prefix_in_another_envelope_is_fine},
 		{"receivers: refusals", receiver_refusals},
 		{"hooks: refusals", hook_refusals},

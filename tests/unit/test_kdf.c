@@ -9,6 +9,7 @@
 #include "tests/unit/harness.h"
 #include "user/base/text.h"
 #include "user/crypto/kdf.h"
+#include "user/crypto/tss.h"
 
 static json_t *vectors;
 
@@ -122,6 +123,52 @@ static void esp_derived(void)
 	esp_vector("esp-derived-v6");
 }
 
+/* The packet that has the context of the vector, with counter bits where the rekeying mask takes them. */
+static void tss_vector(const char *name, __u8 mode)
+{
+	const json_t *entry = vector(name);
+	struct hk_tss_options options = {.mode = mode};
+	struct hk_address source, server = hk_address_v4((const __u8[]){192, 168, 42, 2});
+	struct hk_tss_packet packet = {&options, &source, &server, NULL};
+	__u8 context[26], header[12] = {0x08, 0, 0, 0xab, [11] = 7}, out[48], expected[44];
+	__u8 messages[HK_KDF_TSS_MESSAGES * HK_KDF_TSS_BLOCKS * 16];
+	const size_t size = vector_bytes(entry, "ctx", context, sizeof(context));
+	const unsigned front = size == 26 ? 4 : 0;
+	const struct hk_kdf_key none = {.k1 = {0}};
+	unsigned blocks;
+
+	CU_ASSERT_FATAL(size == 10 || size == 26);
+	memcpy(header + 4, context + front, 2);
+	memcpy(header + 6, context + front + 4, 2); /* the counter's two highest bytes */
+	if (mode == HK_TSS_CLUSTER)
+		options.rekey_mask = 0xffff00000000, options.rekey_shift = 32;
+	source = front ? hk_address_v6(context + 10) : hk_address_v4(context + 6);
+	packet.header = header;
+	CU_ASSERT_EQUAL(hk_kdf_tss_message(messages, &packet, 1), size + 6);
+	CU_ASSERT_EQUAL(memcmp(messages + 4, context, size), 0);
+	blocks = hk_kdf_tss_messages(messages, &none, &packet);
+	CU_ASSERT_EQUAL(blocks, front ? 2 : 1);
+	derive(entry, HK_KDF_TSS_MESSAGES, blocks, messages, out);
+	CU_ASSERT_EQUAL(vector_bytes(entry, "out", expected, sizeof(expected)), sizeof(expected));
+	CU_ASSERT_EQUAL(memcmp(out, expected, sizeof(expected)), 0);
+	/* the other direction of a server's traffic has the client's key */
+	if (mode != HK_TSS_SERVER)
+		return;
+	options.servers[0] = (struct hk_prefix){server, 128};
+	options.servers_count = 1;
+	packet.destination = &source;
+	packet.source = &server;
+	hk_kdf_tss_message(messages, &packet, 1);
+	CU_ASSERT_EQUAL(memcmp(messages + 4, context, size), 0);
+}
+
+static void tss_published(void)
+{
+	tss_vector("tss-cluster-v4", HK_TSS_CLUSTER);
+	tss_vector("tss-cluster-v6", HK_TSS_CLUSTER);
+	tss_vector("tss-server-v4", HK_TSS_SERVER);
+}
+
 static void labels_by_side(void)
 {
 	CU_ASSERT_STRING_EQUAL(hk_kdf_label(HK_SIDE_ENC), "DKe1");
@@ -185,6 +232,7 @@ int main(void)
 		{"labels by side", labels_by_side},
 		{"PSP versions that are defined", psp_versions_defined},
 		{"no two messages are equal", messages_differ},
+		{"TSS derivations, published", tss_published},
 		{0},
 	};
 	int result;

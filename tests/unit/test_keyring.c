@@ -179,6 +179,24 @@ static const struct {
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
 		"receiver=192.0.2.1 spi=256 suite=gcm-split side=enc salt=00000000 key=" KEY("01"),
 		"which is psp"},
+	{HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=enc id=7 key=" KEY("01") PSP_R1,
+		"belongs to its SDI"},
+	{HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=enc id=0x1000000 key=" KEY("01"),
+		"an SDI is at most"},
+	{HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0, "slot=2 generation=1 side=enc id=7 key=" KEY("01"),
+		"slots 0 and 1"},
+	{HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=auth id=7 key=" KEY("01"),
+		"side=auth"},
+	{HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0, "receiver=192.0.2.1 spi=1 version=5 side=enc key=" KEY("01"),
+		"which is tss"},
+	{HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0,
+		"slot=0 generation=1 side=enc id=7 key=" KEY(
+			"01") "\nslot=1 generation=1 side=enc id=7 key=" KEY("01"),
+		"belongs to one SDI"},
+	{HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0,
+		"slot=0 generation=1 side=enc id=7 key=" KEY(
+			"01") "\nslot=0 generation=1 side=enc id=8 key=" KEY("01"),
+		"belongs to one SDI"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
 		"slot=0 generation=1 side=enc receiver=198.51.100.1 key=" KEY("01"),
 		"not among the receivers"},
@@ -252,6 +270,65 @@ static void one_key_never_serves_two_profiles(void)
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(box.error.text, "1.keys:1: the same key as 0.keys:1: a key belongs to one profile"));
 	box_free(&box);
+}
+
+/* One fabric behind two domains may share its keys, as long as both derive alike; nobody else may. */
+static int share_tss(unsigned envelope, __u8 mode)
+{
+	static const char key[] = "slot=0 generation=1 side=enc key=" KEY("01");
+	struct hk_keyring *keyring = NULL;
+	struct hk_domain_config *domain;
+	struct box box;
+	int result;
+
+	box_init(&box);
+	box_domain(&box, HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0, key)->tss.mode = HK_TSS_CLUSTER;
+	domain = box_domain(
+		&box, envelope, HK_PROFILE_SPLIT, envelope == HK_ENVELOPE_ESP ? HK_SUITE_CTR_HMAC : 0, key);
+	domain->tss.mode = mode;
+	result = hk_keyring_new(&keyring, box.arena, &box.config, &box.files, &box.error);
+	hk_keyring_free(keyring);
+	box_free(&box);
+	return result;
+}
+
+static void tss_keys_derive_in_one_way(void)
+{
+	CU_ASSERT_EQUAL(share_tss(HK_ENVELOPE_TSS, HK_TSS_CLUSTER), 0);
+	CU_ASSERT_EQUAL(share_tss(HK_ENVELOPE_TSS, HK_TSS_DIRECT), -EINVAL);
+	CU_ASSERT_EQUAL(share_tss(HK_ENVELOPE_ESP, 0), -EINVAL);
+}
+
+/* A key keeps its epoch over a reload, another key in its place does not get it. */
+static void epochs_stay_with_their_keys(void)
+{
+	struct hk_key_choice choice;
+	struct ring before, after;
+	__u32 *epoch;
+
+	CU_ASSERT_EQUAL_FATAL(ring_new(&before, HK_ENVELOPE_TSS, HK_PROFILE_SINGLE, 0,
+				      "slot=0 generation=1 side=single key=" KEY(
+					      "01") "\nslot=1 generation=1 side=single key=" KEY("02")),
+		0);
+	CU_ASSERT_EQUAL(choose(&before, "192.0.2.1", 7, 1, 1, &choice), HK_REASON_OK);
+	epoch = hk_keyring_epoch(before.keyring, &choice);
+	CU_ASSERT_EQUAL(*epoch, 0);
+	*epoch = HK_KEY_EPOCH | 22;
+	CU_ASSERT_EQUAL(choose(&before, "192.0.2.1", 7, 0, 1, &choice), HK_REASON_OK);
+	epoch = hk_keyring_epoch(before.keyring, &choice);
+	CU_ASSERT_EQUAL(*epoch, 0);
+	*epoch = HK_KEY_EPOCH | 11;
+	CU_ASSERT_EQUAL_FATAL(ring_new(&after, HK_ENVELOPE_TSS, HK_PROFILE_SINGLE, 0,
+				      "slot=1 generation=1 side=single key=" KEY(
+					      "02") "\nslot=0 generation=2 side=single key=" KEY("03")),
+		0);
+	hk_keyring_adopt(after.keyring, before.keyring);
+	CU_ASSERT_EQUAL(choose(&after, "192.0.2.1", 7, 1, 1, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(*hk_keyring_epoch(after.keyring, &choice), HK_KEY_EPOCH | 22);
+	CU_ASSERT_EQUAL(choose(&after, "192.0.2.1", 7, 0, 1, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(*hk_keyring_epoch(after.keyring, &choice), 0);
+	ring_free(&before);
+	ring_free(&after);
 }
 
 static void many_keys(char *text, size_t room, unsigned count)
@@ -468,6 +545,8 @@ int main(void)
 		{"pages around the keys are closed", pages_around_the_keys_are_closed},
 		{"a child finds no keys", a_child_finds_no_keys},
 		{"the kernel knows the arena is secret", the_kernel_knows_the_arena_is_secret},
+		{"TSS keys derive in one way", tss_keys_derive_in_one_way},
+		{"epochs stay with their keys", epochs_stay_with_their_keys},
 		{0},
 	};
 	return run_tests("keyring", tests);

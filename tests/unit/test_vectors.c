@@ -4,12 +4,14 @@
  * inner packet, byte for byte, with each backend; and with one byte of each
  * changed, refused where the profile is `single`.
  */
+#include <endian.h>
+
 #include "tests/unit/box_help.h"
 
 static const struct vector_kind {
 	const char *prefix;
 	unsigned envelope;
-} kinds[] = {{"psp-", HK_ENVELOPE_PSP}, {"esp-", HK_ENVELOPE_ESP}};
+} kinds[] = {{"psp-", HK_ENVELOPE_PSP}, {"esp-", HK_ENVELOPE_ESP}, {"tss-", HK_ENVELOPE_TSS}};
 
 static void add_line(char *text, size_t room, const json_t *vector, const char *member, const char *front)
 {
@@ -19,9 +21,9 @@ static void add_line(char *text, size_t room, const json_t *vector, const char *
 		key_line(text, room, front, key);
 }
 
-/* PSP: both slots for the packet's receiver. ESP: its slot, for the whole domain. */
-static void vector_keys(
-	char *text, size_t room, const json_t *vector, unsigned envelope, const char *receiver)
+/* PSP: both slots for the packet's receiver. ESP and TSS: its slot, for the whole domain. */
+static void vector_keys(char *text, size_t room, const json_t *vector, unsigned envelope,
+	const char *receiver, const __u8 *outer)
 {
 	bool split = strcmp(json_string_value(json_object_get(vector, "profile")), "split") == 0;
 	const char *side = split ? "enc" : "single";
@@ -29,6 +31,12 @@ static void vector_keys(
 	unsigned slot;
 
 	text[0] = '\0';
+	if (envelope == HK_ENVELOPE_TSS) {
+		slot = outer[outer[0] >> 4 == 4 ? 28 : 48] & HK_TSS_AN;
+		snprintf(front, sizeof(front), "id=171 slot=%u generation=1 side=%s", slot, side);
+		add_line(text, room, vector, split ? "sdk_e" : "sdk", front);
+		return;
+	}
 	if (envelope == HK_ENVELOPE_ESP) {
 		slot = (unsigned)json_integer_value(json_object_get(vector, "slot"));
 		snprintf(front, sizeof(front), "slot=%u generation=1 side=%s", slot, side);
@@ -43,6 +51,19 @@ static void vector_keys(
 	}
 }
 
+static void vector_tss(struct hk_domain_config *domain, const json_t *vector)
+{
+	bool ssi = strstr(json_string_value(json_object_get(vector, "name")), "-ssi");
+	__u8 mask[8];
+
+	CU_ASSERT_EQUAL_FATAL(vector_bytes(vector, "rekey_mask", mask, sizeof(mask)), sizeof(mask));
+	domain->tss.mode = HK_TSS_CLUSTER;
+	domain->tss.ssi = ssi;
+	domain->options = ssi ? HK_TSS_OPTION_SSI : 0;
+	domain->tss.rekey_mask = be64toh(*(const __u64 *)(const void *)mask);
+	domain->tss.rekey_shift = (__u8)json_integer_value(json_object_get(vector, "rekey_shift"));
+}
+
 static void vector_box(
 	struct box *box, const json_t *vector, unsigned envelope, const __u8 *outer, const char *backend)
 {
@@ -53,12 +74,14 @@ static void vector_box(
 	char keys[1024], text[HK_ADDRESS_TEXT];
 
 	receiver = outer[0] >> 4 == 4 ? hk_address_v4(outer + 16) : hk_address_v6(outer + 24);
-	vector_keys(keys, sizeof(keys), vector, envelope, hk_address_format(&receiver, text));
+	vector_keys(keys, sizeof(keys), vector, envelope, hk_address_format(&receiver, text), outer);
 	box_init(box);
 	domain = box_domain(box, envelope, split ? HK_PROFILE_SPLIT : HK_PROFILE_SINGLE,
 		suite ? (unsigned)hk_suite_by_name(suite) : 0, keys);
 	if (envelope == HK_ENVELOPE_ESP)
 		domain->mkid = (__u16)json_integer_value(json_object_get(vector, "mkid"));
+	if (envelope == HK_ENVELOPE_TSS)
+		vector_tss(domain, vector);
 	CU_ASSERT_EQUAL_FATAL(box_build(box, backend, BOX_FRAME, 0), 0);
 }
 
@@ -116,7 +139,7 @@ static unsigned kind_of(const char *name)
 	return HK_ENVELOPE_NONE;
 }
 
-static void check_all(unsigned envelope, const char *backend)
+static void check_all(unsigned envelope, const char *backend, unsigned least)
 {
 	json_t *vectors = load_vectors("packets.json"), *vector;
 	struct hk_crypto *crypto = hk_crypto_new(backend);
@@ -136,28 +159,38 @@ static void check_all(unsigned envelope, const char *backend)
 		check_vector(vector, envelope, backend);
 		checked++;
 	}
-	CU_ASSERT_TRUE(checked >= 5);
+	CU_ASSERT_TRUE(checked >= least);
 	json_decref(vectors);
 }
 
 static void psp_with_ipsec_mb(void)
 {
-	check_all(HK_ENVELOPE_PSP, "ipsec-mb");
+	check_all(HK_ENVELOPE_PSP, "ipsec-mb", 5);
 }
 
 static void psp_with_libcrypto(void)
 {
-	check_all(HK_ENVELOPE_PSP, "libcrypto");
+	check_all(HK_ENVELOPE_PSP, "libcrypto", 5);
 }
 
 static void esp_with_ipsec_mb(void)
 {
-	check_all(HK_ENVELOPE_ESP, "ipsec-mb");
+	check_all(HK_ENVELOPE_ESP, "ipsec-mb", 5);
 }
 
 static void esp_with_libcrypto(void)
 {
-	check_all(HK_ENVELOPE_ESP, "libcrypto");
+	check_all(HK_ENVELOPE_ESP, "libcrypto", 5);
+}
+
+static void tss_with_ipsec_mb(void)
+{
+	check_all(HK_ENVELOPE_TSS, "ipsec-mb", 3);
+}
+
+static void tss_with_libcrypto(void)
+{
+	check_all(HK_ENVELOPE_TSS, "libcrypto", 3);
 }
 
 static void other_envelopes(void)
@@ -171,7 +204,7 @@ static void other_envelopes(void)
 		kind_of(json_string_value(json_object_get(vector, "name"))) == HK_ENVELOPE_NONE;
 	json_decref(vectors);
 	snprintf(why, sizeof(why),
-		"%u vectors are of envelopes that are not built (TSS, EESP, WESP, inline keying)", others);
+		"%u vectors are of envelopes that are not built (EESP, WESP, inline keying)", others);
 	skip_test(why);
 }
 
@@ -182,6 +215,8 @@ int main(void)
 		{"PSP packets open to the byte (libcrypto)", psp_with_libcrypto},
 		{"ESP packets open to the byte (ipsec-mb)", esp_with_ipsec_mb},
 		{"ESP packets open to the byte (libcrypto)", esp_with_libcrypto},
+		{"TSS packets open to the byte (ipsec-mb)", tss_with_ipsec_mb},
+		{"TSS packets open to the byte (libcrypto)", tss_with_libcrypto},
 		{"packets of other envelopes", other_envelopes},
 		{0},
 	};

@@ -24,12 +24,19 @@
 /* S(ID, "name", fields, check) */
 #define HK_ENVELOPE_SCHEMAS(S)                            \
 	S(PSP, "psp", hk_no_options, hk_domain_check_psp) \
-	S(ESP, "esp", hk_no_options, hk_domain_check_esp)
+	S(ESP, "esp", hk_no_options, hk_domain_check_esp) \
+	S(TSS, "tss", hk_tss_options_fields, hk_domain_check_tss)
 
 /* A row of `fields`: the word behind `key` comes to raw->options[HK_ENVELOPE_*]->words[place]. */
 #define HK_OPTION(key, place)   \
 	CYAML_FIELD_STRING_PTR( \
 		key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct hk_raw_options, words[place], 0, 4096)
+
+/* The one list: its words come to raw->options[HK_ENVELOPE_*]->list. */
+extern const cyaml_schema_value_t hk_option_word;
+#define HK_OPTION_LIST(key, most)                                                                        \
+	CYAML_FIELD_SEQUENCE(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct hk_raw_options, list, \
+		&hk_option_word, 0, most)
 
 /* One domain while it is read: `where` is "domains[3]", room for a key behind it. */
 struct hk_domain_reading {

@@ -23,6 +23,7 @@
 #define WORD(key, structure, member) CYAML_FIELD_STRING_PTR(key, OPTIONAL, structure, member, 0, WORD_MAX)
 
 static const cyaml_schema_value_t word = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, WORD_MAX)};
+const cyaml_schema_value_t hk_option_word = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, WORD_MAX)};
 
 const cyaml_schema_field_t hk_no_options[] = {CYAML_FIELD_END};
 

@@ -20,6 +20,8 @@
 
 struct hk_raw_options {
 	char *words[HK_OPTIONS_MAX];
+	char **list; /* of an envelope that takes one */
+	unsigned list_count;
 };
 
 struct hk_raw_domain {

@@ -24,10 +24,11 @@
 #include <halfkey/meta.h>
 
 #include "user/crypto/kdf.h"
+#include "user/crypto/tss.h"
 #include "user/keys/keyring.h"
 
 #define HK_OPEN_HEADROOM   128 /* in front of the plaintext: room for a rebuilt IP header and a link header */
-#define HK_KDF_MESSAGE_MAX (HK_KDF108_MESSAGES * HK_KDF108_BLOCKS * 16)
+#define HK_KDF_MESSAGE_MAX (HK_KDF_TSS_MESSAGES * HK_KDF_TSS_BLOCKS * 16) /* the longest of all */
 
 enum hk_cipher { HK_CIPHER_NONE, HK_CIPHER_CTR, HK_CIPHER_GCM, HK_CIPHER_CBC };
 
@@ -61,6 +62,7 @@ struct hk_opening {
 	__u16 cipher_offset;
 	__u8 iv_size;
 	__u8 next_header; /* PSP: by plan(), from the header; ESP: by rebuild(), from the trailer */
+	const __u8 *aad;  /* NULL: in the frame; else by cipher(): aad_length bytes in front of `plain` */
 	/* ... to here */
 	__u16 cipher_length, tag_offset;
 	/* derive */
@@ -69,7 +71,7 @@ struct hk_opening {
 	__u8 nonce[16]; /* GCM: 12 bytes; CTR: first counter block; CBC: IV */
 	const __u8 *cipher_key;
 	/* open: plaintext = clear part, then decrypted part, back to back */
-	__u8 *plain; /* HK_OPEN_HEADROOM bytes in front of it are ours */
+	__u8 *plain; /* set before cipher(); HK_OPEN_HEADROOM bytes in front of it are ours */
 	__u32 plain_length;
 	/* rebuild() */
 	__u8 *inner;
@@ -77,6 +79,7 @@ struct hk_opening {
 	__u8 auth;    /* before rebuild(): whether the ICV verified */
 	__u8 suspect; /* 1: legal, but rare; plausibility looks harder */
 	__u8 not_ip;  /* 1: inner is no IP packet but a payload with the outer addresses */
+	__u32 *epoch; /* TSS: of its key, see hk_keyring_epoch() */
 };
 
 struct hk_envelope_ops {

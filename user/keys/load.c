@@ -100,6 +100,26 @@ static bool same_receiver(const struct hk_key_row *a, const struct hk_key_row *b
 	       memcmp(&a->receiver.address, &b->receiver.address, sizeof(a->receiver.address)) == 0;
 }
 
+/* What decides about keys and nonces of a TSS domain; not which epochs count. */
+static bool same_tss(const struct hk_tss_options *a, const struct hk_tss_options *b)
+{
+	return a->mode == b->mode && a->ssi == b->ssi && a->long_length == b->long_length &&
+	       a->iv_sdi == b->iv_sdi && a->small_context == b->small_context &&
+	       a->rekey_shift == b->rekey_shift && a->rekey_mask == b->rekey_mask;
+}
+
+/* Neither SDI nor AN is part of a TSS key's derivation, and direct mode has none. */
+static bool may_share_tss(
+	const struct loader *loader, const struct hk_key_row *row, const struct hk_key_entry *other)
+{
+	if (loader->domain->envelope != other->domain->envelope)
+		return loader->domain->envelope != HK_ENVELOPE_TSS &&
+		       other->domain->envelope != HK_ENVELOPE_TSS;
+	return loader->domain->envelope != HK_ENVELOPE_TSS ||
+	       (row->id == other->row.id && row->slot == other->row.slot &&
+		       same_tss(&loader->domain->tss, &other->domain->tss));
+}
+
 /* Two lines with the same key bytes: which of that repeats a nonce or crosses a profile? */
 static int check_shared(const struct loader *loader, const struct hk_key_line *line,
 	const struct hk_key_row *row, const struct hk_key_entry *other, struct hk_error *error)
@@ -114,6 +134,10 @@ static int check_shared(const struct loader *loader, const struct hk_key_line *l
 			"a master key and the key of one SPI must never be equal");
 	if (row->is_explicit)
 		return refuse_pair(loader, line, other, error, "two SPIs with one key can repeat a nonce");
+	if (!may_share_tss(loader, row, other))
+		return refuse_pair(loader, line, other, error,
+			"a TSS key belongs to one SDI, one slot and one way to derive: another repeats "
+			"nonces");
 	if (psp && !same_receiver(row, &other->row))
 		return refuse_pair(loader, line, other, error,
 			"two receivers with one PSP master key repeat nonces; make a pair for each receiver "

@@ -114,11 +114,38 @@ static int check_esp_line(
 	return result ? result : check_esp(domain, line, error);
 }
 
+/* The secure domain, as the packet names it, has two keys (AN), whoever sends and receives. */
+static int check_tss_line(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	if (line->is_explicit)
+		return REFUSE(domain, line, error,
+			"spi= in domain '%s', which is tss: its keys are master keys, named by id= and slot=",
+			domain->name);
+	if (line->has_receiver)
+		return REFUSE(domain, line, error,
+			"receiver= in domain '%s', which is tss: a key belongs to its SDI (id=), not to a "
+			"receiver",
+			domain->name);
+	if (!line->has_id && !domain->mkid)
+		return REFUSE(domain, line, error,
+			"id= is missing: the SDI of this key (domain '%s' has no mkid to take its place)",
+			domain->name);
+	if (line->id > HK_TSS_SDI_MAX)
+		return REFUSE(domain, line, error, "id=%u: an SDI is at most %u (domain '%s')", line->id,
+			HK_TSS_SDI_MAX, domain->name);
+	if (line->slot > 1)
+		return REFUSE(domain, line, error, "slot=%u: TSS has slots 0 and 1 (AN; domain '%s')",
+			line->slot, domain->name);
+	return 0;
+}
+
 /* Which lines an envelope takes. */
 static int (*const checks[HK_ENVELOPE_MAX])(
 	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error) = {
 	[HK_ENVELOPE_PSP] = check_psp_line,
 	[HK_ENVELOPE_ESP] = check_esp_line,
+	[HK_ENVELOPE_TSS] = check_tss_line,
 };
 
 int hk_key_line_check(

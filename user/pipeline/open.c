@@ -73,6 +73,7 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 	opening->auth = HK_AUTH_NONE;
 	opening->suspect = 0;
 	opening->not_ip = 0;
+	opening->aad = NULL;
 	return ops->plan(opening, pipeline->inspection->keyring);
 }
 
@@ -282,7 +283,7 @@ static void add_gcm(struct hk_pipeline *pipeline, const struct hk_opening *openi
 	job->in = opening->frame + opening->cipher_offset;
 	job->out = opening->plain + opening->clear_length;
 	job->length = opening->cipher_length;
-	job->aad = opening->frame + opening->aad_offset;
+	job->aad = opening->aad ? opening->aad : opening->frame + opening->aad_offset;
 	job->aad_length = opening->aad_length;
 	job->tag = opening->frame + opening->tag_offset;
 	memcpy(job->nonce, opening->nonce, sizeof(job->nonce));
@@ -302,8 +303,8 @@ static void add_jobs(struct hk_pipeline *pipeline)
 		if (pipeline->reasons[i] != HK_REASON_OK)
 			continue;
 		opening = &pipeline->openings[i];
-		opening->ops->cipher(opening);
 		place_plain(pipeline, i);
+		opening->ops->cipher(opening);
 		switch (opening->cipher) {
 		case HK_CIPHER_CTR: add_ctr(pipeline, opening); break;
 		case HK_CIPHER_GCM: add_gcm(pipeline, opening, i); break;
