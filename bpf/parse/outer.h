@@ -16,6 +16,7 @@
 #include <halfkey/envelope.h>
 #include <halfkey/meta.h>
 
+#include "bpf/parse/dtls.h"
 #include "bpf/parse/esp.h"
 #include "bpf/parse/packet.h"
 #include "bpf/parse/psp.h"
@@ -32,7 +33,8 @@
 #define HK_ENVELOPE_PARSERS(P)             \
 	P(PSP, hk_psp_claim, hk_psp_parse) \
 	P(ESP, hk_esp_claim, hk_esp_parse) \
-	P(TSS, hk_tss_claim, hk_tss_parse)
+	P(TSS, hk_tss_claim, hk_tss_parse) \
+	P(DTLS, hk_dtls_claim, hk_dtls_parse)
 
 /* What the longest prefix around `address` says, or NULL. */
 static const struct hk_receiver_value *hk_receiver_find(const void *table, const struct hk_address *address);

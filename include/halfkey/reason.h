@@ -102,7 +102,18 @@
 	R(98, TSS_TYPE, "tss-type", MALFORMED, "neither TSS nor a PDS type: 0, or above 14")             \
 	R(99, TSS_RESERVED, "tss-reserved", MALFORMED, "the TSS bit that must be 0 is 1")                \
 	R(100, TSS_SSI, "tss-ssi", PROFILE_MISMATCH, "a TSS SSI in a domain without, or none")           \
-	R(101, TSS_EPOCH, "tss-epoch", NO_KEY, "a TSS epoch more than 16 behind: stale")
+	R(101, TSS_EPOCH, "tss-epoch", NO_KEY, "a TSS epoch more than 16 behind: stale")                 \
+	R(148, DTLS_SHORT, "dtls-short", MALFORMED, "it ends inside a DTLS record header")               \
+	R(149, DTLS_VERSION, "dtls-version", MALFORMED, "a record that is not DTLS 1.2")                 \
+	R(150, DTLS_LENGTH, "dtls-length", MALFORMED, "a DTLS record too long or too short")             \
+	R(151, DTLS_CID, "dtls-cid", LEGACY, "a DTLS connection id without key context")                 \
+	R(152, DTLS_FLAGS, "dtls-flags", MALFORMED, "reserved flags in the connection id")               \
+	R(153, DTLS_EPOCH, "dtls-epoch", MALFORMED, "a DTLS connection id in epoch 0")                   \
+	R(154, DTLS_CONTROL, "dtls-control", CONTROL, "DTLS handshake or alert: no data")                \
+	R(155, DTLS_NO_CID, "dtls-no-cid", LEGACY, "encrypted DTLS without connection id")               \
+	R(156, DTLS_13, "dtls-13", LEGACY, "DTLS 1.3: keys of one connection")                           \
+	R(157, DTLS_RECORDS, "dtls-records", MALFORMED, "more than 16 records in a datagram")            \
+	R(158, DTLS_TYPE, "dtls-type", IMPLAUSIBLE, "opened, but names no content type")
 
 #define HK_REASON_COUNT 192
 

@@ -275,6 +275,16 @@ static void domain_refusals(void)
 	bad(DOMAIN(PSP "esp: {}, receivers: [10.0.0.1]"), NAME ":4: domain east: `esp`",
 		"nothing in envelope psp");
 	bad(DOMAIN(PSP "psp: {colour: red}, receivers: [10.0.0.1]"), NAME ":4: unknown key \"colour\"", "");
+	bad(DOMAIN("envelope: dtls, profile: split, keys: k, receivers: [10.0.0.1]"), NAME ":4: domain east",
+		"dtls: {port: ...}");
+	bad(DOMAIN("envelope: dtls, profile: split, keys: k, dtls: {port: 65536}"), NAME ":4: dtls.port",
+		"65535");
+	bad(DOMAIN("envelope: dtls, profile: split, keys: k, dtls: {port: 4500}"),
+		NAME ":4: domain east: dtls.port", "another envelope");
+	bad(DOMAIN("envelope: dtls, profile: split, keys: k, suite: gcm, dtls: {port: 1}"),
+		NAME ":4: domain east: suite", "AES-256-GCM");
+	bad(DOMAIN("envelope: dtls, profile: split, keys: k, esn: yes, dtls: {port: 1}"),
+		NAME ":4: domain east: esn", "DTLS");
 	bad(DOMAIN("envelope: esp, profile: both, keys: k"), NAME ":4: profile: \"both\"", "split, single");
 	bad(DOMAIN(PSP "suite: gcm, receivers: [10.0.0.1]"), NAME ":4: domain east: suite: \"gcm\"", "psp");
 	bad(DOMAIN(PSP "mkid: 1, receivers: [10.0.0.1]"), NAME ":4: domain east: mkid: \"1\"", "psp");

@@ -22,10 +22,11 @@
 #include "user/control/reading.h"
 
 /* S(ID, "name", fields, check) */
-#define HK_ENVELOPE_SCHEMAS(S)                            \
-	S(PSP, "psp", hk_no_options, hk_domain_check_psp) \
-	S(ESP, "esp", hk_no_options, hk_domain_check_esp) \
-	S(TSS, "tss", hk_tss_options_fields, hk_domain_check_tss)
+#define HK_ENVELOPE_SCHEMAS(S)                                    \
+	S(PSP, "psp", hk_no_options, hk_domain_check_psp)         \
+	S(ESP, "esp", hk_no_options, hk_domain_check_esp)         \
+	S(TSS, "tss", hk_tss_options_fields, hk_domain_check_tss) \
+	S(DTLS, "dtls", hk_dtls_options, hk_domain_check_dtls)
 
 /* A row of `fields`: the word behind `key` comes to raw->options[HK_ENVELOPE_*]->words[place]. */
 #define HK_OPTION(key, place)   \

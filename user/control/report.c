@@ -151,10 +151,11 @@ static json_t *report_xdp(const struct hk_view_stats *stats)
 	__u64 counted = 0;
 	unsigned i;
 
-	for (i = 0; i < 64; i++) {
+	/* from 64 on: the workers' reasons and those that both can give */
+	for (i = 0; i < HK_REASON_COUNT; i++) {
 		counted += row[i].packets;
-		if (hk_reason_name(i) && (i == HK_REASON_TO_WORKER || i >= 16 || row[i].packets ||
-						 hk_reason_policy(i) != HK_POLICY_NONE))
+		if (hk_reason_name(i) && (i == HK_REASON_TO_WORKER || (i >= 16 && i < 64) || row[i].packets ||
+						 (i < 64 && hk_reason_policy(i) != HK_POLICY_NONE)))
 			json_object_set_new(reasons, hk_reason_name(i),
 				report_count(row[i].packets, row[i].bytes, row[i].dropped));
 	}

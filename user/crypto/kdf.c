@@ -67,3 +67,15 @@ void hk_kdf_esp_context(__u8 out[HK_KDF108_CONTEXT], enum hk_suite suite, unsign
 	put32(out + 4, spi);
 	memcpy(out + 8, receiver->bytes, 16);
 }
+
+/* 21h || flags || [MKID]_32 || ContextID || [epoch]_32 || 0(6) */
+void hk_kdf_dtls_context(
+	__u8 out[HK_KDF108_CONTEXT], unsigned flags, __u16 mkid, const __u8 context_id[8], __u16 epoch)
+{
+	memset(out, 0, HK_KDF108_CONTEXT);
+	out[0] = 0x21;
+	out[1] = (__u8)flags;
+	put32(out + 2, mkid);
+	memcpy(out + 6, context_id, 8);
+	put32(out + 14, epoch);
+}

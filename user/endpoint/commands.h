@@ -5,6 +5,7 @@
 
 int hk_endpoint_keygen(int argc, char **argv);
 int hk_endpoint_seal(int argc, char **argv);
+int hk_endpoint_dtls(int argc, char **argv);
 int hk_endpoint_tunnel(int argc, char **argv);
 
 #endif

@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
 	{"keygen", hk_endpoint_keygen, "write matching key files for the box and the end hosts"},
 	{"seal", hk_endpoint_seal, "seal the packets of a capture file"},
+	{"dtls", hk_endpoint_dtls, "make keys for DTLS records, seal and open them in capture files"},
 	{"tunnel", hk_endpoint_tunnel, "run a TUN tunnel of sealed packets"},
 };
 
@@ -46,7 +47,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	if (argc > 1)
-		fprintf(stderr, "halfkey-endpoint: unknown command '%s': use keygen, seal or tunnel\n",
+		fprintf(stderr, "halfkey-endpoint: unknown command '%s': use keygen, seal, dtls or tunnel\n",
 			argv[1]);
 	else
 		usage(stderr);

@@ -8,6 +8,7 @@ static const struct hk_envelope_ops *const envelopes[HK_ENVELOPE_MAX] = {
 	[HK_ENVELOPE_PSP] = &hk_psp_ops,
 	[HK_ENVELOPE_ESP] = &hk_esp_ops,
 	[HK_ENVELOPE_TSS] = &hk_tss_ops,
+	[HK_ENVELOPE_DTLS] = &hk_dtls_ops,
 };
 
 const struct hk_envelope_ops *hk_envelope_ops(unsigned envelope)

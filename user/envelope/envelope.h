@@ -11,7 +11,9 @@
  *   (open: one pass per cipher)
  *   rebuild()  from plaintext to the inner IP packet; RFC 5879 plausibility follows in the pipeline
  *
- * Openers do no cryptography themselves and allocate nothing.
+ * Openers do no cryptography themselves and allocate nothing. The exception are
+ * envelopes whose packets carry any number of records: for them the pipeline has
+ * nothing to derive and no cipher job, and rebuild() opens them one by one.
  */
 #ifndef HK_ENVELOPE_ENVELOPE_H
 #define HK_ENVELOPE_ENVELOPE_H
@@ -40,8 +42,10 @@ struct hk_opening {
 	const __u8 *frame;
 	__u32 frame_length;
 	const struct hk_meta *meta;
-	const struct hk_opening *before; /* a packet of this batch that has its key already, or NULL */
-	__u8 *message;			 /* room for HK_KDF_MESSAGE_MAX bytes */
+	const struct hk_opening *before;  /* a packet of this batch that has its key already, or NULL */
+	__u8 *message;			  /* room for HK_KDF_MESSAGE_MAX bytes */
+	struct hk_crypto *crypto;	  /* of the pipeline: for openers of records */
+	const struct hk_keyring *keyring; /* set by their plan() */
 	/* what packets of a kind share, and again() finds filled in: from here ... */
 	const struct hk_envelope_ops *ops;
 	const struct hk_domain_config *domain;

@@ -12,6 +12,7 @@
 extern const struct hk_envelope_ops hk_psp_ops;
 extern const struct hk_envelope_ops hk_esp_ops;
 extern const struct hk_envelope_ops hk_tss_ops;
+extern const struct hk_envelope_ops hk_dtls_ops;
 
 /*
  * Chooses the key; neighbours in a batch mostly share receiver and slot, so

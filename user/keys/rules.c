@@ -140,12 +140,32 @@ static int check_tss_line(
 	return 0;
 }
 
+/* MKIDs are what changes when keys do: a packet has no room for a slot. */
+static int check_dtls_line(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	if (line->is_explicit)
+		return REFUSE(domain, line, error,
+			"spi= in domain '%s', which is dtls: its keys are master keys (slot=0 id=MKID)",
+			domain->name);
+	if (line->slot)
+		return REFUSE(domain, line, error,
+			"slot=%u: DTLS has slot 0 alone; a new key gets a new id= (domain '%s')", line->slot,
+			domain->name);
+	if (line->has_id && line->id > 0xffff)
+		return REFUSE(domain, line, error,
+			"id=%u: a DTLS connection id carries an MKID from 0 to 65535 (domain '%s')", line->id,
+			domain->name);
+	return 0;
+}
+
 /* Which lines an envelope takes. */
 static int (*const checks[HK_ENVELOPE_MAX])(
 	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error) = {
 	[HK_ENVELOPE_PSP] = check_psp_line,
 	[HK_ENVELOPE_ESP] = check_esp_line,
 	[HK_ENVELOPE_TSS] = check_tss_line,
+	[HK_ENVELOPE_DTLS] = check_dtls_line,
 };
 
 int hk_key_line_check(

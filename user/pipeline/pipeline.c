@@ -51,10 +51,14 @@ static int check_options(const struct hk_pipeline_options *options, struct hk_er
 
 static int make_parts(struct hk_pipeline *pipeline, struct hk_error *error)
 {
+	unsigned i;
+
 	pipeline->crypto = hk_crypto_new(pipeline->options.crypto);
 	if (!pipeline->crypto)
 		return hk_error_set(error, errno ? errno : ENOTSUP, "no crypto backend '%s' on this machine",
 			pipeline->options.crypto ? pipeline->options.crypto : "(any)");
+	for (i = 0; i < HK_PIPELINE_BATCH; i++)
+		pipeline->openings[i].crypto = pipeline->crypto;
 	pipeline->flows = hk_flow_table_new(pipeline->options.flows_max, hk_pipeline_emit_flow, pipeline);
 	pipeline->nonces = calloc(1, sizeof(*pipeline->nonces));
 	if (!pipeline->flows || !pipeline->nonces || make_area(pipeline))
