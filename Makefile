@@ -17,6 +17,8 @@ MANDIR  ?= $(PREFIX)/share/man
 INCDIR  ?= $(PREFIX)/include
 DOCDIR  ?= $(PREFIX)/share/doc/halfkey
 CONFDIR ?= /etc/halfkey
+LOGDIR  ?= /var/log/halfkey
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 CC      ?= gcc
 CLANG   ?= clang
 BPFTOOL ?= $(or $(wildcard /usr/sbin/bpftool),bpftool)
@@ -199,15 +201,23 @@ format:
 
 # --- installation ----------------------------------------------------------------------------
 
+# Documentation keeps its folders, so that the links in it hold.
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man1 \
-	  $(DESTDIR)$(INCDIR)/halfkey $(DESTDIR)$(DOCDIR) $(DESTDIR)$(CONFDIR)
+	  $(DESTDIR)$(INCDIR)/halfkey $(DESTDIR)$(DOCDIR)/docs/examples $(DESTDIR)$(DOCDIR)/maps \
+	  $(DESTDIR)$(UNITDIR) $(DESTDIR)$(CONFDIR)
+	install -d -m 750 $(DESTDIR)$(LOGDIR)
 	install -m 755 $(O)/halfkeyd $(DESTDIR)$(SBINDIR)/halfkeyd
 	install -m 755 $(O)/halfkey $(O)/halfkey-endpoint $(DESTDIR)$(BINDIR)/
 	install -m 644 include/halfkey/*.h $(DESTDIR)$(INCDIR)/halfkey/
 	install -m 644 $(wildcard docs/man/*.8) $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(MANDIR)/man1/
-	install -m 644 README.md $(wildcard docs/*.md) maps/README.md $(DESTDIR)$(DOCDIR)/
+	install -m 644 README.md $(DESTDIR)$(DOCDIR)/
+	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)/docs/
+	install -m 644 $(wildcard docs/examples/*.*) $(DESTDIR)$(DOCDIR)/docs/examples/
+	install -m 644 $(wildcard maps/*.md maps/*.h) $(DESTDIR)$(DOCDIR)/maps/
+	sed 's#/usr/sbin/#$(SBINDIR)/#' scripts/halfkeyd.service >$(DESTDIR)$(UNITDIR)/halfkeyd.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/halfkeyd.service
 
 clean:
 	rm -rf $(O)

@@ -58,6 +58,7 @@ if [ "$kind" = all ] || [ "$kind" = lint ]; then
 fi
 if [ "$kind" = all ] || [ "$kind" = lint ]; then
 	run no_seal_symbols 120 bash tests/test_no_seal_symbols.sh
+	run install 300 bash tests/test_install.sh
 fi
 if [ "$kind" = all ] || [ "$kind" = asan ]; then
 	run asan 900 tests/asan.sh

@@ -1,0 +1,60 @@
+#!/bin/bash
+# `make install DESTDIR=` gives a whole tree: every program runs and is known to
+# man, the unit starts what was installed, and no link in the documentation is
+# broken, neither here nor there. Needs no root. Run from anywhere:
+# O=build tests/test_install.sh
+set -u
+cd "$(dirname "$0")/.." || exit 1
+O=${O:-build}
+failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+ok() { echo "ok install: $*"; }
+not_ok() { echo "not ok install: $*"; failed=1; }
+check() { # NAME COMMAND...
+	local name=$1
+	shift
+	if "$@" >"$work/out" 2>&1; then ok "$name"; else not_ok "$name - $(tail -n 1 "$work/out")"; fi
+}
+
+# Links from a page to another file that is not there: PAGE...
+broken_links() {
+	local page target
+	for page in "$@"; do
+		grep -oE '\]\([^)#: ]+' "$page" | cut -c3- | while read -r target; do
+			[ -e "$(dirname "$page")/$target" ] || echo "$page: $target"
+		done
+	done
+}
+links_hold() { # NAME PAGE...
+	local name=$1
+	shift
+	broken_links "$@" >"$work/links"
+	if [ -s "$work/links" ]; then not_ok "$name - $(head -n 2 "$work/links" | tr '\n' ' ')"; else ok "$name"; fi
+}
+
+root=$work/root
+prefix=/opt/halfkey
+check "make install" make -s O="$O" install DESTDIR="$root" PREFIX=$prefix
+check "and again over it" make -s O="$O" install DESTDIR="$root" PREFIX=$prefix
+check "halfkeyd runs from there" "$root$prefix/sbin/halfkeyd" --version
+for program in halfkey halfkey-endpoint; do
+	check "$program runs from there" "$root$prefix/bin/$program" --help
+done
+for page in man8/halfkeyd.8 man1/halfkey.1 man1/halfkey-endpoint.1; do
+	check "$page is there" test -s "$root$prefix/share/man/$page"
+done
+check "the unit starts the installed program" \
+	grep -q "^ExecStart=$prefix/sbin/halfkeyd " "$root$prefix/lib/systemd/system/halfkeyd.service"
+check "feeds have a directory" test -d "$root/var/log/halfkey"
+check "the example hook builds against the installed header" \
+	"${CC:-cc}" -std=gnu11 -O2 -fPIC -shared -I"$root$prefix/include" \
+	"$root$prefix/share/doc/halfkey/docs/examples/portwatch.c" -o "$work/portwatch.so"
+links_hold "links in the documentation hold" README.md docs/*.md maps/README.md
+# the headers stand in /usr/include there
+mkdir -p "$root$prefix/share/doc/halfkey/include" &&
+	ln -s "$root$prefix/include/halfkey" "$root$prefix/share/doc/halfkey/include/halfkey"
+links_hold "installed ones, too" "$root$prefix"/share/doc/halfkey/README.md \
+	"$root$prefix"/share/doc/halfkey/docs/*.md "$root$prefix"/share/doc/halfkey/maps/README.md
+exit $failed
