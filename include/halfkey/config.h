@@ -55,7 +55,10 @@ struct hk_domain_config {
 	__u8 options;	   /* the bits that the envelope's parser gets in the receivers map */
 	struct hk_prefix *receivers;
 	unsigned receivers_count;
-	char *keys; /* path of the key file, absolute or relative to the configuration */
+	char *keys;	       /* path of the key file, absolute or relative to the configuration */
+	char *keys_dir;	       /* directory whose NAME.keys files count too, and are watched; NULL: none */
+	unsigned levels_count; /* of the roots that master keys are combined of; 0: none */
+	char levels[3][17];    /* their names, the first combined first */
 	/* one struct per envelope with a YAML mapping of its own; only that of `envelope` counts */
 	struct hk_tss_options tss;
 };

@@ -113,7 +113,9 @@
 	R(155, DTLS_NO_CID, "dtls-no-cid", LEGACY, "encrypted DTLS without connection id")               \
 	R(156, DTLS_13, "dtls-13", LEGACY, "DTLS 1.3: keys of one connection")                           \
 	R(157, DTLS_RECORDS, "dtls-records", MALFORMED, "more than 16 records in a datagram")            \
-	R(158, DTLS_TYPE, "dtls-type", IMPLAUSIBLE, "opened, but names no content type")
+	R(158, DTLS_TYPE, "dtls-type", IMPLAUSIBLE, "opened, but names no content type")                 \
+	R(176, KEY_NOT_YET, "key-not-yet", NO_KEY, "its key waits for its not-before")                   \
+	R(177, KEY_EXPIRED, "key-expired", NO_KEY, "its key is past its not-after, and wiped")
 
 #define HK_REASON_COUNT 192
 

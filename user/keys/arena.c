@@ -7,10 +7,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-struct hk_arena_part {
+/* Cells of one size, given out in order, then those that were dropped. */
+struct pool {
 	__u8 *cells;
-	unsigned capacity;
-	unsigned count;
+	__u32 *dropped; /* indices; a stack */
+	unsigned size, capacity;
+	unsigned count; /* ever given out */
+	unsigned dropped_count;
+};
+
+enum { LARGE, SMALL, POOLS };
+
+struct hk_arena_part {
+	struct pool pools[POOLS];
 	bool in_use;
 };
 
@@ -34,7 +43,9 @@ static int open_part(struct hk_arena *arena, unsigned index, size_t page)
 		arena->locked = false;
 	for (at = 0; at < arena->part_size; at += page)
 		*(volatile __u8 *)(start + at) = 0;
-	arena->parts[index].cells = start;
+	arena->parts[index].pools[LARGE].cells = start;
+	arena->parts[index].pools[SMALL].cells =
+		start + (size_t)arena->parts[index].pools[LARGE].capacity * HK_ARENA_CELL;
 	return 0;
 }
 
@@ -52,35 +63,71 @@ static int protect(struct hk_arena *arena)
 	return 0;
 }
 
-struct hk_arena *hk_arena_new(unsigned keys)
+static int make_pools(struct hk_arena *arena, unsigned keys)
+{
+	unsigned large = keys < HK_ARENA_CELLS_MAX ? keys : HK_ARENA_CELLS_MAX, i;
+	struct pool *pools;
+
+	for (i = 0; i < 2; i++) {
+		pools = arena->parts[i].pools;
+		pools[LARGE] = (struct pool){.size = HK_ARENA_CELL, .capacity = large};
+		pools[SMALL] = (struct pool){.size = HK_ARENA_SMALL, .capacity = keys};
+		pools[LARGE].dropped = calloc(large + 1, sizeof(__u32));
+		pools[SMALL].dropped = calloc(keys + 1, sizeof(__u32));
+		if (!pools[LARGE].dropped || !pools[SMALL].dropped)
+			return -ENOMEM;
+	}
+	arena->part_size = (size_t)large * HK_ARENA_CELL + (size_t)keys * HK_ARENA_SMALL;
+	return 0;
+}
+
+static int map_parts(struct hk_arena *arena)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	struct hk_arena *arena = calloc(1, sizeof(*arena));
 	int error;
 
-	if (!arena)
-		return NULL;
-	arena->part_size = ((size_t)keys * HK_ARENA_CELL + page - 1) / page * page;
+	arena->part_size = (arena->part_size + page - 1) / page * page;
 	if (!arena->part_size)
 		arena->part_size = page;
 	arena->map_size = 2 * arena->part_size + 3 * page;
 	arena->map = mmap(NULL, arena->map_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (arena->map == MAP_FAILED) {
-		free(arena);
-		return NULL;
+		arena->map = NULL;
+		return -errno;
 	}
 	arena->locked = true;
-	arena->parts[0].capacity = arena->parts[1].capacity = keys;
 	error = protect(arena);
 	if (!error)
 		error = open_part(arena, 0, page);
+	return error ? error : open_part(arena, 1, page);
+}
+
+struct hk_arena *hk_arena_new(unsigned keys)
+{
+	struct hk_arena *arena = calloc(1, sizeof(*arena));
+	int error;
+
+	if (!arena)
+		return NULL;
+	error = make_pools(arena, keys);
 	if (!error)
-		error = open_part(arena, 1, page);
+		error = map_parts(arena);
 	if (!error)
 		return arena;
 	hk_arena_free(arena);
 	errno = -error;
 	return NULL;
+}
+
+static void wipe_part(struct hk_arena_part *part)
+{
+	struct pool *pool;
+
+	for (pool = part->pools; pool < part->pools + POOLS; pool++) {
+		if (pool->cells)
+			hk_wipe(pool->cells, (size_t)pool->count * pool->size);
+		pool->count = pool->dropped_count = 0;
+	}
 }
 
 void hk_arena_free(struct hk_arena *arena)
@@ -89,10 +136,13 @@ void hk_arena_free(struct hk_arena *arena)
 
 	if (!arena)
 		return;
-	for (i = 0; i < 2; i++)
-		if (arena->parts[i].cells)
-			hk_wipe(arena->parts[i].cells, arena->part_size);
-	munmap(arena->map, arena->map_size);
+	for (i = 0; i < 2; i++) {
+		wipe_part(&arena->parts[i]);
+		free(arena->parts[i].pools[LARGE].dropped);
+		free(arena->parts[i].pools[SMALL].dropped);
+	}
+	if (arena->map)
+		munmap(arena->map, arena->map_size);
 	free(arena);
 }
 
@@ -103,7 +153,7 @@ bool hk_arena_locked(const struct hk_arena *arena)
 
 unsigned hk_arena_keys(const struct hk_arena *arena)
 {
-	return arena->parts[0].capacity;
+	return arena->parts[0].pools[SMALL].capacity;
 }
 
 struct hk_arena_part *hk_arena_take(struct hk_arena *arena)
@@ -122,19 +172,39 @@ void hk_arena_give_back(struct hk_arena_part *part)
 {
 	if (!part)
 		return;
-	hk_wipe(part->cells, (size_t)part->count * HK_ARENA_CELL);
-	part->count = 0;
+	wipe_part(part);
 	part->in_use = false;
+}
+
+static void *pool_take(struct pool *pool)
+{
+	unsigned index;
+
+	if (pool->dropped_count)
+		index = pool->dropped[--pool->dropped_count];
+	else if (pool->count < pool->capacity)
+		index = pool->count++;
+	else
+		return NULL;
+	return pool->cells + (size_t)index * pool->size;
 }
 
 void *hk_arena_cell(struct hk_arena_part *part)
 {
-	if (part->count >= part->capacity)
-		return NULL;
-	return part->cells + (size_t)part->count++ * HK_ARENA_CELL;
+	return pool_take(&part->pools[LARGE]);
 }
 
-unsigned hk_arena_index(const struct hk_arena_part *part, const void *cell)
+void *hk_arena_small(struct hk_arena_part *part)
 {
-	return (unsigned)((const __u8 *)cell - part->cells) / HK_ARENA_CELL;
+	return pool_take(&part->pools[SMALL]);
+}
+
+void hk_arena_drop(struct hk_arena_part *part, void *cell)
+{
+	struct pool *pool = &part->pools[(__u8 *)cell >= part->pools[SMALL].cells ? SMALL : LARGE];
+
+	if (!cell)
+		return;
+	hk_wipe(cell, pool->size);
+	pool->dropped[pool->dropped_count++] = (__u32)((size_t)((__u8 *)cell - pool->cells) / pool->size);
 }

@@ -7,7 +7,9 @@
 #include "user/keys/keyfile.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <halfkey/crypto.h>
 
@@ -27,6 +29,10 @@ enum field_id {
 	FIELD_SUITE,
 	FIELD_SALT,
 	FIELD_ID,
+	FIELD_LEVEL,
+	FIELD_FROM,
+	FIELD_NOT_BEFORE,
+	FIELD_NOT_AFTER,
 	FIELD_COUNT
 };
 
@@ -37,6 +43,7 @@ struct reader {
 	struct hk_error *error;
 	unsigned number; /* of the line */
 	unsigned seen;	 /* SEEN() of each field on the line */
+	bool update;	 /* "retire" may stand in front */
 	struct hk_key_line line;
 };
 
@@ -144,6 +151,78 @@ static int parse_id(struct reader *reader, const char *value)
 	return parse_u32(value, 0xffffffff, &reader->line.id);
 }
 
+static int parse_level(struct reader *reader, const char *value)
+{
+	size_t i, length = strlen(value);
+
+	if (!length || length > HK_KEY_LEVEL_NAME)
+		return -EINVAL;
+	for (i = 0; i < length; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", value[i]))
+			return -EINVAL;
+	memcpy(reader->line.level, value, length);
+	return 0;
+}
+
+static int parse_from(struct reader *reader, const char *value)
+{
+	struct hk_key_line *line = &reader->line;
+	char number[12];
+	size_t length;
+
+	for (;;) {
+		length = strcspn(value, "/");
+		if (line->from_count == HK_KEY_LEVELS || length >= sizeof(number))
+			return -EINVAL;
+		memcpy(number, value, length);
+		number[length] = '\0';
+		if (parse_u32(number, 0xffffffff, &line->from[line->from_count++]))
+			return -EINVAL;
+		if (!value[length])
+			return 0;
+		value += length + 1;
+	}
+}
+
+/* 2026-11-21T15:00:00Z; every field must be what the calendar says. */
+static int parse_date(const char *value, __u64 *out)
+{
+	struct tm date = {0}, again;
+	char text[21];
+	time_t seconds;
+
+	if (strlen(value) != 20 || sscanf(value, "%4d-%2d-%2dT%2d:%2d:%2dZ", &date.tm_year, &date.tm_mon,
+					   &date.tm_mday, &date.tm_hour, &date.tm_min, &date.tm_sec) != 6)
+		return -EINVAL;
+	date.tm_year -= 1900;
+	date.tm_mon -= 1;
+	seconds = timegm(&date);
+	if (seconds <= 0 || !gmtime_r(&seconds, &again) ||
+		!strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &again) || strcmp(text, value) != 0)
+		return -EINVAL;
+	*out = (__u64)seconds;
+	return 0;
+}
+
+#define TIME_MAX 0xffffffffffull
+
+static int parse_time(const char *value, __u64 *out)
+{
+	if (!hk_number_parse(value, TIME_MAX, out))
+		return *out ? 0 : -EINVAL;
+	return parse_date(value, out);
+}
+
+static int parse_not_before(struct reader *reader, const char *value)
+{
+	return parse_time(value, &reader->line.not_before);
+}
+
+static int parse_not_after(struct reader *reader, const char *value)
+{
+	return parse_time(value, &reader->line.not_after);
+}
+
 static const struct field fields[FIELD_COUNT] = {
 	[FIELD_SLOT] = {"slot", parse_slot, "0, 1, 2 or 3"},
 	[FIELD_GENERATION] = {"generation", parse_generation, "a number from 0 to 4294967295"},
@@ -156,6 +235,12 @@ static const struct field fields[FIELD_COUNT] = {
 	[FIELD_SUITE] = {"suite", parse_suite, "gcm, gcm-split, ctr-hmac or cbc-hmac"},
 	[FIELD_SALT] = {"salt", parse_salt, "8 hexadecimal digits"},
 	[FIELD_ID] = {"id", parse_id, "a number from 0 to 4294967295"},
+	[FIELD_LEVEL] = {"level", parse_level, "up to 16 letters, digits, '-', '_' and '.'"},
+	[FIELD_FROM] = {"from", parse_from, "up to three generations, with '/' between them"},
+	[FIELD_NOT_BEFORE] = {"not-before", parse_not_before,
+		"seconds since 1970, or like 2026-11-21T15:00:00Z"},
+	[FIELD_NOT_AFTER] = {"not-after", parse_not_after,
+		"seconds since 1970, or like 2026-11-21T15:00:00Z"},
 };
 
 static int refuse(struct reader *reader, const char *sentence)
@@ -191,7 +276,7 @@ static int read_word(struct reader *reader, char *word)
 	if (id == FIELD_COUNT)
 		return hk_error_set(reader->error, EINVAL,
 			"%s:%u: unknown field '%s' (known: slot generation side key receiver spi version "
-			"suite salt id)",
+			"suite salt id level from not-before not-after)",
 			reader->name, reader->number, quotable(word));
 	if (reader->seen & SEEN(id))
 		return hk_error_set(reader->error, EINVAL, "%s:%u: %s= stands twice on the line",
@@ -200,10 +285,17 @@ static int read_word(struct reader *reader, char *word)
 	return fields[id].parse(reader, value) ? refuse_value(reader, &fields[id], value) : 0;
 }
 
+/* What a key is, as opposed to what names it. */
+#define CONTENT                                                                                              \
+	(SEEN(FIELD_SIDE) | SEEN(FIELD_KEY) | SEEN(FIELD_SALT) | SEEN(FIELD_FROM) | SEEN(FIELD_NOT_BEFORE) | \
+		SEEN(FIELD_NOT_AFTER))
+
 static int require(struct reader *reader, unsigned wanted, const char *kind)
 {
 	unsigned id;
 
+	if (reader->line.retire)
+		wanted &= ~CONTENT;
 	for (id = 0; id < FIELD_COUNT; id++)
 		if (wanted & ~reader->seen & SEEN(id))
 			return hk_error_set(reader->error, EINVAL, "%s:%u: %s= is missing: %s needs it",
@@ -222,6 +314,31 @@ static int forbid(struct reader *reader, unsigned unwanted, const char *kind)
 	return 0;
 }
 
+#define OF_ONE_SPI (SEEN(FIELD_SPI) | SEEN(FIELD_VERSION) | SEEN(FIELD_SUITE) | SEEN(FIELD_SALT))
+
+static int check_level(struct reader *reader)
+{
+	static const char kind[] = "the root of a level";
+	int error = require(reader, SEEN(FIELD_GENERATION) | SEEN(FIELD_SIDE) | SEEN(FIELD_KEY), kind);
+
+	if (!error)
+		error = forbid(reader,
+			OF_ONE_SPI | SEEN(FIELD_SLOT) | SEEN(FIELD_RECEIVER) | SEEN(FIELD_ID) |
+				SEEN(FIELD_FROM),
+			kind);
+	if (!error && !reader->line.retire && reader->line.key_size != 32)
+		error = refuse(reader, "a root has 64 hexadecimal digits");
+	return error;
+}
+
+static int check_combined(struct reader *reader)
+{
+	static const char kind[] = "a combined master key";
+	int error = require(reader, SEEN(FIELD_SLOT) | SEEN(FIELD_GENERATION) | SEEN(FIELD_SIDE), kind);
+
+	return error ? error : forbid(reader, OF_ONE_SPI | SEEN(FIELD_KEY), kind);
+}
+
 static int check_master(struct reader *reader)
 {
 	static const char kind[] = "a master key";
@@ -231,7 +348,7 @@ static int check_master(struct reader *reader)
 		reader, SEEN(FIELD_SLOT) | SEEN(FIELD_GENERATION) | SEEN(FIELD_SIDE) | SEEN(FIELD_KEY), kind);
 	if (!error)
 		error = forbid(reader, SEEN(FIELD_VERSION) | SEEN(FIELD_SUITE) | SEEN(FIELD_SALT), kind);
-	if (!error && reader->line.key_size != 32)
+	if (!error && !reader->line.retire && reader->line.key_size != 32)
 		error = refuse(reader, "a master key has 64 hexadecimal digits");
 	return error;
 }
@@ -244,6 +361,8 @@ static int check_psp(struct reader *reader)
 		return -EINVAL;
 	if (!(line->spi & ~HK_PSP_SPI_SLOT))
 		return refuse(reader, "a PSP SPI whose low 31 bits are 0 is reserved");
+	if (line->retire)
+		return 0;
 	if (line->key_size != hk_kdf_psp_key_size((unsigned)line->version))
 		return refuse(reader, "the key's length is not the version's: 32 hexadecimal digits for PSP "
 				      "versions 0 and 4, 64 for 1 and 5");
@@ -258,6 +377,8 @@ static int check_esp(struct reader *reader)
 
 	if (line->spi < HK_ESP_SPI_RESERVED)
 		return refuse(reader, "ESP SPIs 0 to 255 are reserved");
+	if (line->retire)
+		return 0;
 	if (line->key_size != 32)
 		return refuse(reader, "an ESP key has 64 hexadecimal digits");
 	if (line->suite == HK_SUITE_CBC_HMAC)
@@ -299,7 +420,7 @@ static int check_explicit_esp(struct reader *reader)
 
 	if (error)
 		return error;
-	if ((line->side == HK_SIDE_SINGLE) != (line->suite == HK_SUITE_GCM))
+	if (!line->retire && (line->side == HK_SIDE_SINGLE) != (line->suite == HK_SUITE_GCM))
 		return refuse(reader, "suite gcm takes side=single, every other suite side=enc or side=auth");
 	return check_esp(reader);
 }
@@ -321,6 +442,8 @@ static const struct form {
 	{SEEN(FIELD_SPI) | SEEN(FIELD_VERSION), true, HK_KEY_PSP, check_explicit_psp},
 	{SEEN(FIELD_SPI) | SEEN(FIELD_SUITE), true, HK_KEY_ESP, check_explicit_esp},
 	{SEEN(FIELD_SPI), true, HK_KEY_ESP, refuse_formless},
+	{SEEN(FIELD_LEVEL), false, HK_KEY_LEVEL, check_level},
+	{SEEN(FIELD_FROM), false, HK_KEY_COMBINED, check_combined},
 	{0, false, HK_KEY_MASTER, check_master},
 };
 
@@ -332,6 +455,10 @@ static int check_line(struct reader *reader)
 		form++;
 	reader->line.form = form->form;
 	reader->line.is_explicit = form->is_explicit;
+	if (reader->line.retire && forbid(reader, CONTENT, "a line that retires a key"))
+		return -EINVAL;
+	if (reader->line.not_after && reader->line.not_before >= reader->line.not_after)
+		return refuse(reader, "not-before= is not before not-after=");
 	return form->check(reader);
 }
 
@@ -344,19 +471,23 @@ static int read_line(struct reader *reader, char *text)
 	for (word = strtok_r(text, " \t\r", &rest); word; word = strtok_r(NULL, " \t\r", &rest)) {
 		if (word[0] == '#')
 			break;
+		if (reader->update && !reader->seen && !reader->line.retire && !strcmp(word, "retire")) {
+			reader->line.retire = true;
+			continue;
+		}
 		error = read_word(reader, word);
 		if (error)
 			return error;
 	}
 	if (!reader->seen)
-		return 0;
+		return reader->line.retire ? refuse(reader, "retire needs to be told which key") : 0;
 	return check_line(reader);
 }
 
-int hk_keyfile_read(const char *name, const char *text, struct hk_error *error,
+static int read_text(const char *name, const char *text, bool update, struct hk_error *error,
 	int (*take)(void *context, const struct hk_key_line *line, struct hk_error *error), void *context)
 {
-	struct reader reader = {.name = name, .error = error};
+	struct reader reader = {.name = name, .error = error, .update = update};
 	char line[LINE_MAX_BYTES];
 	size_t size;
 	int result = 0;
@@ -382,4 +513,16 @@ int hk_keyfile_read(const char *name, const char *text, struct hk_error *error,
 	hk_wipe(line, sizeof(line));
 	hk_wipe(&reader.line, sizeof(reader.line));
 	return result;
+}
+
+int hk_keyfile_read(const char *name, const char *text, struct hk_error *error,
+	int (*take)(void *context, const struct hk_key_line *line, struct hk_error *error), void *context)
+{
+	return read_text(name, text, false, error, take, context);
+}
+
+int hk_keyfile_read_update(const char *name, const char *text, struct hk_error *error,
+	int (*take)(void *context, const struct hk_key_line *line, struct hk_error *error), void *context)
+{
+	return read_text(name, text, true, error, take, context);
 }

@@ -76,10 +76,31 @@ static const struct hk_key_group *match_group(
 	return found != HK_KEY_NONE ? &keyring->groups[found] : NULL;
 }
 
-static void choose_explicit(const struct hk_key_entry *entry, struct hk_key_choice *out)
+/* To about a second, and written once a second: workers share the line. */
+static void mark_used(const struct hk_keyring *keyring, struct hk_key_entry *entry)
+{
+	__u32 now_s = __atomic_load_n(&keyring->now_s, __ATOMIC_RELAXED);
+
+	if (__atomic_load_n(&entry->used, __ATOMIC_RELAXED) != now_s)
+		__atomic_store_n(&entry->used, now_s, __ATOMIC_RELAXED);
+}
+
+static unsigned tombstone_reason(const struct hk_key_entry *entry)
+{
+	switch (entry->state) {
+	case HK_ENTRY_EARLY: return HK_REASON_KEY_NOT_YET;
+	case HK_ENTRY_EXPIRED: return HK_REASON_KEY_EXPIRED;
+	default: return HK_REASON_STALE_KEY;
+	}
+}
+
+static void choose_explicit(
+	const struct hk_keyring *keyring, struct hk_key_entry *entry, struct hk_key_choice *out)
 {
 	const struct hk_key_cell *cell = entry->cell;
 
+	mark_used(keyring, entry);
+	out->entry = (__u32)(entry - keyring->entries);
 	out->master = NULL;
 	out->key = cell->key;
 	out->salt = cell->salt;
@@ -88,8 +109,11 @@ static void choose_explicit(const struct hk_key_entry *entry, struct hk_key_choi
 	out->id = entry->id;
 }
 
-static void choose_master(const struct hk_key_entry *entry, struct hk_key_choice *out)
+static void choose_master(
+	const struct hk_keyring *keyring, struct hk_key_entry *entry, struct hk_key_choice *out)
 {
+	mark_used(keyring, entry);
+	out->entry = (__u32)(entry - keyring->entries);
 	out->master = entry->cell;
 	out->key = NULL;
 	out->salt = NULL;
@@ -111,24 +135,84 @@ unsigned hk_keyring_choose(
 		found = hk_key_find_explicit(
 			keyring, request->domain, request->receiver, request->spi, request->variant);
 		if (found != HK_KEY_NONE) {
-			choose_explicit(&keyring->entries[found], out);
+			if (keyring->entries[found].state != HK_ENTRY_LIVE)
+				return tombstone_reason(&keyring->entries[found]);
+			choose_explicit(keyring, &keyring->entries[found], out);
 			return HK_REASON_OK;
 		}
 	}
 	group = match_group(keyring, request->domain, request->id, request->receiver);
 	if (!group)
 		return HK_REASON_NO_KEY;
-	if (group->newest[slot] == HK_KEY_NONE)
-		return __atomic_load_n(&group->retired, __ATOMIC_RELAXED) & 1 << slot ? HK_REASON_STALE_KEY
-										      : HK_REASON_NO_KEY;
-	choose_master(&keyring->entries[group->newest[slot]], out);
+	found = __atomic_load_n(&group->choice[slot], __ATOMIC_RELAXED);
+	if (found == HK_KEY_NONE)
+		return __atomic_load_n(&group->why[slot], __ATOMIC_RELAXED);
+	choose_master(keyring, &keyring->entries[found], out);
 	return HK_REASON_OK;
 }
 
-/* Every key takes the next cell, so cells and entries have the same order. */
+bool hk_keyring_watched(const struct hk_keyring *keyring)
+{
+	return keyring->doubles || (keyring->retired_s && __atomic_load_n(&keyring->now_s, __ATOMIC_RELAXED) -
+									  keyring->retired_s <
+								  HK_RETIRED_S);
+}
+
+static struct hk_key_group *group_of(const struct hk_keyring *keyring, const struct hk_key_choice *choice)
+{
+	return choice->master ? &keyring->groups[keyring->entries[choice->entry].group] : NULL;
+}
+
+/* The two highest generations in force are what a slot can mean. */
+bool hk_keyring_other(
+	const struct hk_keyring *keyring, const struct hk_key_choice *choice, struct hk_key_choice *other)
+{
+	const struct hk_key_group *group = group_of(keyring, choice);
+	unsigned live = 0;
+	__u32 index;
+
+	if (!group)
+		return false;
+	index = group->newest[keyring->entries[choice->entry].row.slot];
+	for (; index != HK_KEY_NONE && live < 2; index = keyring->entries[index].older) {
+		if (keyring->entries[index].state != HK_ENTRY_LIVE)
+			continue;
+		live++;
+		if (index == choice->entry)
+			continue;
+		other->master = keyring->entries[index].cell;
+		other->key = other->salt = NULL;
+		other->key_size = 0;
+		other->generation = keyring->entries[index].row.generation;
+		other->id = keyring->entries[index].id;
+		other->entry = index;
+		return true;
+	}
+	return false;
+}
+
+void hk_keyring_prefer(const struct hk_keyring *keyring, const struct hk_key_choice *choice)
+{
+	struct hk_key_group *group = group_of(keyring, choice);
+
+	if (!group)
+		return;
+	mark_used(keyring, &keyring->entries[choice->entry]);
+	__atomic_store_n(
+		&group->choice[keyring->entries[choice->entry].row.slot], choice->entry, __ATOMIC_RELAXED);
+}
+
+bool hk_keyring_retired(const struct hk_keyring *keyring, const struct hk_key_choice *choice)
+{
+	const struct hk_key_group *group = group_of(keyring, choice);
+	__u32 when = group ? group->retired_s[keyring->entries[choice->entry].row.slot] : 0;
+
+	return when && __atomic_load_n(&keyring->now_s, __ATOMIC_RELAXED) - when < HK_RETIRED_S;
+}
+
 __u32 *hk_keyring_epoch(const struct hk_keyring *keyring, const struct hk_key_choice *choice)
 {
-	return &keyring->entries[hk_arena_index(keyring->part, choice->master)].epoch;
+	return &keyring->entries[choice->entry].epoch;
 }
 
 bool hk_keyring_only_masters(const struct hk_keyring *keyring)
@@ -138,8 +222,13 @@ bool hk_keyring_only_masters(const struct hk_keyring *keyring)
 
 void hk_keyring_free(struct hk_keyring *keyring)
 {
+	unsigned i;
+
 	if (!keyring)
 		return;
+	for (i = 0; i < keyring->sources.count; i++)
+		free(keyring->sources.names[i]);
+	free(keyring->sources.names);
 	hk_arena_give_back(keyring->part);
 	free(keyring->entries);
 	free(keyring->groups);
@@ -149,19 +238,50 @@ void hk_keyring_free(struct hk_keyring *keyring)
 	free(keyring);
 }
 
-/* The same key as before has come as far as before. */
-static void adopt_epoch(struct hk_keyring *now, __u32 index, const struct hk_keyring *previous, __u32 before)
+static bool same_master(const struct hk_key_entry *a, const struct hk_key_entry *b)
+{
+	return a->row.generation == b->row.generation &&
+	       hk_equal(a->row.fingerprint, b->row.fingerprint, sizeof(a->row.fingerprint));
+}
+
+/* The same key as before has come as far as before; false: it is here no more. */
+static bool adopt_entry(struct hk_keyring *now, __u32 index, const struct hk_key_entry *before)
 {
 	struct hk_key_entry *entry;
 
-	if (index == HK_KEY_NONE || before == HK_KEY_NONE)
-		return;
-	entry = &now->entries[index];
-	if (hk_equal(entry->row.fingerprint, previous->entries[before].row.fingerprint,
-		    sizeof(entry->row.fingerprint)))
-		__atomic_store_n(&entry->epoch,
-			__atomic_load_n(&previous->entries[before].epoch, __ATOMIC_RELAXED),
-			__ATOMIC_RELAXED);
+	for (; index != HK_KEY_NONE; index = now->entries[index].older) {
+		entry = &now->entries[index];
+		if (!same_master(entry, before))
+			continue;
+		__atomic_store_n(
+			&entry->epoch, __atomic_load_n(&before->epoch, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+		__atomic_store_n(
+			&entry->used, __atomic_load_n(&before->used, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+		return true;
+	}
+	return false;
+}
+
+static void adopt_slot(struct hk_keyring *now, struct hk_key_group *group, const struct hk_keyring *previous,
+	const struct hk_key_group *before, unsigned slot)
+{
+	const struct hk_key_entry *entry;
+	__u32 index;
+
+	group->retired_s[slot] = before->retired_s[slot];
+	if (group->why[slot] == HK_REASON_NO_KEY)
+		group->why[slot] =
+			before->why[slot] == HK_REASON_KEY_NOT_YET ? HK_REASON_NO_KEY : before->why[slot];
+	for (index = before->newest[slot]; index != HK_KEY_NONE; index = previous->entries[index].older) {
+		entry = &previous->entries[index];
+		if (adopt_entry(now, group->newest[slot], entry) || entry->state != HK_ENTRY_LIVE)
+			continue;
+		group->retired_s[slot] = now->now_s;
+		if (group->why[slot] == HK_REASON_NO_KEY)
+			group->why[slot] = HK_REASON_STALE_KEY;
+	}
+	if (group->retired_s[slot] > now->retired_s)
+		now->retired_s = group->retired_s[slot];
 }
 
 void hk_keyring_adopt(struct hk_keyring *now, const struct hk_keyring *previous)
@@ -170,7 +290,6 @@ void hk_keyring_adopt(struct hk_keyring *now, const struct hk_keyring *previous)
 	struct hk_key_group *group;
 	unsigned i, slot;
 	__u32 found;
-	__u8 retired;
 
 	for (i = 0; i < now->group_count; i++) {
 		group = &now->groups[i];
@@ -178,24 +297,70 @@ void hk_keyring_adopt(struct hk_keyring *now, const struct hk_keyring *previous)
 		if (found == HK_KEY_NONE)
 			continue;
 		before = &previous->groups[found];
-		retired = before->retired;
-		for (slot = 0; slot < HK_KEY_SLOTS; slot++) {
-			if (before->newest[slot] != HK_KEY_NONE)
-				retired |= (__u8)(1 << slot);
-			adopt_epoch(now, group->newest[slot], previous, before->newest[slot]);
-		}
-		__atomic_store_n(&group->retired, retired, __ATOMIC_RELAXED);
+		for (slot = 0; slot < HK_KEY_SLOTS; slot++)
+			adopt_slot(now, group, previous, before, slot);
 	}
+}
+
+/* Of one receiver and id: the highest generation that packets asked for; the highest of all without any. */
+static __u32 current_generation(const struct hk_keyring *keyring, const struct hk_key_group *group)
+{
+	const struct hk_key_entry *entry;
+	__u32 index, used = 0, highest = 0;
+	bool any = false;
+	unsigned slot;
+
+	for (slot = 0; slot < HK_KEY_SLOTS; slot++)
+		for (index = group->newest[slot]; index != HK_KEY_NONE; index = entry->older) {
+			entry = &keyring->entries[index];
+			if (entry->state != HK_ENTRY_LIVE)
+				continue;
+			if (entry->used && (!any || entry->row.generation > used)) {
+				used = entry->row.generation;
+				any = true;
+			}
+			if (entry->row.generation > highest)
+				highest = entry->row.generation;
+		}
+	return any ? used : highest;
+}
+
+static unsigned state_of(const struct hk_keyring *keyring, const struct hk_key_entry *entry)
+{
+	__u32 current;
+
+	switch (entry->state) {
+	case HK_ENTRY_EARLY: return HK_KEY_EARLY;
+	case HK_ENTRY_EXPIRED: return HK_KEY_EXPIRED;
+	case HK_ENTRY_RETIRED: return HK_KEY_RETIRED;
+	default: break;
+	}
+	if (entry->row.is_explicit || entry->row.is_level)
+		return HK_KEY_CURRENT;
+	current = current_generation(keyring, &keyring->groups[entry->group]);
+	if (entry->row.generation == current)
+		return HK_KEY_CURRENT;
+	return entry->row.generation > current ? HK_KEY_NEXT : HK_KEY_PREVIOUS;
 }
 
 int hk_keyring_list(const struct hk_keyring *keyring, int (*row)(void *context, const struct hk_key_row *row),
 	void *context)
 {
+	const struct hk_key_entry *entry;
+	struct hk_key_row shown;
 	unsigned i;
 	int result = 0;
 
-	for (i = 0; i < keyring->count && !result; i++)
-		result = row(context, &keyring->entries[i].row);
+	for (i = 0; i < keyring->top && !result; i++) {
+		entry = &keyring->entries[i];
+		if (!entry->id || !entry->linked)
+			continue;
+		shown = entry->row;
+		shown.state = (__u8)state_of(keyring, entry);
+		shown.used = __atomic_load_n(&entry->used, __ATOMIC_RELAXED);
+		shown.source = hk_key_source_name(keyring, entry);
+		result = row(context, &shown);
+	}
 	return result;
 }
 

@@ -2,16 +2,21 @@
 /*
  * The box's keys: which key opens this packet?
  *
- * A keyring is built whole from the configuration and its key files, never
- * changed afterwards, and swapped between batches; so lookups take no lock.
- * All key material lies in the arena: locked, kept out of core files, wiped
- * when a keyring is freed. A full arena is a refusal, never a page of its own.
+ * A keyring is built whole from the configuration and its key files. Afterwards
+ * it changes only by struct hk_key_change (update.h), while no worker looks; so
+ * lookups take no lock, and one more key costs as much among a million as alone.
+ * All key material lies in the arena: locked, kept out of core files, wiped when
+ * a key goes. A full arena is a refusal, never a page of its own.
  *
  * Selection (wire-formats.md): an explicit (domain, receiver, SPI, version or
  * suite) entry first; else the master key of (domain, id, receiver, slot), highest
  * generation. The longest receiver prefix wins; a line without receiver serves the whole domain.
  * The id is the number that packets carry of their master key, where they do; a line without one
  * has its domain's mkid.
+ *
+ * A slot may hold two generations that are in force (a slot number comes back
+ * with its second rotation): the pipeline tries the other one when a packet does
+ * not open, and says which of them it was (hk_keyring_prefer).
  */
 #ifndef HK_KEYS_KEYRING_H
 #define HK_KEYS_KEYRING_H
@@ -36,6 +41,13 @@ bool hk_arena_locked(const struct hk_arena *arena);
 int hk_keyring_new(struct hk_keyring **out, struct hk_arena *arena, const struct hk_config *config,
 	const struct hk_files *files, struct hk_error *error);
 void hk_keyring_free(struct hk_keyring *keyring);
+/*
+ * Before a reload takes effect: keys that came to `previous` while it ran (update.h)
+ * go on in `now`, unless their domain is gone, they are in its files by now, or do not
+ * fit it any more; how many were left behind. Off the packets' path.
+ */
+unsigned hk_keyring_carry(
+	struct hk_keyring *now, const struct hk_keyring *previous, const struct hk_config *config);
 /* After a reload: slots that `previous` had and `now` has not are `stale-key` from now on, not `no-key`. */
 void hk_keyring_adopt(struct hk_keyring *now, const struct hk_keyring *previous);
 
@@ -46,7 +58,8 @@ struct hk_key_choice {
 	const __u8 *salt;		 /* explicit ESP: 4 bytes */
 	__u32 generation;
 	__u8 key_size;
-	__u64 id; /* of this key, never 0, not reused in the process's life */
+	__u32 entry; /* the keyring's number for it */
+	__u64 id;    /* of this key, never 0, not reused in the process's life */
 };
 
 /* What a packet says about its key. */
@@ -59,7 +72,7 @@ struct hk_key_request {
 	__u8 variant; /* PSP version, or enum hk_suite */
 };
 
-/* HK_REASON_OK, HK_REASON_NO_KEY or HK_REASON_STALE_KEY. Any thread. */
+/* HK_REASON_OK, _NO_KEY, _STALE_KEY, _KEY_NOT_YET or _KEY_EXPIRED. Any thread. */
 unsigned hk_keyring_choose(
 	const struct hk_keyring *keyring, const struct hk_key_request *request, struct hk_key_choice *out);
 
@@ -74,6 +87,28 @@ __u32 *hk_keyring_epoch(const struct hk_keyring *keyring, const struct hk_key_ch
 /* True when no SPI has a key of its own: the choice then depends on domain, receiver and slot alone. */
 bool hk_keyring_only_masters(const struct hk_keyring *keyring);
 
+/*
+ * Generations. Watched: some slot holds two that are in force, or lost one within the
+ * last hour. Other: the choice with the slot's other generation, false without one.
+ * Prefer: that one opened a packet; it is tried first from now on. Retired: this
+ * choice's slot lost a generation within the last hour.
+ */
+bool hk_keyring_watched(const struct hk_keyring *keyring);
+bool hk_keyring_other(
+	const struct hk_keyring *keyring, const struct hk_key_choice *choice, struct hk_key_choice *other);
+void hk_keyring_prefer(const struct hk_keyring *keyring, const struct hk_key_choice *choice);
+bool hk_keyring_retired(const struct hk_keyring *keyring, const struct hk_key_choice *choice);
+
+/* Among the master keys of one receiver (and id): current is the highest generation that packets use. */
+enum hk_key_state {
+	HK_KEY_CURRENT,
+	HK_KEY_NEXT,	 /* in force, nobody uses it yet */
+	HK_KEY_PREVIOUS, /* in force, a higher generation is in use */
+	HK_KEY_EARLY,	 /* before its not-before */
+	HK_KEY_EXPIRED,	 /* after its not-after; wiped */
+	HK_KEY_RETIRED,	 /* wiped */
+};
+
 /* One row of `halfkey keys list`. */
 struct hk_key_row {
 	__u16 domain;
@@ -86,9 +121,15 @@ struct hk_key_row {
 	__u8 suite;
 	__u32 generation;
 	__u32 spi;
-	bool has_id;	     /* the line gave one */
-	__u32 id;	     /* master key: its own, else its domain's mkid */
-	__u8 fingerprint[8]; /* keyed with a per-process secret: tests no guess */
+	bool has_id;   /* the line gave one */
+	__u32 id;      /* master key: its own, else its domain's mkid */
+	bool is_level; /* the root of a level: combined, never used for packets itself */
+	char level[17];
+	__u8 state;		     /* enum hk_key_state */
+	__u64 not_before, not_after; /* seconds since 1970; 0: no such end */
+	__u64 used;		     /* when a packet last asked for it, to about a second; 0: never */
+	const char *source;	     /* file, or where else it came from */
+	__u8 fingerprint[8];	     /* keyed with a per-process secret: tests no guess */
 };
 
 /* Calls `row` for every key; stops when it returns nonzero and returns that. */

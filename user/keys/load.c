@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Building a keyring from key files: each line against its domain (rules.h),
- * then against all other lines, then into the arena and the tables.
+ * From key lines to entries: each line against its domain (rules.h), then
+ * against all other lines, then into the arena; and whole keyrings from key
+ * files. Where an entry stands in the tables is tables.c's.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
-#include "user/keys/keyfile.h"
+#include <halfkey/reason.h>
+
+#include "user/crypto/levels.h"
+#include "user/keys/load.h"
 #include "user/keys/rules.h"
-#include "user/keys/tables.h"
 
 #define LINE_BYTES 512 /* what a key file may hold for each key that fits */
-
-struct loader {
-	struct hk_keyring *keyring;
-	const struct hk_domain_config *domain;
-};
 
 static __u64 last_id;
 
@@ -32,66 +31,11 @@ static const __u8 *instance_key(void)
 	return ready ? key : NULL;
 }
 
-static void table_add(struct hk_key_table *table, __u32 hash, __u32 index)
-{
-	while (table->rows[hash & table->mask])
-		hash++;
-	table->rows[hash & table->mask] = index + 1;
-}
-
-static void add_length(struct hk_key_lengths *lengths, __u8 length)
-{
-	unsigned i, at = 0;
-
-	while (at < lengths->count && lengths->length[at] > length)
-		at++;
-	if (at < lengths->count && lengths->length[at] == length)
-		return;
-	for (i = lengths->count++; i > at; i--)
-		lengths->length[i] = lengths->length[i - 1];
-	lengths->length[at] = length;
-}
-
-static struct hk_key_group *need_group(struct hk_keyring *keyring, const struct hk_key_row *row)
-{
-	struct hk_prefix receiver = hk_key_group_prefix(row);
-	__u32 index = hk_key_find_group(keyring, row->domain, row->id, &receiver);
-	struct hk_key_group *group;
-
-	if (index != HK_KEY_NONE)
-		return &keyring->groups[index];
-	index = keyring->group_count++;
-	group = &keyring->groups[index];
-	group->receiver = receiver;
-	group->id = row->id;
-	group->domain = row->domain;
-	memset(group->newest, 0xff, sizeof(group->newest));
-	table_add(&keyring->group_table, hk_key_group_hash(row->domain, row->id, &receiver), index);
-	if (row->has_receiver)
-		add_length(&keyring->lengths[row->domain], receiver.length);
-	return group;
-}
-
-/* The key's bytes, in either kind of cell: an AES-256 schedule begins with its key (FIPS 197). */
-static const __u8 *entry_bytes(const struct hk_key_entry *entry)
-{
-	return entry->row.is_explicit ? ((const struct hk_key_cell *)entry->cell)->key
-				      : ((const struct hk_kdf_key *)entry->cell)->schedule;
-}
-
-static __u32 bytes_hash(const struct hk_key_row *row)
-{
-	__u32 hash;
-
-	memcpy(&hash, row->fingerprint, sizeof(hash));
-	return hash;
-}
-
-static int refuse_pair(const struct loader *loader, const struct hk_key_line *line,
+static int refuse_pair(const struct hk_key_loader *loader, const struct hk_key_line *line,
 	const struct hk_key_entry *other, struct hk_error *error, const char *why)
 {
-	return hk_error_set(error, EINVAL, "%s:%u: the same key as %s:%u: %s", loader->domain->keys,
-		line->line, other->domain->keys, other->line, why);
+	return hk_error_set(error, EINVAL, "%s:%u: the same key as %s:%u: %s", loader->name, line->line,
+		hk_key_source_name(loader->keyring, other), other->line, why);
 }
 
 static bool same_receiver(const struct hk_key_row *a, const struct hk_key_row *b)
@@ -110,7 +54,7 @@ static bool same_tss(const struct hk_tss_options *a, const struct hk_tss_options
 
 /* Neither SDI nor AN is part of a TSS key's derivation, and direct mode has none. */
 static bool may_share_tss(
-	const struct loader *loader, const struct hk_key_row *row, const struct hk_key_entry *other)
+	const struct hk_key_loader *loader, const struct hk_key_row *row, const struct hk_key_entry *other)
 {
 	if (loader->domain->envelope != other->domain->envelope)
 		return loader->domain->envelope != HK_ENVELOPE_TSS &&
@@ -121,7 +65,7 @@ static bool may_share_tss(
 }
 
 /* Two lines with the same key bytes: which of that repeats a nonce or crosses a profile? */
-static int check_shared(const struct loader *loader, const struct hk_key_line *line,
+static int check_shared(const struct hk_key_loader *loader, const struct hk_key_line *line,
 	const struct hk_key_row *row, const struct hk_key_entry *other, struct hk_error *error)
 {
 	bool psp = loader->domain->envelope == HK_ENVELOPE_PSP || other->domain->envelope == HK_ENVELOPE_PSP;
@@ -129,6 +73,13 @@ static int check_shared(const struct loader *loader, const struct hk_key_line *l
 	if (loader->domain->profile != other->domain->profile)
 		return refuse_pair(loader, line, other, error,
 			"a key belongs to one profile for life; make a new one for this domain");
+	if (row->is_level != other->row.is_level || (row->is_level && strcmp(row->level, other->row.level)))
+		return refuse_pair(loader, line, other, error,
+			"the root of a level is the root of this level and nothing else");
+	if (row->is_level && (row->domain != other->row.domain || row->generation == other->row.generation))
+		return 0;
+	if (row->is_level)
+		return refuse_pair(loader, line, other, error, "a new generation needs a new key");
 	if (row->is_explicit != other->row.is_explicit)
 		return refuse_pair(loader, line, other, error,
 			"a master key and the key of one SPI must never be equal");
@@ -148,85 +99,42 @@ static int check_shared(const struct loader *loader, const struct hk_key_line *l
 	return 0;
 }
 
-static int check_bytes(const struct loader *loader, const struct hk_key_line *line,
+static int check_bytes(const struct hk_key_loader *loader, const struct hk_key_line *line,
 	const struct hk_key_row *row, struct hk_error *error)
 {
 	const struct hk_key_table *table = &loader->keyring->bytes_table;
-	__u32 hash = bytes_hash(row), at;
+	__u32 hash = hk_key_bytes_hash(row), at;
 	const struct hk_key_entry *other;
 	int result = 0;
 
 	for (; !result && (at = table->rows[hash & table->mask]); hash++) {
 		other = &loader->keyring->entries[at - 1];
 		if (other->key_size == line->key_size &&
-			hk_equal(entry_bytes(other), line->key, line->key_size))
+			hk_equal(hk_key_entry_bytes(other), line->key, line->key_size))
 			result = check_shared(loader, line, row, other, error);
 	}
 	return result;
 }
 
-static int refuse_twice(const struct loader *loader, const struct hk_key_line *line,
+int hk_key_refuse_twice(const struct hk_key_loader *loader, const struct hk_key_line *line,
 	const struct hk_key_entry *other, struct hk_error *error)
 {
-	const char *what = line->is_explicit ? "receiver, SPI and version or suite"
-			   : line->has_id    ? "id, receiver, slot and generation"
-					     : "receiver, slot and generation";
+	const char *what = line->is_explicit	    ? "receiver, SPI and version or suite"
+			   : line->level[0] != '\0' ? "level and generation"
+			   : line->has_id	    ? "id, receiver, slot and generation"
+						    : "receiver, slot and generation";
 
 	return hk_error_set(error, EINVAL, "%s:%u: the same %s as %s:%u: keep one of the two lines",
-		loader->domain->keys, line->line, what, other->domain->keys, other->line);
+		loader->name, line->line, what, hk_key_source_name(loader->keyring, other), other->line);
 }
 
-/* Puts the entry into its slot's list, highest generation first. */
-static int link_master(
-	struct loader *loader, const struct hk_key_line *line, __u32 index, struct hk_error *error)
-{
-	struct hk_keyring *keyring = loader->keyring;
-	struct hk_key_entry *entry = &keyring->entries[index];
-	struct hk_key_group *group = need_group(keyring, &entry->row);
-	__u32 *at = &group->newest[line->slot];
-
-	while (*at != HK_KEY_NONE && keyring->entries[*at].row.generation > line->generation)
-		at = &keyring->entries[*at].older;
-	if (*at != HK_KEY_NONE && keyring->entries[*at].row.generation == line->generation)
-		return refuse_twice(loader, line, &keyring->entries[*at], error);
-	entry->older = *at;
-	*at = index;
-	return 0;
-}
-
-static int link_explicit(
-	struct loader *loader, const struct hk_key_line *line, __u32 index, struct hk_error *error)
-{
-	struct hk_keyring *keyring = loader->keyring;
-	const struct hk_key_row *row = &keyring->entries[index].row;
-	const struct hk_address *receiver = &row->receiver.address;
-	__u32 found = hk_key_find_explicit(keyring, row->domain, receiver, row->spi, hk_key_variant(row));
-
-	if (found != HK_KEY_NONE)
-		return refuse_twice(loader, line, &keyring->entries[found], error);
-	table_add(&keyring->explicit_table,
-		hk_key_explicit_hash(row->domain, receiver, row->spi, hk_key_variant(row)), index);
-	keyring->explicit_count++;
-	return 0;
-}
-
-static int fill_cell(void *memory, const struct hk_key_line *line)
-{
-	struct hk_key_cell *cell = memory;
-
-	if (!line->is_explicit)
-		return hk_kdf_key_init(memory, line->key);
-	memcpy(cell->key, line->key, sizeof(cell->key));
-	memcpy(cell->salt, line->salt, sizeof(cell->salt));
-	return 0;
-}
-
-static void fill_row(
+void hk_key_fill_row(
 	struct hk_key_row *row, const struct hk_domain_config *domain, const struct hk_key_line *line)
 {
 	*row = (struct hk_key_row){
 		.domain = domain->id,
 		.is_explicit = line->is_explicit,
+		.is_level = line->form == HK_KEY_LEVEL,
 		.has_receiver = line->has_receiver,
 		.receiver = line->receiver,
 		.slot = line->slot,
@@ -237,68 +145,260 @@ static void fill_row(
 		.spi = line->spi,
 		.has_id = line->has_id,
 		.id = line->has_id ? line->id : domain->mkid,
+		.not_before = line->not_before,
+		.not_after = line->not_after,
 	};
-	hk_crypto_fingerprint(instance_key(), line->key, line->key_size, row->fingerprint);
+	memcpy(row->level, line->level, sizeof(row->level));
 }
 
-static int add_line(struct loader *loader, const struct hk_key_line *line, struct hk_error *error)
+static void *make_cell(struct hk_arena_part *part, const struct hk_key_line *line, int *result)
+{
+	bool large = !line->is_explicit && line->form != HK_KEY_LEVEL;
+	void *memory = large ? hk_arena_cell(part) : hk_arena_small(part);
+	struct hk_key_cell *cell = memory;
+
+	*result = memory ? 0 : -ENOSPC;
+	if (memory && large)
+		*result = hk_kdf_key_init(memory, line->key);
+	if (memory && !large) {
+		memcpy(cell->key, line->key, sizeof(cell->key));
+		memcpy(cell->salt, line->salt, sizeof(cell->salt));
+	}
+	return memory;
+}
+
+unsigned hk_key_state_at(const struct hk_key_row *row, __u64 now_s)
+{
+	if (row->not_after && row->not_after <= now_s)
+		return HK_ENTRY_EXPIRED;
+	return row->not_before > now_s ? HK_ENTRY_EARLY : HK_ENTRY_LIVE;
+}
+
+static int refuse_room(
+	const struct hk_key_loader *loader, const struct hk_key_line *line, struct hk_error *error)
+{
+	return hk_error_set(error, ENOSPC,
+		"%s:%u: no room for another key: keys_max is %u%s; raise it and restart", loader->name,
+		line->line, loader->keyring->capacity,
+		loader->keyring->capacity > HK_ARENA_CELLS_MAX ? ", at most 65536 of them master keys" : "");
+}
+
+static int fill_entry(
+	struct hk_key_loader *loader, const struct hk_key_line *line, __u32 index, struct hk_error *error)
 {
 	struct hk_keyring *keyring = loader->keyring;
-	struct hk_key_entry *entry = &keyring->entries[keyring->count];
-	void *cell = hk_arena_cell(keyring->part);
+	struct hk_key_entry *entry = &keyring->entries[index];
 	int result;
 
-	if (!cell)
-		return hk_error_set(error, ENOSPC,
-			"%s:%u: no room for another key: keys_max is %u; raise it and restart",
-			loader->domain->keys, line->line, keyring->capacity);
-	fill_row(&entry->row, loader->domain, line);
-	result = check_bytes(loader, line, &entry->row, error);
-	if (!result)
-		result = fill_cell(cell, line);
-	if (result)
-		return hk_error_set(error, -result, "%s:%u: the key cannot be prepared: %s",
-			loader->domain->keys, line->line, strerror(-result));
-	entry->cell = cell;
-	entry->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
-	entry->line = line->line;
-	entry->key_size = line->key_size;
+	hk_key_fill_row(&entry->row, loader->domain, line);
+	hk_crypto_fingerprint(instance_key(), line->key, line->key_size, entry->row.fingerprint);
 	entry->domain = loader->domain;
-	result = line->is_explicit ? link_explicit(loader, line, keyring->count, error)
-				   : link_master(loader, line, keyring->count, error);
-	if (!result)
-		table_add(&keyring->bytes_table, bytes_hash(&entry->row), keyring->count++);
+	entry->line = line->line;
+	entry->source = loader->source;
+	entry->key_size = line->key_size;
+	entry->older = HK_KEY_NONE;
+	entry->state = (__u8)hk_key_state_at(&entry->row, keyring->now_s);
+	result = check_bytes(loader, line, &entry->row, error);
+	if (result)
+		return result;
+	entry->cell = make_cell(keyring->part, line, &result);
+	if (result == -ENOSPC)
+		return refuse_room(loader, line, error);
+	return result ? hk_error_set(error, -result, "%s:%u: the key cannot be prepared: %s", loader->name,
+				line->line, strerror(-result))
+		      : 0;
+}
+
+int hk_key_stage(
+	struct hk_key_loader *loader, const struct hk_key_line *line, __u32 *out, struct hk_error *error)
+{
+	struct hk_keyring *keyring = loader->keyring;
+	__u32 index = keyring->count < keyring->capacity ? hk_key_entry_new(keyring) : HK_KEY_NONE;
+	int result;
+
+	if (index == HK_KEY_NONE)
+		return refuse_room(loader, line, error);
+	result = fill_entry(loader, line, index, error);
+	if (result) {
+		hk_key_entry_free(keyring, index);
+		return result;
+	}
+	keyring->entries[index].id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+	keyring->count++;
+	hk_key_bytes_add(keyring, index);
+	*out = index;
+	return 0;
+}
+
+void hk_key_unstage(struct hk_keyring *keyring, __u32 index)
+{
+	hk_key_bytes_remove(keyring, index);
+	keyring->count--;
+	hk_key_entry_free(keyring, index);
+}
+
+/* The root of one level that a combined key names. */
+static const struct hk_key_entry *find_root(
+	const struct hk_key_loader *loader, const struct hk_key_line *line, unsigned level)
+{
+	struct hk_key_row row = {
+		.domain = loader->domain->id, .is_level = true, .generation = line->from[level]};
+	__u32 index;
+
+	memcpy(row.level, loader->domain->levels[level], sizeof(row.level));
+	index = hk_key_find(loader->keyring, &row);
+	if (index == HK_KEY_NONE && loader->staged_root)
+		index = loader->staged_root(loader, &row);
+	return index == HK_KEY_NONE ? NULL : &loader->keyring->entries[index];
+}
+
+/* A key lives within the times of what it is made of. */
+static void within_times(struct hk_key_line *line, const struct hk_key_row *row)
+{
+	if (row->not_before > line->not_before)
+		line->not_before = row->not_before;
+	if (row->not_after && (!line->not_after || row->not_after < line->not_after))
+		line->not_after = row->not_after;
+}
+
+static int combine_roots(struct hk_key_loader *loader, struct hk_key_line *line, struct hk_kdf_levels *levels,
+	struct hk_error *error)
+{
+	const struct hk_domain_config *domain = loader->domain;
+	const struct hk_key_entry *root;
+	unsigned i;
+
+	for (i = 0; i < domain->levels_count; i++) {
+		root = find_root(loader, line, i);
+		if (!root)
+			return hk_error_set(error, ENOENT,
+				"%s:%u: from=: there is no generation %u of level '%s' (its line must stand "
+				"before this one)",
+				loader->name, line->line, line->from[i], domain->levels[i]);
+		if (root->row.side != line->side)
+			return hk_error_set(error, EINVAL,
+				"%s:%u: from=: the root on line %u is of the other side", loader->name,
+				line->line, root->line);
+		memcpy(levels->root[i], hk_key_entry_bytes(root), sizeof(levels->root[i]));
+		memcpy(levels->id[i], domain->levels[i], sizeof(levels->id[i]));
+		within_times(line, &root->row);
+	}
+	levels->count = domain->levels_count;
+	hk_kdf_combine(levels, line->side, line->key);
+	line->key_size = 32;
+	return 0;
+}
+
+int hk_key_combine(struct hk_key_loader *loader, struct hk_key_line *line, struct hk_error *error)
+{
+	struct hk_kdf_levels levels = {0};
+	int result;
+
+	if (line->form != HK_KEY_COMBINED || line->retire)
+		return 0;
+	if (line->from_count != loader->domain->levels_count)
+		return hk_error_set(error, EINVAL,
+			"%s:%u: from= names %u levels, domain '%s' has %u (`levels`)", loader->name,
+			line->line, line->from_count, loader->domain->name, loader->domain->levels_count);
+	result = combine_roots(loader, line, &levels, error);
+	hk_wipe(&levels, sizeof(levels));
 	return result;
 }
 
-static int take_line(void *context, const struct hk_key_line *line, struct hk_error *error)
+/* A line of a file: into its place at once, since nobody looks yet. */
+static int add_line(struct hk_key_loader *loader, struct hk_key_line *line, struct hk_error *error)
 {
-	struct loader *loader = context;
-	int result = hk_key_line_check(loader->domain, line, error);
+	struct hk_keyring *keyring = loader->keyring;
+	__u32 index, other = HK_KEY_NONE;
+	int result = hk_key_combine(loader, line, error);
 
-	return result ? result : add_line(loader, line, error);
+	if (!result)
+		result = hk_key_stage(loader, line, &index, error);
+	if (result)
+		return result;
+	result = hk_key_link(keyring, index, &other);
+	if (result == -EEXIST)
+		result = hk_key_refuse_twice(loader, line, &keyring->entries[other], error);
+	else if (result)
+		result = refuse_room(loader, line, error);
+	if (result)
+		hk_key_unstage(keyring, index);
+	else
+		hk_key_note_times(keyring, &keyring->entries[index].row);
+	return result;
+}
+
+static int take_line(void *context, const struct hk_key_line *given, struct hk_error *error)
+{
+	struct hk_key_loader *loader = context;
+	struct hk_domain_config named = *loader->domain;
+	struct hk_key_line line = *given;
+	int result;
+
+	named.keys =
+		(char *)(unsigned long)loader->name; /* the rules' sentences name where the line stands */
+	result = hk_key_line_check(&named, &line, error);
+	if (!result)
+		result = add_line(loader, &line, error);
+	hk_wipe(&line, sizeof(line));
+	return result;
+}
+
+static int load_file(struct hk_key_loader *loader, const struct hk_files *files, struct hk_error *error)
+{
+	size_t size = 0, max = ((size_t)loader->keyring->capacity + 64) * LINE_BYTES;
+	char *text = hk_files_read(files, loader->name, max, &size, error);
+	int result;
+
+	if (!text)
+		return hk_error_set(error, errno ? errno : EIO, "%s: cannot be read", loader->name);
+	if (strlen(text) != size)
+		result = hk_error_set(error, EINVAL, "%s: holds a NUL byte: not a key file", loader->name);
+	else
+		result = hk_keyfile_read(loader->name, text, error, take_line, loader);
+	hk_wipe(text, size);
+	free(text);
+	return result;
+}
+
+static bool in_directory(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	return strncmp(path, directory, length) == 0 && path[length] == '/';
+}
+
+/* The files that whoever opened them found in keys-dir. */
+static int load_directory(struct hk_key_loader *loader, const struct hk_files *files, struct hk_error *error)
+{
+	unsigned i;
+	int result = 0;
+
+	for (i = 0; i < files->count && !result; i++) {
+		if (files->rows[i].kind != HK_FILE_KEYS ||
+			!in_directory(files->rows[i].path, loader->domain->keys_dir))
+			continue;
+		loader->name = files->rows[i].path;
+		loader->source = hk_key_source(loader->keyring, loader->name);
+		result = loader->source ? load_file(loader, files, error)
+					: hk_error_set(error, ENOMEM, "%s: out of memory", loader->name);
+	}
+	return result;
 }
 
 static int load_domain(struct hk_keyring *keyring, const struct hk_domain_config *domain,
 	const struct hk_files *files, struct hk_error *error)
 {
-	struct loader loader = {.keyring = keyring, .domain = domain};
-	size_t size = 0, max = ((size_t)keyring->capacity + 64) * LINE_BYTES;
-	char *text;
+	struct hk_key_loader loader = {
+		.keyring = keyring, .domain = domain, .name = domain->keys, .source = HK_SOURCE_KEYS};
 	int result;
 
 	if (domain->id >= HK_DOMAINS_MAX)
 		return hk_error_set(error, EINVAL, "domain '%s' has number %u: there are at most %u domains",
 			domain->name, domain->id, HK_DOMAINS_MAX);
-	text = hk_files_read(files, domain->keys, max, &size, error);
-	if (!text)
-		return hk_error_set(error, errno ? errno : EIO, "%s: cannot be read", domain->keys);
-	if (strlen(text) != size)
-		result = hk_error_set(error, EINVAL, "%s: holds a NUL byte: not a key file", domain->keys);
-	else
-		result = hk_keyfile_read(domain->keys, text, error, take_line, &loader);
-	hk_wipe(text, size);
-	free(text);
+	result = load_file(&loader, files, error);
+	if (!result && domain->keys_dir)
+		result = load_directory(&loader, files, error);
 	return result;
 }
 
@@ -316,15 +416,20 @@ static int make_table(struct hk_key_table *table, unsigned entries)
 static struct hk_keyring *make_keyring(struct hk_arena *arena)
 {
 	struct hk_keyring *keyring = calloc(1, sizeof(*keyring));
+	unsigned room;
 
 	if (!keyring)
 		return NULL;
 	keyring->capacity = hk_arena_keys(arena);
-	keyring->entries = calloc(keyring->capacity + 1, sizeof(*keyring->entries));
+	keyring->tombs_max = keyring->capacity / 4;
+	keyring->free_first = keyring->tomb_first = keyring->tomb_last = keyring->roots = HK_KEY_NONE;
+	keyring->next_event = ~0ull;
+	room = keyring->capacity + keyring->tombs_max + 1;
+	keyring->entries = calloc(room, sizeof(*keyring->entries));
 	keyring->groups = calloc(keyring->capacity + 1, sizeof(*keyring->groups));
-	if (keyring->entries && keyring->groups && !make_table(&keyring->explicit_table, keyring->capacity) &&
-		!make_table(&keyring->group_table, keyring->capacity) &&
-		!make_table(&keyring->bytes_table, keyring->capacity))
+	if (keyring->entries && keyring->groups && !make_table(&keyring->explicit_table, room) &&
+		!make_table(&keyring->group_table, keyring->capacity + 1) &&
+		!make_table(&keyring->bytes_table, keyring->capacity + 1))
 		return keyring;
 	hk_keyring_free(keyring);
 	return NULL;
@@ -343,17 +448,97 @@ int hk_keyring_new(struct hk_keyring **out, struct hk_arena *arena, const struct
 	if (!keyring)
 		return hk_error_set(
 			error, ENOMEM, "no memory for a keyring of %u keys", hk_arena_keys(arena));
+	keyring->now_s = (__u32)time(NULL);
 	keyring->part = hk_arena_take(arena);
 	if (!keyring->part)
 		result = hk_error_set(error, EBUSY, "the key arena holds two keyrings already; try again");
 	for (i = 0; i < config->domains_count && !result; i++)
 		result = load_domain(keyring, &config->domains[i], files, error);
+	if (!result)
+		result = hk_keyring_settle(keyring);
 	if (result) {
 		hk_keyring_free(keyring);
 		return result;
 	}
-	for (i = 0; i < keyring->count; i++)
-		keyring->entries[i].domain = NULL; /* the configuration may go, the keyring stays */
 	*out = keyring;
 	return 0;
+}
+
+/* The line that an entry once was. */
+static void entry_line(const struct hk_key_entry *entry, struct hk_key_line *line)
+{
+	const struct hk_key_row *row = &entry->row;
+
+	*line = (struct hk_key_line){.line = entry->line,
+		.form = row->is_level	    ? HK_KEY_LEVEL
+			: !row->is_explicit ? HK_KEY_MASTER
+			: row->version >= 0 ? HK_KEY_PSP
+					    : HK_KEY_ESP,
+		.is_explicit = row->is_explicit,
+		.side = row->side,
+		.has_receiver = row->has_receiver,
+		.receiver = row->receiver,
+		.slot = row->slot,
+		.generation = row->generation,
+		.has_id = row->has_id,
+		.id = row->id,
+		.spi = row->spi,
+		.version = row->version,
+		.suite = row->suite,
+		.key_size = entry->key_size,
+		.not_before = row->not_before,
+		.not_after = row->not_after};
+	memcpy(line->level, row->level, sizeof(line->level));
+	memcpy(line->key, hk_key_entry_bytes(entry), entry->key_size);
+	if (row->is_explicit)
+		memcpy(line->salt, ((const struct hk_key_cell *)entry->cell)->salt, sizeof(line->salt));
+}
+
+static const struct hk_domain_config *domain_by_id(const struct hk_config *config, unsigned id)
+{
+	unsigned i;
+
+	for (i = 0; i < config->domains_count; i++)
+		if (config->domains[i].id == id)
+			return &config->domains[i];
+	return NULL;
+}
+
+static bool carry_entry(
+	struct hk_keyring *now, const struct hk_key_entry *entry, const struct hk_config *config)
+{
+	struct hk_key_loader loader = {.keyring = now,
+		.domain = domain_by_id(config, entry->row.domain),
+		.name = "the control socket",
+		.source = HK_SOURCE_CONTROL};
+	struct hk_error error = {0};
+	struct hk_key_line line;
+	int result;
+
+	if (!loader.domain)
+		return false;
+	entry_line(entry, &line);
+	result = take_line(&loader, &line, &error);
+	hk_wipe(&line, sizeof(line));
+	return !result || hk_key_find(now, &entry->row) != HK_KEY_NONE;
+}
+
+unsigned hk_keyring_carry(
+	struct hk_keyring *now, const struct hk_keyring *previous, const struct hk_config *config)
+{
+	const struct hk_key_entry *entry;
+	unsigned i, left = 0;
+	__u32 same;
+
+	for (i = 0; i < previous->top; i++) {
+		entry = &previous->entries[i];
+		if (!entry->cell || !entry->linked)
+			continue;
+		if (entry->source == HK_SOURCE_CONTROL)
+			left += !carry_entry(now, entry, config);
+		same = entry->row.is_explicit ? hk_key_find(now, &entry->row) : HK_KEY_NONE;
+		if (same != HK_KEY_NONE)
+			now->entries[same].used = entry->used;
+	}
+	return left;
 }

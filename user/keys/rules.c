@@ -3,6 +3,7 @@
 #include "user/keys/rules.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "user/base/text.h"
 
@@ -168,6 +169,18 @@ static int (*const checks[HK_ENVELOPE_MAX])(
 	[HK_ENVELOPE_DTLS] = check_dtls_line,
 };
 
+static int check_level(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	unsigned i;
+
+	for (i = 0; i < domain->levels_count; i++)
+		if (strcmp(domain->levels[i], line->level) == 0)
+			return 0;
+	return REFUSE(domain, line, error, "level=%s is not among the `levels` of domain '%s'", line->level,
+		domain->name);
+}
+
 int hk_key_line_check(
 	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
 {
@@ -175,7 +188,8 @@ int hk_key_line_check(
 
 	if (domain->envelope >= HK_ENVELOPE_MAX || !checks[domain->envelope])
 		return REFUSE(domain, line, error, "the envelope of domain '%s' takes no keys", domain->name);
-	result = checks[domain->envelope](domain, line, error);
+	result = line->form == HK_KEY_LEVEL ? check_level(domain, line, error)
+					    : checks[domain->envelope](domain, line, error);
 	if (!result)
 		result = check_side(domain, line, error);
 	if (!result)

@@ -3,6 +3,7 @@
  * The pipeline's own state, shared by its stages and by nobody else:
  *
  *   open.c      plan → derive → decrypt → rebuild      openings[i], reasons[i]
+ *   generations.c  a slot's other key, where one did not open
  *   inspect.c   parse → plausible → flows → hooks      parsed[p], the hook area
  *   fate.c      what becomes of each frame             fates[i]
  *   emit.c      records for the feeds
@@ -106,6 +107,10 @@ static inline __u8 *hk_pipeline_plain(struct hk_pipeline *pipeline, unsigned fra
 }
 
 void hk_pipeline_open(struct hk_pipeline *pipeline);
+/* One frame again, with this key: the reason of that. */
+unsigned hk_pipeline_open_with(struct hk_pipeline *pipeline, unsigned i, const struct hk_key_choice *key);
+/* Frames that did not open with the generation tried first: the other one, or stale. */
+void hk_pipeline_generations(struct hk_pipeline *pipeline);
 void hk_pipeline_inspect(struct hk_pipeline *pipeline);
 void hk_pipeline_decide(struct hk_pipeline *pipeline, struct hk_fate *fates);
 void hk_pipeline_emit(struct hk_pipeline *pipeline, const struct hk_fate *fates);

@@ -292,26 +292,34 @@ static void add_gcm(struct hk_pipeline *pipeline, const struct hk_opening *openi
 	job->cache_id = (opening->key.id << 32 ^ opening->meta->spi) | 1ull << 63;
 }
 
+static void clear_jobs(struct hk_pipeline *pipeline)
+{
+	pipeline->jobs.ctr_count = pipeline->jobs.gcm_count = pipeline->jobs.cbc_count = 0;
+}
+
+static inline void add_job(struct hk_pipeline *pipeline, unsigned i)
+{
+	struct hk_opening *opening = &pipeline->openings[i];
+
+	place_plain(pipeline, i);
+	opening->ops->cipher(opening);
+	switch (opening->cipher) {
+	case HK_CIPHER_CTR: add_ctr(pipeline, opening); break;
+	case HK_CIPHER_GCM: add_gcm(pipeline, opening, i); break;
+	case HK_CIPHER_CBC: add_cbc(pipeline, opening); break;
+	default: break;
+	}
+}
+
 /* From key material to one job per packet, sorted by cipher. */
 static void add_jobs(struct hk_pipeline *pipeline)
 {
-	struct hk_opening *opening;
 	unsigned i;
 
-	pipeline->jobs.ctr_count = pipeline->jobs.gcm_count = pipeline->jobs.cbc_count = 0;
-	for (i = 0; i < pipeline->count; i++) {
-		if (pipeline->reasons[i] != HK_REASON_OK)
-			continue;
-		opening = &pipeline->openings[i];
-		place_plain(pipeline, i);
-		opening->ops->cipher(opening);
-		switch (opening->cipher) {
-		case HK_CIPHER_CTR: add_ctr(pipeline, opening); break;
-		case HK_CIPHER_GCM: add_gcm(pipeline, opening, i); break;
-		case HK_CIPHER_CBC: add_cbc(pipeline, opening); break;
-		default: break;
-		}
-	}
+	clear_jobs(pipeline);
+	for (i = 0; i < pipeline->count; i++)
+		if (pipeline->reasons[i] == HK_REASON_OK)
+			add_job(pipeline, i);
 }
 
 static void take_verified(struct hk_pipeline *pipeline)
@@ -354,4 +362,42 @@ void hk_pipeline_open(struct hk_pipeline *pipeline)
 		if (pipeline->reasons[i] == HK_REASON_OK)
 			pipeline->reasons[i] = (__u8)opening->ops->rebuild(opening);
 	}
+	if (hk_keyring_watched(pipeline->inspection->keyring))
+		hk_pipeline_generations(pipeline);
+}
+
+/* The messages say nothing of the key, so the plan is the same but for it. */
+static unsigned plan_with(struct hk_pipeline *pipeline, unsigned i, const struct hk_key_choice *key)
+{
+	struct hk_opening *opening = &pipeline->openings[i];
+	unsigned reason;
+
+	opening->before = NULL;
+	opening->message = pipeline->group_messages;
+	opening->material = pipeline->group_derived;
+	opening->epoch = NULL;
+	reason = plan_frame(pipeline, i);
+	if (reason == HK_REASON_OK && !opening->messages)
+		return HK_REASON_NO_KEY;
+	opening->key = *key;
+	if (opening->epoch)
+		opening->epoch = hk_keyring_epoch(pipeline->inspection->keyring, key);
+	return reason;
+}
+
+unsigned hk_pipeline_open_with(struct hk_pipeline *pipeline, unsigned i, const struct hk_key_choice *key)
+{
+	struct hk_opening *opening = &pipeline->openings[i];
+	unsigned reason = plan_with(pipeline, i, key);
+
+	if (reason != HK_REASON_OK)
+		return reason;
+	hk_crypto_cmac(pipeline->crypto, key->master, opening->messages, opening->blocks, opening->message,
+		opening->material);
+	pipeline->reasons[i] = HK_REASON_OK;
+	clear_jobs(pipeline);
+	add_job(pipeline, i);
+	run_jobs(pipeline);
+	hk_wipe(opening->material, opening->messages * 16u);
+	return pipeline->reasons[i] == HK_REASON_OK ? opening->ops->rebuild(opening) : pipeline->reasons[i];
 }
