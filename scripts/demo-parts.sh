@@ -100,7 +100,8 @@ set_up() {
 }
 
 capture() { # NAMESPACE PORT FILE: tcpdump, ready when this returns
-	in_background "$1" tcpdump -U -q -i "$2" -s 0 -w "$3" >"$3.log" 2>&1
+	# --immediate-mode: else up to a second of packets dies with it, in the kernel's buffer
+	in_background "$1" tcpdump --immediate-mode -U -q -i "$2" -s 0 -w "$3" >"$3.log" 2>&1
 	wait_for 5 test -s "$3"
 }
 
@@ -110,7 +111,7 @@ part_ciphertext() {
 	capture "$topology_box" insp0 "$d/seen.pcap"; local seen=$background
 	get http://10.77.0.2/secret-plans.txt >/dev/null
 	in_client python3 scripts/demo-dns.py ask 10.77.0.2 harmless.example >"$d/dns.answer"
-	sleep 0.6
+	wait_for 3 grep -aq 'moon base' "$d/seen.pcap"
 	topology_stop "$wire" "$seen"
 	echo "    on the wire (udp port 1000):"
 	tcpdump -nr "$d/wire.pcap" -x 'udp dst port 1000 and greater 130' 2>/dev/null | grep -m 3 -E '0x00(2|3|4)0' | show

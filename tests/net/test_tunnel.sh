@@ -103,9 +103,9 @@ nonces() {
 	local tag=$1
 	shift
 	keys "$tag" "$@"
-	in_background "$topology_server" tcpdump -q -U -i s0 -w "$topology_dir/s0.pcap" 2>"$topology_dir/dump0"
+	in_background "$topology_server" tcpdump --immediate-mode -q -U -i s0 -w "$topology_dir/s0.pcap" 2>"$topology_dir/dump0"
 	local d0=$background
-	in_background "$topology_server" tcpdump -q -U -i s1 -w "$topology_dir/s1.pcap" 2>"$topology_dir/dump1"
+	in_background "$topology_server" tcpdump --immediate-mode -q -U -i s1 -w "$topology_dir/s1.pcap" 2>"$topology_dir/dump1"
 	local d1=$background
 	wait_for 5 grep -q listening "$topology_dir/dump0" && wait_for 5 grep -q listening "$topology_dir/dump1"
 	tunnel "$topology_server" "$tag" server --first-use || return
