@@ -58,6 +58,7 @@ hung_inspector() {
 	check "traffic goes on while the inspector hangs" pings client 10.9.0.9
 	more_than "by the heartbeat's policy" "$before" "$(pinned_count 50)"
 	check "a hung inspector is replaced" wait_for 15 another_inspector "$old"
+	check_equal "that is said once" 1 "$(grep -c "(pid $old) hangs" "$topology_dir/halfkeyd.log")"
 	check "its successor inspects" inspects
 	box_conserves "a hung inspector"
 }

@@ -86,6 +86,53 @@ bad_ones() {
 	check_equal "and the old sentence is gone" null "$(last_error)"
 }
 
+# A hook that kills the inspector when it is to take over from an old one: the
+# moment between the receivers that go and the swap that never happens.
+trapdoor_build() {
+	"${CC:-cc}" -std=gnu11 -Wall -Werror -O2 -fPIC -shared -Iinclude -o "$topology_dir/trapdoor.so" -x c - <<-'C'
+		#include <stdlib.h>
+		#include <halfkey/hook.h>
+		static int create(struct hk_hook_setup *setup, void **state, char *error, size_t size)
+		{
+			(void)setup, (void)error, (void)size;
+			return (*state = malloc(1)) ? 0 : -1;
+		}
+		static int process(void *state, unsigned worker, struct hk_hook_batch *batch)
+		{
+			(void)state, (void)batch, (void)worker;
+			return 0;
+		}
+		static void adopt(void *state, void *old)
+		{
+			(void)state, (void)old;
+			abort();
+		}
+		const struct hk_hook hk_hook = {
+			.abi = HK_HOOK_ABI, .packet_size = sizeof(struct hk_hook_packet), .name = "trapdoor",
+			.summary = "dies of a reload", .create = create, .process = process, .destroy = free, .adopt = adopt,
+		};
+	C
+}
+
+restarts_are() { [ "$(box status --json | jq .processes.restarts)" = "$1" ] && box_ready; }
+
+death_in_the_swap() {
+	local before
+	check "the hook that dies builds" trapdoor_build
+	config "hooks: [{use: ./trapdoor.so}]"
+	sed -i '/^domains:/a\  - {name: more, envelope: psp, profile: split, receivers: [198.51.100.0/24], keys: keys/more.keys}' \
+		"$topology_dir/halfkey.yaml"
+	kill -HUP "$box_pid"
+	check "the hook that dies is in force" wait_for 5 reloads_are "done" 7
+	before=$(receivers)
+	config "hooks: [{use: ./trapdoor.so}]"
+	kill -HUP "$box_pid"
+	check "an inspector that dies in the swap is replaced" wait_for 10 restarts_are 1
+	check "and the reload counts as refused" reloads_are failed 6
+	check_equal "the receivers of the old configuration are back" "$before" "$(receivers)"
+	check "sealed traffic goes on" pings client 10.9.0.9
+}
+
 topology_up 1
 sealed_keys
 config ""
@@ -95,6 +142,7 @@ check "it inspects" pings client 10.9.0.9
 good
 more_domains
 bad_ones
+death_in_the_swap
 box_conserves "reloads"
 sealed_down
 test_end

@@ -163,7 +163,10 @@ static void channel_serve(struct hk_starter *starter)
 			hk_log_error("the inspector sent what is in no table: it is replaced");
 			kill(starter->pid, SIGKILL);
 		}
-		return; /* waitpid() says the rest */
+		/* waitpid() says the rest; a closed channel would wake poll() until then */
+		close(starter->channel);
+		starter->channel = -1;
+		return;
 	}
 }
 

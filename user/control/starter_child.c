@@ -183,7 +183,8 @@ static void child_ended(struct hk_starter *starter, int status)
 
 	if (!stopping)
 		child_say_end(starter, status);
-	close(starter->channel);
+	if (starter->channel >= 0)
+		close(starter->channel);
 	starter->channel = -1;
 	starter->child = HK_CHILD_NONE;
 	starter->pid = 0;
@@ -196,7 +197,8 @@ static void child_ended(struct hk_starter *starter, int status)
 	}
 	starter->restarts++;
 	if (starter->reload_deadline_ns)
-		hk_starter_reload_fail(starter, "the inspector died while it built the new configuration");
+		hk_starter_reload_fail(
+			starter, "the inspector died of the new configuration, or while it built it");
 	child_later(starter);
 }
 
@@ -228,6 +230,7 @@ static void child_check(struct hk_starter *starter, __u64 now_ns)
 			: starter->child == HK_CHILD_BEGINNING && now_ns - starter->child_since_ns > BEGIN_NS;
 	if (!hangs)
 		return;
+	starter->child = HK_CHILD_DYING; /* said once, however long the kernel takes to end it */
 	hk_log_error("the inspector (pid %d) hangs: its heart stood still for %llu ms; it is replaced",
 		(int)starter->pid, (unsigned long long)(beat_age(starter, now_ns) / MS_NS));
 	kill(starter->pid, SIGKILL);
@@ -254,6 +257,17 @@ static void metadata_check(struct hk_starter *starter)
 	starter->stop = starter->failed = true;
 }
 
+/* One that was told to swap may have done it: which configuration it runs is known again with the next one.
+ */
+static void reload_late(struct hk_starter *starter)
+{
+	if (starter->reload_swaps) {
+		starter->child = HK_CHILD_DYING;
+		kill(starter->pid, SIGKILL);
+	}
+	hk_starter_reload_fail(starter, "the inspector did not build it in time");
+}
+
 void hk_starter_watch(struct hk_starter *starter)
 {
 	__u64 now_ns = hk_worker_clock(CLOCK_MONOTONIC);
@@ -272,7 +286,7 @@ void hk_starter_watch(struct hk_starter *starter)
 		child_later(starter);
 	}
 	if (starter->reload_deadline_ns && now_ns > starter->reload_deadline_ns)
-		hk_starter_reload_fail(starter, "the inspector did not build it in time");
+		reload_late(starter);
 	if (starter->reload_wanted && !starter->reload_deadline_ns)
 		hk_starter_reload(starter);
 }

@@ -32,10 +32,14 @@ static void next_forget(struct hk_starter *starter)
 	hk_files_close(&starter->next_files);
 	memset(&starter->next_files, 0, sizeof(starter->next_files));
 	starter->reload_deadline_ns = 0;
+	starter->reload_swaps = false;
 }
 
 void hk_starter_reload_fail(struct hk_starter *starter, const char *why)
 {
+	/* the receivers that went come back: only a full kernel could refuse that */
+	if (starter->reload_swaps)
+		hk_loader_reload(starter->loader, starter->config, HK_TABLES_PUT, NULL);
 	hk_log_error("reload refused, the old configuration stays in force: %s", why);
 	snprintf(starter->reload_error, sizeof(starter->reload_error), "%s", why);
 	starter->reload_failures++;
@@ -152,14 +156,12 @@ void hk_starter_built(struct hk_starter *starter, const struct hk_request_answer
 		hk_starter_reload_fail(starter, answer->text);
 		return;
 	}
+	starter->reload_swaps = true;
 	err = hk_loader_reload(starter->loader, starter->next_config, HK_TABLES_REMOVE, &error);
 	if (!err && hk_request_send(starter->channel, &request, -1))
 		err = hk_error_set(&error, EPIPE, "the inspector does not answer");
-	if (err) {
-		/* the receivers that went come back: only a full kernel could refuse that */
-		hk_loader_reload(starter->loader, starter->config, HK_TABLES_PUT, NULL);
+	if (err)
 		hk_starter_reload_fail(starter, error.text);
-	}
 }
 
 void hk_starter_swapped(struct hk_starter *starter, const struct hk_request_answer *answer)
@@ -169,7 +171,6 @@ void hk_starter_swapped(struct hk_starter *starter, const struct hk_request_answ
 	if (!starter->next_config || answer->generation != starter->generation)
 		return;
 	if (answer->code) {
-		hk_loader_reload(starter->loader, starter->config, HK_TABLES_PUT, NULL);
 		hk_starter_reload_fail(starter, answer->text);
 		return;
 	}

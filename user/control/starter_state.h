@@ -14,7 +14,8 @@
 #include "user/dataplane/loader.h"
 #include "user/feed/feed.h"
 
-enum hk_child { HK_CHILD_NONE, HK_CHILD_BEGINNING, HK_CHILD_READY, HK_CHILD_STOPPING };
+/* DYING: killed by us, and not yet reaped */
+enum hk_child { HK_CHILD_NONE, HK_CHILD_BEGINNING, HK_CHILD_READY, HK_CHILD_STOPPING, HK_CHILD_DYING };
 
 struct hk_starter {
 	const char *path;
@@ -48,6 +49,7 @@ struct hk_starter {
 	struct hk_files next_files;
 	__u64 generation;
 	__u64 reload_deadline_ns; /* 0: none is under way */
+	bool reload_swaps;	  /* the inspector was told to swap: receivers that go have gone */
 	bool reload_wanted;
 	unsigned reloads;
 	unsigned reload_failures;
@@ -62,7 +64,7 @@ int hk_starter_spawn(struct hk_starter *starter, struct hk_error *error);
 void hk_starter_watch(struct hk_starter *starter);
 void hk_starter_stop_child(struct hk_starter *starter);
 
-/* starter_reload.c: begin; what the inspector answers; it is gone or too slow */
+/* starter_reload.c: begin; what the inspector answers; it died or is too slow */
 void hk_starter_reload(struct hk_starter *starter);
 void hk_starter_built(struct hk_starter *starter, const struct hk_request_answer *answer);
 void hk_starter_swapped(struct hk_starter *starter, const struct hk_request_answer *answer);
