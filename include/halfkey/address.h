@@ -19,11 +19,20 @@ struct hk_prefix {
 	__u8 length;
 };
 
+/* Made of two words: what is written in smaller pieces is slow to read back whole. */
 static inline struct hk_address hk_address_v4(const __u8 *four_bytes)
 {
-	struct hk_address address = {.bytes = {[10] = 0xff, [11] = 0xff}};
+	struct hk_address address;
+	__u64 half[2] = {0, 0};
+	__u32 last;
 
-	__builtin_memcpy(address.bytes + 12, four_bytes, 4);
+	__builtin_memcpy(&last, four_bytes, sizeof(last));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	half[1] = (__u64)last << 32 | 0xffff0000;
+#else
+	half[1] = 0xffff00000000 | last;
+#endif
+	__builtin_memcpy(&address, half, sizeof(address));
 	return address;
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Big-endian fields at any alignment, for the openers and the inner parser. */
+/* Fields at any alignment, for the openers and the inner parser: big-endian numbers, and words as they lie.
+ */
 #ifndef HK_ENVELOPE_BYTES_H
 #define HK_ENVELOPE_BYTES_H
 
+#include <string.h>
 #include <linux/types.h>
 
 static inline __u16 hk_get16(const __u8 *bytes)
@@ -25,6 +27,20 @@ static inline void hk_put32(__u8 *bytes, __u32 value)
 {
 	hk_put16(bytes, value >> 16);
 	hk_put16(bytes + 2, value);
+}
+
+/* Eight bytes as they lie in memory: for comparing, copying and hashing. */
+static inline __u64 hk_word(const void *bytes)
+{
+	__u64 word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+
+static inline void hk_put_word(void *bytes, __u64 word)
+{
+	memcpy(bytes, &word, sizeof(word));
 }
 
 #endif

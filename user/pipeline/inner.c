@@ -201,49 +201,54 @@ static __u16 echo_identifier(const __u8 *data, const struct hk_hook_packet *pack
 	return hk_get16(data + packet->l4_offset + 4);
 }
 
-/* Any order will do that both directions agree in: here that of the addresses as they lie in memory. */
-static bool is_above(const struct hk_hook_packet *packet, __u16 src_port, __u16 dst_port)
+static inline void order(__u64 *low, __u64 *high, bool swapped)
 {
-	__u64 src[2], dst[2];
+	__u64 kept = *low;
 
-	memcpy(src, &packet->src, sizeof(src));
-	memcpy(dst, &packet->dst, sizeof(dst));
-	if (src[1] != dst[1])
-		return src[1] > dst[1];
-	if (src[0] != dst[0])
-		return src[0] > dst[0];
-	return src_port > dst_port;
+	*low = swapped ? *high : *low;
+	*high = swapped ? kept : *high;
 }
 
-static __u64 hash_key(const struct hk_flow_key *key)
+static __u64 hash_words(__u64 a, __u64 b, __u64 c, __u64 d, __u64 e)
 {
 	const __u64 *seed = hk_hash_seed();
-	__u64 word[sizeof(*key) / sizeof(__u64)], hash;
+	__u64 hash = hk_hash_fold(a ^ seed[0], b ^ seed[1]) ^ hk_hash_fold(c ^ seed[2], d ^ seed[3]);
 
-	memcpy(word, key, sizeof(word));
-	hash = hk_hash_fold(word[0] ^ seed[0], word[1] ^ seed[1]) ^
-	       hk_hash_fold(word[2] ^ seed[2], word[3] ^ seed[3]);
-	hash = hk_hash_fold(hash ^ word[4], seed[1] | 1);
+	hash = hk_hash_fold(hash ^ e, seed[1] | 1);
 	return hash ? hash : 1;
 }
 
+/*
+ * Any order of the ends will do that both directions agree in: here that of the
+ * addresses as memory has them. All of it in words: what was written in small
+ * pieces is slow to read back whole.
+ */
 __u64 hk_packet_flow(
 	const __u8 *data, const struct hk_hook_packet *packet, struct hk_flow_key *key, __u8 *swapped)
 {
-	bool icmp = packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6;
-	__u16 src_port = packet->src_port, dst_port = packet->dst_port;
+	__u64 a0 = hk_word(packet->src.bytes), a1 = hk_word(packet->src.bytes + 8);
+	__u64 b0 = hk_word(packet->dst.bytes), b1 = hk_word(packet->dst.bytes + 8);
+	__u64 a_port = packet->src_port, b_port = packet->dst_port;
+	bool above;
 
-	if (icmp)
-		src_port = dst_port = echo_identifier(data, packet);
-	*swapped = is_above(packet, src_port, dst_port);
-	key->low = *swapped ? packet->dst : packet->src;
-	key->high = *swapped ? packet->src : packet->dst;
-	key->low_port = *swapped ? dst_port : src_port;
-	key->high_port = *swapped ? src_port : dst_port;
+	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6)
+		a_port = b_port = echo_identifier(data, packet);
+	above = a1 > b1 || (a1 == b1 && (a0 > b0 || (a0 == b0 && a_port > b_port)));
+	order(&a0, &b0, above);
+	order(&a1, &b1, above);
+	order(&a_port, &b_port, above);
+	hk_put_word(key->low.bytes, a0);
+	hk_put_word(key->low.bytes + 8, a1);
+	hk_put_word(key->high.bytes, b0);
+	hk_put_word(key->high.bytes + 8, b1);
+	key->low_port = (__u16)a_port;
+	key->high_port = (__u16)b_port;
 	key->domain = packet->domain;
 	key->protocol = packet->protocol;
 	key->reserved = 0;
-	return hash_key(key);
+	*swapped = above;
+	return hash_words(a0, a1, b0, b1,
+		(__u64)packet->protocol << 48 | (__u64)packet->domain << 32 | b_port << 16 | a_port);
 }
 
 void hk_packet_describe_payload(const __u8 *outer, __u32 outer_length, unsigned meta_flags, __u32 length,

@@ -13,6 +13,8 @@
 #include <halfkey/hook.h>
 #include <halfkey/meta.h>
 
+#include "user/envelope/bytes.h"
+
 /*
  * Fills in everything of `packet` that the inner headers say, but not
  * data_offset and flow_hash; the rest must be zero. 0, or -EINVAL when no end host
@@ -43,11 +45,11 @@ _Static_assert(sizeof(struct hk_flow_key) == 40, "no padding: keys are compared 
 
 static inline bool hk_flow_key_equal(const struct hk_flow_key *a, const struct hk_flow_key *b)
 {
-	__u64 x[5], y[5];
+	const char *x = (const char *)a, *y = (const char *)b;
 
-	memcpy(x, a, sizeof(x));
-	memcpy(y, b, sizeof(y));
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+	return !((hk_word(x) ^ hk_word(y)) | (hk_word(x + 8) ^ hk_word(y + 8)) |
+		 (hk_word(x + 16) ^ hk_word(y + 16)) | (hk_word(x + 24) ^ hk_word(y + 24)) |
+		 (hk_word(x + 32) ^ hk_word(y + 32)));
 }
 
 /*

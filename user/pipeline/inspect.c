@@ -76,7 +76,6 @@ static void hash_nonce(struct hk_pipeline *pipeline, unsigned place)
 	hash = hk_hash_fold(hash ^ opening->key.id << 32 ^ opening->meta->spi, seed[3] | 1);
 	parsed->nonce_hash = hash | 1;
 	hk_nonces_prefetch(pipeline->nonces, parsed->nonce_hash);
-	__builtin_prefetch(opening->frame + opening->tag_offset);
 }
 
 /* With the nonce, the packet's end: ciphertexts that differ anywhere differ in the ICV. */

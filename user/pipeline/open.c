@@ -77,13 +77,16 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 	return ops->plan(opening, pipeline->inspection->keyring);
 }
 
-/* A frame's headers are on another core when it comes: asked for a few frames ahead. */
+/* A frame's headers and ICV are on another core when it comes: asked for a few frames ahead. */
 static void prefetch_frame(const struct hk_pipeline *pipeline, unsigned i)
 {
+	const struct hk_frame *frame = &pipeline->frames[i];
+
 	if (i >= pipeline->count)
 		return;
-	__builtin_prefetch(pipeline->frames[i].data);
-	__builtin_prefetch(pipeline->frames[i].data + 64);
+	__builtin_prefetch(frame->data);
+	__builtin_prefetch(frame->data + 64);
+	__builtin_prefetch(frame->data + frame->length - 1);
 }
 
 static bool same_meta(const struct hk_meta *a, const struct hk_meta *b)
