@@ -44,8 +44,8 @@ LIBS     := -lxdp -lbpf -lelf -lz -lIPSec_MB -lssl -lcrypto -ljansson -lcyaml -l
 
 # GCC's generic tuning turns small copies of unknown size into `rep movs`, whose
 # start alone costs more than most packets' headers take to copy.
-STRINGOPS := -mmemcpy-strategy=unrolled_loop:256:noalign,libcall:-1:noalign \
-             -mmemset-strategy=unrolled_loop:256:noalign,libcall:-1:noalign
+STRINGOPS := -mmemcpy-strategy=vector_loop:256:noalign,libcall:-1:noalign \
+             -mmemset-strategy=vector_loop:256:noalign,libcall:-1:noalign
 CFLAGS_  += $(shell $(CC) $(STRINGOPS) -Werror -fsyntax-only -x c /dev/null >/dev/null 2>&1 && echo '$(STRINGOPS)')
 
 # SAN=1: AddressSanitizer and UndefinedBehaviourSanitizer, for O=build/asan.

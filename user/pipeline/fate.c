@@ -31,7 +31,7 @@ static void wish_kernel(struct hk_pipeline *pipeline, const struct hk_parsed *pa
 	__u64 left;
 	unsigned verdict;
 
-	if (!flow || !opening->domain->flow_per_spi)
+	if (!flow || flow->verdict_until_ns <= pipeline->now_ns || !opening->domain->flow_per_spi)
 		return;
 	verdict = hk_flow_verdict(flow, opening->auth, pipeline->now_ns);
 	if (verdict == HK_FLOW_NO_VERDICT || flow->told_spi[parsed->flow_direction] == opening->meta->spi)
