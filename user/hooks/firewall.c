@@ -143,6 +143,16 @@ static int make_counters(struct firewall *firewall)
 	return firewall->carried && firewall->hits ? 0 : -1;
 }
 
+static bool gives_flow_verdicts(const struct hk_firewall_rules *rules)
+{
+	unsigned i;
+
+	for (i = 0; i < rules->count; i++)
+		if (rules->rules[i].flow_ms)
+			return true;
+	return false;
+}
+
 static int firewall_create(struct hk_hook_setup *setup, void **state, char *error, size_t error_size)
 {
 	struct hk_refusal refusal = {.text = error, .size = error_size, .path = setup->settings_path};
@@ -158,6 +168,7 @@ static int firewall_create(struct hk_hook_setup *setup, void **state, char *erro
 		firewall_destroy(firewall);
 		return -1;
 	}
+	setup->per_packet = !gives_flow_verdicts(&firewall->rules);
 	*state = firewall;
 	return 0;
 }

@@ -210,6 +210,7 @@ static int shaper_create(struct hk_hook_setup *setup, void **state, char *error,
 		return -1;
 	}
 	setup->class_count = shaper->classes.count;
+	setup->per_packet = 1;
 	setup->delayed_max = (setup->worker_count - 1) * HK_HOOK_BATCH_MAX;
 	for (i = 0; i < shaper->classes.count; i++)
 		setup->delayed_max += shaper->classes.classes[i].queue;

@@ -448,6 +448,7 @@ static int signatures_create(struct hk_hook_setup *setup, void **state, char *er
 		signatures_destroy(s);
 		return -1;
 	}
+	setup->per_packet = 1;
 	*state = s;
 	return 0;
 }

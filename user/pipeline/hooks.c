@@ -118,6 +118,7 @@ static int add_place(struct hk_hook_chain *chain, const struct hk_config *config
 	place->class_base = chain->classes;
 	place->class_count = setup.class_count;
 	place->delayed_max = setup.delayed_max;
+	chain->flow_verdicts |= !setup.per_packet;
 	chain->classes += setup.class_count;
 	chain->delayed_max += setup.delayed_max;
 	return 0;
@@ -207,6 +208,11 @@ const char *hk_hook_chain_summary(const struct hk_hook_chain *chain, unsigned in
 unsigned hk_hook_chain_classes(const struct hk_hook_chain *chain)
 {
 	return chain->classes;
+}
+
+bool hk_hook_chain_flow_verdicts(const struct hk_hook_chain *chain)
+{
+	return chain->flow_verdicts;
 }
 
 unsigned hk_hook_chain_delayed_max(const struct hk_hook_chain *chain)

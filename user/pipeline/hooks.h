@@ -7,6 +7,8 @@
 #ifndef HK_PIPELINE_HOOKS_H
 #define HK_PIPELINE_HOOKS_H
 
+#include <stdbool.h>
+
 #include <halfkey/config.h>
 #include <halfkey/hook.h>
 
@@ -32,6 +34,8 @@ unsigned hk_hook_chain_length(const struct hk_hook_chain *chain);
 const char *hk_hook_chain_name(const struct hk_hook_chain *chain, unsigned index);
 const char *hk_hook_chain_summary(const struct hk_hook_chain *chain, unsigned index);
 unsigned hk_hook_chain_classes(const struct hk_hook_chain *chain); /* delay classes, all hooks together */
+/* Whether a hook may give verdicts for whole flows: without one, and without a reader, no flow is kept. */
+bool hk_hook_chain_flow_verdicts(const struct hk_hook_chain *chain);
 unsigned hk_hook_chain_delayed_max(const struct hk_hook_chain *chain);
 size_t hk_hook_chain_stats(
 	const struct hk_hook_chain *chain, unsigned index, struct hk_hook_stat *out, size_t max);

@@ -17,6 +17,7 @@ struct hk_hook_place {
 
 struct hk_hook_chain {
 	unsigned length;
+	bool flow_verdicts; /* a hook may give some */
 	__u32 classes;
 	__u32 delayed_max;
 	struct hk_hook_place places[HK_HOOKS_MAX];

@@ -55,7 +55,9 @@ static unsigned parse_frame(struct hk_pipeline *pipeline, unsigned i)
 	parsed->frame = (__u8)i;
 	parsed->flow_hash = hk_packet_flow(opening->inner, packet, &parsed->flow_key, &parsed->swapped);
 	packet->flow_hash = (__u32)parsed->flow_hash;
-	hk_flow_prefetch(pipeline->flows, parsed->flow_hash);
+	parsed->flow = NULL;
+	if (pipeline->keeps_flows)
+		hk_flow_prefetch(pipeline->flows, parsed->flow_hash);
 	pipeline->place[i] = (__u8)place;
 	pipeline->parsed_count++;
 	return HK_REASON_OK;
@@ -137,6 +139,8 @@ static void find_flows(struct hk_pipeline *pipeline)
 	struct hk_parsed *parsed = pipeline->parsed;
 	unsigned place;
 
+	for (place = 0; place < pipeline->parsed_count; place++)
+		parsed[place].flow_place = hk_flow_prefetch_named(pipeline->flows, parsed[place].flow_hash);
 	for (place = 0; place < pipeline->parsed_count; place++)
 		find_flow(pipeline, place);
 	if (hk_flow_evictions(pipeline->flows) == evictions)
@@ -255,6 +259,8 @@ void hk_pipeline_inspect(struct hk_pipeline *pipeline)
 {
 	unsigned i, place;
 
+	pipeline->keeps_flows = pipeline->wants & HK_RECORD_WANTS(HK_RECORD_FLOW) ||
+				hk_hook_chain_flow_verdicts(pipeline->inspection->hooks);
 	pipeline->parsed_count = 0;
 	for (i = 0; i < pipeline->count; i++) {
 		pipeline->place[i] = HK_PIPELINE_NOBODY;
@@ -264,13 +270,13 @@ void hk_pipeline_inspect(struct hk_pipeline *pipeline)
 		if (pipeline->reasons[i] == HK_REASON_OK)
 			hash_nonce(pipeline, pipeline->place[i]);
 	}
-	for (place = 0; place < pipeline->parsed_count; place++) {
-		pipeline->parsed[place].flow_place =
-			hk_flow_prefetch_named(pipeline->flows, pipeline->parsed[place].flow_hash);
+	for (place = 0; place < pipeline->parsed_count; place++)
 		watch_nonce(pipeline, place);
+	pipeline->hooked = pipeline->parsed_count;
+	if (pipeline->keeps_flows) {
+		find_flows(pipeline);
+		apply_flow_verdicts(pipeline);
 	}
-	find_flows(pipeline);
-	apply_flow_verdicts(pipeline);
 	run_hooks(pipeline);
 	for (place = 0; place < pipeline->hooked; place++)
 		take_verdict(pipeline, place);

@@ -27,7 +27,7 @@
 struct hk_parsed {
 	__u64 flow_hash;
 	struct hk_flow_key flow_key;
-	struct hk_flow *flow; /* NULL: the table pushed it out again within the batch */
+	struct hk_flow *flow; /* NULL: none kept, or pushed out again within the batch */
 	__u64 nonce_hash;
 	__u32 flow_place; /* where the flow probably is */
 	__u8 frame;	  /* i */
@@ -41,8 +41,9 @@ struct hk_pipeline {
 	struct hk_crypto *crypto;
 	struct hk_flow_table *flows;
 	struct hk_nonces *nonces;
-	unsigned wants; /* of the feeds, read once a batch */
-	__u64 wall_ns;	/* for flows that end between batches */
+	unsigned wants;	  /* of the feeds, read once a batch */
+	bool keeps_flows; /* somebody wants flow records, or a hook gives flow verdicts */
+	__u64 wall_ns;	  /* for flows that end between batches */
 
 	/* the batch in work */
 	const struct hk_inspection *inspection;

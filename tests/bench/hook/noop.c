@@ -4,7 +4,7 @@
 
 static int create(struct hk_hook_setup *setup, void **state, char *error, size_t error_size)
 {
-	(void)setup;
+	setup->per_packet = 1;
 	(void)error;
 	(void)error_size;
 	*state = NULL;
