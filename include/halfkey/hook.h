@@ -148,7 +148,8 @@ struct hk_hook_setup {
 	__u32 abi;
 	__u32 worker_count;
 	__u8 mode;	 /* enum hk_mode */
-	__u8 per_packet; /* OUT, optional; 1: the hook gives no flow verdicts, and none of it would count */
+	__u8 per_packet; /* OUT, optional; 1: the hook gives no flow verdicts: flows need not be kept for it
+			  */
 	__u8 reserved[2];
 	__u32 class_base;	   /* the first delay class that is this hook's */
 	int settings_fd;	   /* the hook's own file, open for reading at 0, or -1; core closes it */

@@ -19,6 +19,7 @@ struct hk_hook_chain {
 };
 
 static struct hk_hook_chain the_chain;
+static bool hook_is_per_packet;
 static int (*the_hook)(struct hk_hook_batch *batch);
 static unsigned hook_packets; /* that the hook was shown */
 
@@ -50,6 +51,12 @@ unsigned hk_hook_chain_classes(const struct hk_hook_chain *chain)
 {
 	(void)chain;
 	return 4;
+}
+
+bool hk_hook_chain_flow_verdicts(const struct hk_hook_chain *chain)
+{
+	(void)chain;
+	return !hook_is_per_packet;
 }
 
 int hk_hook_chain_run(struct hk_hook_chain *chain, unsigned worker, struct hk_hook_batch *batch,
@@ -920,6 +927,26 @@ static void verified_verdicts_hold_at_once(void)
 	pair_free(&pair);
 }
 
+/* No hook decides on flows and no feed takes flow records: none is kept until one does. */
+static void flows_nobody_wants_are_not_kept(void)
+{
+	struct pair pair;
+
+	pair_init(&pair, HK_PROFILE_SINGLE);
+	hook_is_per_packet = true;
+	hk_feed_queue_want(pair.talk.box.queue, HK_RECORD_WANTS(HK_RECORD_EVENT));
+	CU_ASSERT_EQUAL(pair_send(&pair, 1, false).reason, HK_REASON_OK);
+	CU_ASSERT_EQUAL(pair.talk.box.counts.flows, 0);
+	hk_feed_queue_want(pair.talk.box.queue, HK_RECORD_WANTS(HK_RECORD_FLOW));
+	CU_ASSERT_EQUAL(pair_send(&pair, 1, false).reason, HK_REASON_OK);
+	CU_ASSERT_EQUAL(pair.talk.box.counts.flows, 1);
+	hk_feed_queue_want(pair.talk.box.queue, 0);
+	hook_is_per_packet = false;
+	CU_ASSERT_EQUAL(pair_send(&pair, 2, false).reason, HK_REASON_OK);
+	CU_ASSERT_EQUAL(pair.talk.box.counts.flows, 2);
+	pair_free(&pair);
+}
+
 static void the_kernel_is_asked_only_where_an_spi_is_a_flow(void)
 {
 	struct pair pair;
@@ -1108,6 +1135,7 @@ int main(void)
 			unauthenticated_accepts_stay_out_of_the_tables},
 		{"unauthenticated drops wait for the answer", unauthenticated_drops_wait_for_the_answer},
 		{"verified verdicts hold at once", verified_verdicts_hold_at_once},
+		{"flows nobody wants are not kept", flows_nobody_wants_are_not_kept},
 		{"the kernel is asked only where an SPI is a flow",
 			the_kernel_is_asked_only_where_an_spi_is_a_flow},
 		{"a drop beats an accept for the flow", a_drop_beats_an_accept_for_the_flow},
