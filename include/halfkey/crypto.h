@@ -31,6 +31,20 @@ struct hk_kdf_key {
 	__u8 k1[16];			      /* NIST SP 800-38B subkey */
 };
 
+/* An HMAC-SHA-256 key, prepared once: the hash's state behind the inner and the outer pad (RFC 2104). */
+struct hk_hmac_key {
+	__u32 inner[8];
+	__u32 outer[8];
+};
+
+/* HMAC-SHA-256 of one message. `out` may be the message. */
+struct hk_hmac_job {
+	const struct hk_hmac_key *key;
+	const __u8 *message;
+	__u8 *out; /* 32 bytes */
+	__u32 length;
+};
+
 /* AES-CTR. `counter` is the first counter block; its low 32 bits count up, big-endian. */
 struct hk_ctr_job {
 	const __u8 *key; /* key_size bytes */
@@ -62,11 +76,12 @@ struct hk_gcm_job {
 	const __u8 *in;	 /* ciphertext; the 16-byte tag may lie elsewhere */
 	__u8 *out;
 	const __u8 *aad;
-	const __u8 *tag; /* 16 bytes, full length only */
+	const __u8 *tag; /* tag_size bytes */
 	__u32 length;	 /* may be 0: the tag still counts */
 	__u32 aad_length;
 	__u32 key_size; /* 16 or 32 */
 	__u8 nonce[12];
+	__u8 tag_size; /* 0: 16, the full length; 8: its first half (the reader tag of wire-formats 3.1) */
 	bool verified; /* OUT */
 	__u64 cache_id;
 };
@@ -101,6 +116,23 @@ void hk_crypto_cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u3
  * has room for them. Any thread.
  */
 __u32 hk_crypto_cmac_pad(const struct hk_kdf_key *key, __u8 *message, __u32 length);
+/* At most 64 bytes of key. Any thread. */
+void hk_hmac_key_init(struct hk_hmac_key *key, const __u8 *bytes, size_t size);
+void hk_crypto_hmac(struct hk_crypto *crypto, struct hk_hmac_job *jobs, __u32 count);
+
+/*
+ * HKDF-Expand with SHA-256 (RFC 5869) to up to HK_HKDF_OUT bytes, a batch: two
+ * rounds of HMAC, nothing allocated. `out` takes whole blocks.
+ */
+#define HK_HKDF_OUT	 64
+#define HK_HKDF_INFO_MAX 22 /* the second block's message then is one block of the hash, pads and all */
+struct hk_hkdf_job {
+	const struct hk_hmac_key *key;
+	__u8 *out; /* HK_HKDF_OUT bytes */
+	__u8 info[HK_HKDF_INFO_MAX];
+	__u8 info_size;
+};
+void hk_crypto_hkdf(struct hk_crypto *crypto, const struct hk_hkdf_job *jobs, __u32 count);
 
 void hk_crypto_ctr(struct hk_crypto *crypto, struct hk_ctr_job *jobs, __u32 count);
 void hk_crypto_cbc(struct hk_crypto *crypto, struct hk_cbc_job *jobs, __u32 count);

@@ -169,11 +169,48 @@ static void tss_published(void)
 	tss_vector("tss-server-v4", HK_TSS_SERVER);
 }
 
+static void dkc_from_packet_fields(void)
+{
+	static const __u8 fields[2] = {0x01, 0xf0}, mkid[4] = {0, 0, 0, 42}, epoch[4] = {0, 0, 0, 5},
+			  id[8] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef};
+	__u8 context[HK_KDF108_CONTEXT], expected[HK_KDF108_CONTEXT];
+
+	CU_ASSERT_EQUAL(
+		vector_bytes(vector("dkc-eesp"), "ctx", expected, sizeof(expected)), sizeof(expected));
+	hk_kdf_dkc_context(context, fields, mkid, id, epoch, 0xc0ffee01, 0);
+	CU_ASSERT_EQUAL(memcmp(context, expected, sizeof(context)), 0);
+}
+
+static void eesp_sub_sa(void)
+{
+	const json_t *entry = vector("eesp-sub-sa");
+	__u8 root[32], expected[36], out[HK_HKDF_OUT];
+	struct hk_hmac_key key;
+	struct hk_hkdf_job job = {.key = &key, .out = out, .info_size = 2};
+	const char *name;
+
+	CU_ASSERT_EQUAL(vector_bytes(entry, "key", root, sizeof(root)), sizeof(root));
+	CU_ASSERT_EQUAL(vector_bytes(entry, "info", job.info, sizeof(job.info)), 2);
+	CU_ASSERT_EQUAL(vector_bytes(entry, "out", expected, sizeof(expected)), sizeof(expected));
+	hk_hmac_key_init(&key, root, sizeof(root));
+	for (unsigned i = 0; (name = hk_crypto_backend_name(i)); i++) {
+		struct hk_crypto *crypto = hk_crypto_new(name);
+
+		if (!crypto)
+			continue;
+		memset(out, 0, sizeof(out));
+		hk_crypto_hkdf(crypto, &job, 1);
+		CU_ASSERT_EQUAL(memcmp(out, expected, sizeof(expected)), 0);
+		hk_crypto_free(crypto);
+	}
+}
+
 static void labels_by_side(void)
 {
 	CU_ASSERT_STRING_EQUAL(hk_kdf_label(HK_SIDE_ENC), "DKe1");
 	CU_ASSERT_STRING_EQUAL(hk_kdf_label(HK_SIDE_SINGLE), "DKe1");
 	CU_ASSERT_STRING_EQUAL(hk_kdf_label(HK_SIDE_AUTH), "DKa1");
+	CU_ASSERT_STRING_EQUAL(hk_kdf_label(HK_SIDE_READER), "DKr1");
 }
 
 static void psp_versions_defined(void)
@@ -229,6 +266,8 @@ int main(void)
 		{"PSP published values", psp_published},
 		{"KDF108 with a given context", kdf108_with_context},
 		{"derived-key ESP, IPv4 and IPv6", esp_derived},
+		{"derived-key context from a packet's fields", dkc_from_packet_fields},
+		{"EESP sub-SA keys by HKDF", eesp_sub_sa},
 		{"labels by side", labels_by_side},
 		{"PSP versions that are defined", psp_versions_defined},
 		{"no two messages are equal", messages_differ},

@@ -17,6 +17,7 @@ struct hk_crypto_backend {
 	void (*destroy)(struct hk_crypto *crypto); /* wipes all it held */
 	void (*cmac)(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 count, __u32 blocks,
 		const __u8 *messages, __u8 *out);
+	void (*hmac)(struct hk_crypto *crypto, struct hk_hmac_job *jobs, __u32 count);
 	void (*ctr)(struct hk_crypto *crypto, struct hk_ctr_job *jobs, __u32 count);
 	void (*cbc)(struct hk_crypto *crypto, struct hk_cbc_job *jobs, __u32 count);
 	void (*gcm_open)(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32 count);

@@ -72,6 +72,14 @@ static __u32 slice(__u32 count)
 	return count < HK_CRYPTO_BATCH_MAX ? count : HK_CRYPTO_BATCH_MAX;
 }
 
+void hk_crypto_hmac(struct hk_crypto *crypto, struct hk_hmac_job *jobs, __u32 count)
+{
+	for (__u32 n; count; jobs += n, count -= n) {
+		n = slice(count);
+		crypto->backend->hmac(crypto, jobs, n);
+	}
+}
+
 void hk_crypto_ctr(struct hk_crypto *crypto, struct hk_ctr_job *jobs, __u32 count)
 {
 	for (__u32 n; count; jobs += n, count -= n) {

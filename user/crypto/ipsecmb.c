@@ -26,7 +26,8 @@ struct ipsecmb {
 	struct hk_crypto base;
 	IMB_MGR *manager;
 	size_t manager_size;
-	expand_t expand128, expand256;	   /* encryption round keys alone */
+	expand_t expand128, expand256; /* encryption round keys alone */
+	IMB_JOB hashes[HK_CRYPTO_BATCH_MAX];
 	IMB_JOB jobs[HK_CRYPTO_BATCH_MAX]; /* job i always uses the schedules i */
 	__u8 schedules[HK_CRYPTO_BATCH_MAX][SCHEDULE] __attribute__((aligned(64)));
 	__u8 inverse[HK_CRYPTO_BATCH_MAX][SCHEDULE] __attribute__((aligned(64)));
@@ -78,6 +79,11 @@ static void prepare_jobs(struct ipsecmb *state)
 		job->iv_len_in_bytes = 16;
 		job->hash_alg = IMB_AUTH_NULL;
 		job->chain_order = IMB_ORDER_CIPHER_HASH;
+		job = &state->hashes[i];
+		job->cipher_mode = IMB_CIPHER_NULL;
+		job->hash_alg = IMB_AUTH_HMAC_SHA_256;
+		job->chain_order = IMB_ORDER_HASH_CIPHER;
+		job->auth_tag_output_len_in_bytes = 32;
 	}
 }
 
@@ -169,6 +175,25 @@ static void cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 c
 		hk_crypto_cmac_fold(key, count, blocks, position, messages, out);
 		ecb(self(crypto), key, out, (size_t)count * 16);
 	}
+}
+
+/* One burst hashes several messages side by side. */
+static void hmac(struct hk_crypto *crypto, struct hk_hmac_job *jobs, __u32 count)
+{
+	struct ipsecmb *state = self(crypto);
+
+	for (__u32 i = 0; i < count; i++) {
+		IMB_JOB *to = &state->hashes[i];
+
+		to->u.HMAC._hashed_auth_key_xor_ipad = (const uint8_t *)jobs[i].key->inner;
+		to->u.HMAC._hashed_auth_key_xor_opad = (const uint8_t *)jobs[i].key->outer;
+		to->src = jobs[i].message;
+		to->msg_len_to_hash_in_bytes = jobs[i].length;
+		to->auth_tag_output = jobs[i].out;
+	}
+	if (IMB_SUBMIT_HASH_BURST_NOCHECK(state->manager, state->hashes, count, IMB_AUTH_HMAC_SHA_256) !=
+		count)
+		hk_crypto_broken("a hash burst");
 }
 
 static void burst(struct ipsecmb *state, __u32 first, __u32 count, IMB_CIPHER_MODE mode, __u32 key_size)
@@ -265,15 +290,16 @@ static bool gcm_one(struct ipsecmb *state, struct hk_gcm_job *job)
 	const __u8 *in = job->length ? job->in : none, *aad = job->aad_length ? job->aad : none;
 	__u8 nothing[16], tag[HK_GCM_TAG_SIZE] = {0}, expected[HK_GCM_TAG_SIZE];
 	__u8 *out = job->length ? job->out : nothing;
+	const size_t tag_size = job->tag_size ? job->tag_size : HK_GCM_TAG_SIZE;
 
-	memcpy(expected, job->tag, sizeof(expected)); /* `out` may overlap it */
+	memcpy(expected, job->tag, tag_size); /* `out` may overlap it */
 	if (job->key_size == 32)
 		IMB_AES256_GCM_DEC(state->manager, key, &state->context, out, in, job->length, job->nonce,
 			aad, job->aad_length, tag, sizeof(tag));
 	else
 		IMB_AES128_GCM_DEC(state->manager, key, &state->context, out, in, job->length, job->nonce,
 			aad, job->aad_length, tag, sizeof(tag));
-	job->verified = hk_equal(tag, expected, sizeof(tag));
+	job->verified = hk_equal(tag, expected, tag_size);
 	hk_wipe(tag, sizeof(tag)); /* for this ciphertext it would be a forgery */
 	return job->verified;
 }
@@ -290,6 +316,7 @@ const struct hk_crypto_backend hk_crypto_ipsecmb = {
 	.create = create,
 	.destroy = destroy,
 	.cmac = cmac,
+	.hmac = hmac,
 	.ctr = ctr,
 	.cbc = cbc,
 	.gcm_open = gcm_open,

@@ -54,7 +54,11 @@ void hk_kdf108_message(__u8 out[32], const char label[4], const __u8 context[HK_
 
 const char *hk_kdf_label(enum hk_side side)
 {
-	return side == HK_SIDE_AUTH ? "DKa1" : "DKe1";
+	switch (side) {
+	case HK_SIDE_AUTH: return "DKa1";
+	case HK_SIDE_READER: return "DKr1";
+	default: return "DKe1";
+	}
 }
 
 /* 31h || suite << 4 | slot << 1 || MKID || SPI || receiver */
@@ -78,4 +82,23 @@ void hk_kdf_dtls_context(
 	put32(out + 2, mkid);
 	memcpy(out + 6, context_id, 8);
 	put32(out + 14, epoch);
+/* Prof and KDF || flags || MKID || ContextID || Epoch || SPI || Session ID */
+void hk_kdf_dkc_context(__u8 out[HK_KDF108_CONTEXT], const __u8 fields[2], const __u8 mkid[4],
+	const __u8 context_id[8], const __u8 epoch[4], __u32 spi, __u16 session)
+{
+	memcpy(out, fields, 2);
+	memcpy(out + 2, mkid, 4);
+	memcpy(out + 6, context_id, 8);
+	memcpy(out + 14, epoch, 4);
+	put32(out + 18, spi);
+	put16(out + 22, session);
+}
+
+void hk_kdf108_messages(
+	__u8 out[HK_KDF108_MESSAGES * 32], enum hk_side side, const __u8 context[HK_KDF108_CONTEXT])
+{
+	unsigned i;
+
+	for (i = 0; i < HK_KDF108_MESSAGES; i++)
+		hk_kdf108_message(out + 32 * i, hk_kdf_label(side), context, (__u8)(i + 1));
 }

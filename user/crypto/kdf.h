@@ -15,7 +15,7 @@
 #include <halfkey/address.h>
 #include <halfkey/envelope.h>
 
-enum hk_side { HK_SIDE_ENC = 1, HK_SIDE_AUTH = 2, HK_SIDE_SINGLE = 3 };
+enum hk_side { HK_SIDE_ENC = 1, HK_SIDE_AUTH = 2, HK_SIDE_SINGLE = 3, HK_SIDE_READER = 4 };
 
 /* PSP: 1 block; counter 1, and 2 for the second half of a 256-bit key. Key size in bytes, 0: not defined. */
 #define HK_KDF_PSP_BLOCKS 1
@@ -56,5 +56,17 @@ static inline void hk_kdf_esp_message_like(__u8 out[32], const __u8 message[32],
 /* DTLS records with a context in their connection id: output is Ek(32) || IVMASK(12) || unused(4). */
 void hk_kdf_dtls_context(
 	__u8 out[HK_KDF108_CONTEXT], unsigned flags, __u16 mkid, const __u8 context_id[8], __u16 epoch);
+/*
+ * Derived-key context in EESP and WESP: output is key(32) || nonce mask(12) ||
+ * KCV(4, the enc side's only). `dkc` is the option as in the packet; WESP has
+ * session 0.
+ */
+#define HK_KDF_DKC_MASK 32
+#define HK_KDF_DKC_KCV	44
+void hk_kdf_dkc_context(__u8 out[HK_KDF108_CONTEXT], const __u8 fields[2], const __u8 mkid[4],
+	const __u8 context_id[8], const __u8 epoch[4], __u32 spi, __u16 session);
+/* All three messages of one side, 96 bytes. */
+void hk_kdf108_messages(
+	__u8 out[HK_KDF108_MESSAGES * 32], enum hk_side side, const __u8 context[HK_KDF108_CONTEXT]);
 
 #endif

@@ -5,9 +5,11 @@
  *
  * Encrypts nothing but KDF blocks: CTR, CBC and GCM are only ever opened.
  */
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_*: the EVP interface allocates for each key */
 #include <errno.h>
 #include <limits.h>
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +102,32 @@ static void cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 c
 	}
 }
 
+/* Goes on from a state that has taken one block in. */
+static void sha256_from(
+	const __u32 state[8], const __u8 *message, size_t length, __u8 out[SHA256_DIGEST_LENGTH])
+{
+	SHA256_CTX context;
+
+	SHA256_Init(&context);
+	memcpy(context.h, state, sizeof(context.h));
+	context.Nl = SHA256_CBLOCK * 8;
+	if (SHA256_Update(&context, message, length) != 1 || SHA256_Final(out, &context) != 1)
+		hk_crypto_broken("SHA-256");
+	hk_wipe(&context, sizeof(context));
+}
+
+static void hmac(struct hk_crypto *crypto, struct hk_hmac_job *jobs, __u32 count)
+{
+	__u8 digest[SHA256_DIGEST_LENGTH];
+
+	(void)crypto;
+	for (__u32 i = 0; i < count; i++) {
+		sha256_from(jobs[i].key->inner, jobs[i].message, jobs[i].length, digest);
+		sha256_from(jobs[i].key->outer, digest, sizeof(digest), jobs[i].out);
+	}
+	hk_wipe(digest, sizeof(digest));
+}
+
 static void ctr_run(EVP_CIPHER_CTX *context, const __u8 *key, const __u8 counter[16], const __u8 *in,
 	__u8 *out, __u32 size)
 {
@@ -149,16 +177,17 @@ static void cbc(struct hk_crypto *crypto, struct hk_cbc_job *jobs, __u32 count)
 
 static bool gcm_one(EVP_CIPHER_CTX *context, const struct hk_gcm_job *job)
 {
+	const int tag_size = job->tag_size ? job->tag_size : HK_GCM_TAG_SIZE;
 	__u8 tag[HK_GCM_TAG_SIZE];
 	int length;
 
-	memcpy(tag, job->tag, sizeof(tag));
+	memcpy(tag, job->tag, (size_t)tag_size);
 	return EVP_DecryptInit_ex2(context, NULL, job->key, job->nonce, NULL) == 1 &&
 	       (!job->aad_length ||
 		       EVP_DecryptUpdate(context, NULL, &length, job->aad, (int)job->aad_length) == 1) &&
 	       (!job->length ||
 		       EVP_DecryptUpdate(context, job->out, &length, job->in, (int)job->length) == 1) &&
-	       EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, tag_size, tag) == 1 &&
 	       EVP_DecryptFinal_ex(context, tag, &length) == 1;
 }
 
@@ -176,6 +205,7 @@ const struct hk_crypto_backend hk_crypto_libcrypto = {
 	.create = create,
 	.destroy = destroy,
 	.cmac = cmac,
+	.hmac = hmac,
 	.ctr = ctr,
 	.cbc = cbc,
 	.gcm_open = gcm_open,
