@@ -5,8 +5,8 @@
  *   SPI(4)  SN(4)  IV(8; 16 for CBC)  ciphertext: ... pad, pad length(1), next header(1)  ICV(16)
  *
  * UDP 4500 is shared: IKE behind four zero bytes and one-byte keepalives are
- * control traffic, as is UDP 500; WESP (first word 2) is an envelope we do not
- * open. Whether bit 31 of the SPI may be set depends on the key (explicit ones
+ * control traffic, as is UDP 500; WESP and EESP claim theirs before ESP is asked.
+ * Whether bit 31 of the SPI may be set depends on the key (explicit ones
  * may use it), so the opener checks that.
  */
 #ifndef HALFKEY_BPF_PARSE_ESP_H
@@ -20,7 +20,6 @@
 
 #define HK_ESP_KEEPALIVE    0xff
 #define HK_ESP_MARKER_IKE   0
-#define HK_ESP_MARKER_WESP  2
 #define HK_ESP_TRAILER_SIZE 2  /* pad length and next header */
 #define HK_ESP_ALIGN	    4  /* RFC 4303 2.4 */
 #define HK_ESP_CBC_ALIGN    16 /* the cipher's block */
@@ -35,8 +34,6 @@ HK_PARSE unsigned hk_esp_claim_udp(const struct hk_cursor *cursor)
 		return HK_REASON_IKE;
 	if (marker && hk_load32(marker) == HK_ESP_MARKER_IKE)
 		return HK_REASON_IKE;
-	if (marker && hk_load32(marker) == HK_ESP_MARKER_WESP)
-		return HK_REASON_LEGACY;
 	return HK_REASON_TO_WORKER;
 }
 

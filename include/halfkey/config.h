@@ -42,6 +42,14 @@ struct hk_tss_options {
 	unsigned servers_count;
 };
 
+/* EESP: what packets without a derived-key context carry. */
+struct hk_eesp_options {
+	bool sn; /* the 64-bit sequence number */
+	bool iv; /* the 64-bit IV; without it the sequence number is the IV */
+};
+
+struct hk_config;
+
 struct hk_domain_config {
 	char *name;
 	__u16 id;	   /* stable over reloads: a name keeps its id */
@@ -55,12 +63,14 @@ struct hk_domain_config {
 	__u8 options;	   /* the bits that the envelope's parser gets in the receivers map */
 	struct hk_prefix *receivers;
 	unsigned receivers_count;
-	char *keys;	       /* path of the key file, absolute or relative to the configuration */
+	const struct hk_config *config; /* that it stands in */
+	char *keys;			/* path of the key file, absolute or relative to the configuration */
 	char *keys_dir;	       /* directory whose NAME.keys files count too, and are watched; NULL: none */
 	unsigned levels_count; /* of the roots that master keys are combined of; 0: none */
 	char levels[3][17];    /* their names, the first combined first */
 	/* one struct per envelope with a YAML mapping of its own; only that of `envelope` counts */
 	struct hk_tss_options tss;
+	struct hk_eesp_options eesp;
 };
 
 struct hk_hook_config {

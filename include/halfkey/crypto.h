@@ -116,6 +116,7 @@ void hk_crypto_cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u3
  * has room for them. Any thread.
  */
 __u32 hk_crypto_cmac_pad(const struct hk_kdf_key *key, __u8 *message, __u32 length);
+
 /* At most 64 bytes of key. Any thread. */
 void hk_hmac_key_init(struct hk_hmac_key *key, const __u8 *bytes, size_t size);
 void hk_crypto_hmac(struct hk_crypto *crypto, struct hk_hmac_job *jobs, __u32 count);

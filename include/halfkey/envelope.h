@@ -65,7 +65,11 @@ enum hk_psp_version {
 };
 
 /* Whether the sender of the opened bytes is known: hooks and feeds always see it. */
-enum hk_auth { HK_AUTH_NONE = 0, HK_AUTH_VERIFIED = 1 };
+/*
+ * READER: not verified as an end host would, but a tag made for readers (DKC,
+ * wire-formats 3.1) is right: whoever holds a reader key can make it.
+ */
+enum hk_auth { HK_AUTH_NONE = 0, HK_AUTH_VERIFIED = 1, HK_AUTH_READER = 2, HK_AUTH_COUNT };
 
 #define HK_UDP_PORT_PSP	     1000
 #define HK_UDP_PORT_IKE	     500
@@ -95,5 +99,28 @@ enum hk_auth { HK_AUTH_NONE = 0, HK_AUTH_VERIFIED = 1 };
 #define HK_TSS_SDI_MAX	     0xffffff
 #define HK_TSS_EPOCHS_BEHIND 16	  /* an older epoch is stale */
 #define HK_TSS_OPTION_SSI    0x01 /* receivers map: SP is set in this domain's packets */
+#define HK_EESP_HEADER_SIZE  8	  /* base header: version, option length, session ID, SPI */
+#define HK_EESP_ICV_SIZE     16
+#define HK_EESP_FIRST_BYTE   0x80 /* version 0, no reserved bits */
+#define HK_WESP_PROTOCOL     141
+#define HK_WESP_HEADER_SIZE  4
+#define HK_WESP_MARKER	     2	/* in front of WESP in UDP 4500 */
+#define HK_DKC_SIZE	     24 /* the derived-key context: an EESP option, or the end of a WESP header */
+#define HK_DKC_OPTION	     0xe0
+
+/* The derived-key context's third and fourth bytes (wire-formats 3.1). */
+#define HK_DKC_PROFILE(fields) ((fields)[0] >> 4)
+#define HK_DKC_KDF(fields)     ((fields)[0] & 0x0f)
+#define HK_DKC_SLOT(fields)    ((fields)[1] >> 1 & 3)
+#define HK_DKC_SN	       0x80
+#define HK_DKC_IV	       0x40
+#define HK_DKC_TUNNEL	       0x20
+#define HK_DKC_SPLIT	       0x10
+#define HK_DKC_READER	       0x08
+#define HK_DKC_RESERVED	       0x01
+#define HK_DKC_PROFILE_EESP    0
+#define HK_DKC_PROFILE_WESP    1
+#define HK_DKC_KDF108	       1
+#define HK_DKC_READER_SIZE     8
 
 #endif

@@ -19,7 +19,7 @@
 #define FRAME_MAX   4096
 #define FRAME_POKES 6
 
-enum payload { PSP = 0, ESP, RAW, TSS };
+enum payload { PSP = 0, ESP, RAW, TSS, EESP, WESP_NULL, WESP_DERIVED };
 
 /* Where a poke counts from. */
 enum layer { AT_NOWHERE = 0, AT_FRAME, AT_IP, AT_TRANSPORT, AT_ENVELOPE };
@@ -156,16 +156,23 @@ static inline void frame_envelope(struct frame *frame, const struct packet_case 
 		0x78, 0, 0, 0, 0, 0, 0, 0, 9};
 	__u8 esp[8] = {0x20, 0x34, 0x56, 0x79, 0, 0, 0, 1};
 
+	static const __u8 eesp[8] = {0x80, 0, 0, 7, 0xc0, 0xff, 0xee, 1}, marker[4] = {0, 0, 0, 2};
+	static const __u8 wesp_null[12] = {4, 12, 16, 0, 0x20, 0x34, 0x56, 0x79, 0, 0, 0, 1};
+	static const __u8 wesp_derived[36] = {
+		0, 28, 16, 0x68, 0x11, 0x50, 0, 0, 0, 0, 0, 42, [28] = 0x40, 0xff, 0xee, 1, 0, 0, 0, 1};
+
+	if (c->payload >= WESP_NULL && !c->protocol)
+		frame_add(frame, marker, sizeof(marker));
 	frame->envelope = frame->length;
-	if (c->payload == RAW) {
-		frame_fill(frame, c->bytes, c->byte);
-		return;
+	switch (c->payload) {
+	case RAW: frame_fill(frame, c->bytes, c->byte); return;
+	case PSP: frame_add(frame, psp, sizeof(psp)); break;
+	case ESP: frame_add(frame, esp, sizeof(esp)); break;
+	case TSS: frame_tss(frame, c); break;
+	case EESP: frame_add(frame, eesp, sizeof(eesp)); break;
+	case WESP_NULL: frame_add(frame, wesp_null, sizeof(wesp_null)); break;
+	case WESP_DERIVED: frame_add(frame, wesp_derived, sizeof(wesp_derived)); break;
 	}
-	if (c->payload == TSS)
-		frame_tss(frame, c);
-	else
-		frame_add(
-			frame, c->payload == PSP ? psp : esp, c->payload == PSP ? sizeof(psp) : sizeof(esp));
 	frame_fill(frame, size, 0xab);
 }
 
@@ -241,12 +248,13 @@ static inline void frame_build(struct frame *frame, const struct packet_case *c)
 #define DOMAIN_DTLS  9
 #define DTLS_PORT    4433
 #define DOMAIN_CORE  20 /* TSS */
+#define DOMAIN_NORTH 9	/* EESP; WESP and ESP of the same receivers are the next two */
 #define DOMAIN_RIM   21 /* TSS with SSI, over IP protocol 254 */
 
 static inline const struct hk_config *frames_config(void)
 {
 	static struct hk_prefix east[2], west[3], south[1];
-	static struct hk_prefix core[2], rim[1];
+	static struct hk_prefix core[2], rim[1], north[2];
 	static struct hk_prefix dtls[1];
 	static struct hk_domain_config domains[] = {
 		{.name = "east",
@@ -270,6 +278,27 @@ static inline const struct hk_config *frames_config(void)
 			.flow_per_spi = true,
 			.receivers = south,
 			.receivers_count = 1},
+		{.name = "north",
+			.id = DOMAIN_NORTH,
+			.envelope = HK_ENVELOPE_EESP,
+			.profile = HK_PROFILE_SPLIT,
+			.carrier = 253,
+			.eesp = {.sn = true, .iv = true},
+			.receivers = north,
+			.receivers_count = 2},
+		{.name = "north-wesp",
+			.id = DOMAIN_NORTH + 1,
+			.envelope = HK_ENVELOPE_WESP,
+			.profile = HK_PROFILE_SPLIT,
+			.receivers = north,
+			.receivers_count = 2},
+		{.name = "north-esp",
+			.id = DOMAIN_NORTH + 2,
+			.envelope = HK_ENVELOPE_ESP,
+			.profile = HK_PROFILE_SPLIT,
+			.suite = HK_SUITE_CTR_HMAC,
+			.receivers = north,
+			.receivers_count = 2},
 		{.name = "core",
 			.id = DOMAIN_CORE,
 			.envelope = HK_ENVELOPE_TSS,
@@ -297,6 +326,8 @@ static inline const struct hk_config *frames_config(void)
 
 	hk_prefix_parse("192.0.2.0/24", &east[0]);
 	hk_prefix_parse("2001:db8::/48", &east[1]);
+	hk_prefix_parse("198.18.0.0/16", &north[0]);
+	hk_prefix_parse("2001:db8:f::/48", &north[1]);
 	hk_prefix_parse("198.51.100.0/24", &west[0]);
 	hk_prefix_parse("2001:db8:e::/48", &west[1]);
 	hk_prefix_parse("192.0.2.128/25", &west[2]);

@@ -290,7 +290,7 @@ static void random_selector(struct hk_selector *s)
 
 		s->protocols[protocol / 8] |= (__u8)(1 << protocol % 8);
 	}
-	s->auth = (__u8)(below(3) ? 3 : 1 + below(2));
+	s->auth = (__u8)(below(3) ? HK_SELECTOR_ANY_AUTH : 1u << below(HK_AUTH_COUNT));
 	if (below(4) == 0) {
 		s->domains_count = 1;
 		s->domains = malloc(sizeof(*s->domains));
@@ -311,7 +311,7 @@ static void random_packet(struct hk_hook_packet *p)
 	p->flags = below(8) ? HK_PACKET_PORTS : HK_PACKET_FRAGMENT;
 	p->src_port = (__u16)(below(8) ? below(60) : 65535 - below(10));
 	p->dst_port = (__u16)(below(8) ? below(60) : 65535 - below(10));
-	p->auth = (__u8)below(2);
+	p->auth = (__u8)below(HK_AUTH_COUNT);
 	p->domain = (__u16)below(6);
 }
 

@@ -10,11 +10,15 @@
 
 static void add_row(struct hk_table *table, const json_t *row)
 {
-	char which[64];
+	char which[96], id[24] = "";
 
+	if (json_object_get(row, "id"))
+		snprintf(id, sizeof(id), "id %lld ", hk_number_of(row, "id"));
 	if (strcmp(hk_text_of(row, "kind"), "master") == 0)
-		snprintf(which, sizeof(which), "slot %lld generation %lld", hk_number_of(row, "slot"),
+		snprintf(which, sizeof(which), "%sslot %lld generation %lld", id, hk_number_of(row, "slot"),
 			hk_number_of(row, "generation"));
+	else if (json_object_get(row, "root"))
+		snprintf(which, sizeof(which), "spi 0x%08llx root", hk_number_of(row, "spi"));
 	else if (json_object_get(row, "suite"))
 		snprintf(which, sizeof(which), "spi 0x%08llx suite %s", hk_number_of(row, "spi"),
 			hk_text_of(row, "suite"));

@@ -334,6 +334,7 @@ int hk_read_domains(struct hk_reading *reading)
 			reading, &reading->raw->domains[i], &config->domains[i], i, ""};
 
 		config->domains_count = i + 1;
+		config->domains[i].config = config;
 		code = read_domain(&this);
 	}
 	if (code)

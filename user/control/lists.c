@@ -43,6 +43,7 @@ static const char *side_name(unsigned side)
 	switch (side) {
 	case HK_SIDE_ENC: return "enc";
 	case HK_SIDE_AUTH: return "auth";
+	case HK_SIDE_READER: return "reader";
 	case HK_SIDE_SINGLE: return "single";
 	default: return "?";
 	}
@@ -64,7 +65,11 @@ static int add_key(void *context, const struct hk_key_row *key)
 		json_object_set_new(row, "receiver", json_string(hk_prefix_format(&key->receiver, receiver)));
 	if (key->is_explicit)
 		json_object_set_new(row, "spi", json_integer(key->spi));
-	if (key->is_explicit && key->suite)
+	if (!key->is_explicit && key->has_id)
+		json_object_set_new(row, "id", json_integer(key->id));
+	if (key->is_root)
+		json_object_set_new(row, "root", json_true());
+	else if (key->is_explicit && key->suite)
 		json_object_set_new(row, "suite", json_string(hk_suite_name(key->suite)));
 	else if (key->is_explicit)
 		json_object_set_new(row, "version", json_integer(key->version));

@@ -25,6 +25,8 @@
 #define HK_ENVELOPE_SCHEMAS(S)                                    \
 	S(PSP, "psp", hk_no_options, hk_domain_check_psp)         \
 	S(ESP, "esp", hk_no_options, hk_domain_check_esp)         \
+	S(EESP, "eesp", hk_eesp_fields, hk_domain_check_eesp)     \
+	S(WESP, "wesp", hk_no_options, hk_domain_check_wesp)      \
 	S(TSS, "tss", hk_tss_options_fields, hk_domain_check_tss) \
 	S(DTLS, "dtls", hk_dtls_options, hk_domain_check_dtls)
 

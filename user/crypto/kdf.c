@@ -82,6 +82,8 @@ void hk_kdf_dtls_context(
 	put32(out + 2, mkid);
 	memcpy(out + 6, context_id, 8);
 	put32(out + 14, epoch);
+}
+
 /* Prof and KDF || flags || MKID || ContextID || Epoch || SPI || Session ID */
 void hk_kdf_dkc_context(__u8 out[HK_KDF108_CONTEXT], const __u8 fields[2], const __u8 mkid[4],
 	const __u8 context_id[8], const __u8 epoch[4], __u32 spi, __u16 session)

@@ -56,6 +56,7 @@ static inline void hk_kdf_esp_message_like(__u8 out[32], const __u8 message[32],
 /* DTLS records with a context in their connection id: output is Ek(32) || IVMASK(12) || unused(4). */
 void hk_kdf_dtls_context(
 	__u8 out[HK_KDF108_CONTEXT], unsigned flags, __u16 mkid, const __u8 context_id[8], __u16 epoch);
+
 /*
  * Derived-key context in EESP and WESP: output is key(32) || nonce mask(12) ||
  * KCV(4, the enc side's only). `dkc` is the option as in the packet; WESP has

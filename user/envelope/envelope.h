@@ -6,7 +6,7 @@
  * A packet goes through three calls, a batch through each of them together:
  *
  *   plan()     what to derive and from which key; which bytes are ciphertext, AAD, tag
- *   (derive: one CMAC pass for all packets)
+ *   (derive: one CMAC pass for all packets; one HKDF pass for those with a root)
  *   cipher()   from the derived material to key, nonce and cipher job
  *   (open: one pass per cipher)
  *   rebuild()  from plaintext to the inner IP packet; RFC 5879 plausibility follows in the pipeline
@@ -33,6 +33,9 @@
 #define HK_KDF_MESSAGE_MAX (HK_KDF_TSS_MESSAGES * HK_KDF_TSS_BLOCKS * 16) /* the longest of all */
 
 enum hk_cipher { HK_CIPHER_NONE, HK_CIPHER_CTR, HK_CIPHER_GCM, HK_CIPHER_CBC };
+
+/* EESP: whether four bytes stand in front of the payload. */
+enum hk_eesp_format { HK_EESP_EITHER, HK_EESP_FULL, HK_EESP_OPTIMIZED };
 
 /* One packet on its way through the open stage. Host byte order. */
 struct hk_envelope_ops;
@@ -67,13 +70,25 @@ struct hk_opening {
 	__u8 iv_size;
 	__u8 next_header; /* PSP: by plan(), from the header; ESP: by rebuild(), from the trailer */
 	const __u8 *aad;  /* NULL: in the frame; else by cipher(): aad_length bytes in front of `plain` */
+	__u8 info_size;	  /* with key.root: HKDF-Expand of `info` instead of messages; 0: none */
+	__u8 refused;	  /* by cipher(), enum hk_reason: the material shows that this must not be opened; 0:
+			     nothing */
+	const struct hk_kdf_key *reader; /* verify the 8 bytes behind the ciphertext with it; NULL: do not */
 	/* ... to here */
 	__u16 cipher_length, tag_offset;
+	__u8 info[2];
+	__u8 format;	   /* EESP: enum hk_eesp_format */
+	__u16 iv_offset;   /* EESP, WESP: the 8 bytes that are the IV */
+	__u16 tail_length; /* plaintext behind the inner packet (a reader tag, where the ICV is verified) */
+	const __u8 *kcv;   /* derived-key context: 4 bytes in the frame */
+	__u8 *reader_message; /* given: room as for message */
 	/* derive */
-	__u8 *material; /* 16 bytes a message */
+	__u8 *material; /* 16 bytes a message; with HKDF: key(32) and salt */
+	__u8 *reader_material;
 	/* cipher() */
 	__u8 nonce[16]; /* GCM: 12 bytes; CTR: first counter block; CBC: IV */
 	const __u8 *cipher_key;
+	__u8 reader_nonce[12];
 	/* open: plaintext = clear part, then decrypted part, back to back */
 	__u8 *plain; /* set before cipher(); HK_OPEN_HEADROOM bytes in front of it are ours */
 	__u32 plain_length;

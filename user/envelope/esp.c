@@ -143,10 +143,12 @@ static void cipher(struct hk_opening *opening)
 	opening->nonce[15] = opening->variant == HK_SUITE_CTR_HMAC ? 1 : 2;
 }
 
-static unsigned rebuild(struct hk_opening *opening)
+unsigned hk_esp_rebuild_trailer(struct hk_opening *opening, __u32 length)
 {
-	__u32 length = opening->plain_length - TRAILER;
-	__u32 padding = opening->plain[length];
+	__u32 padding;
+
+	length -= TRAILER;
+	padding = opening->plain[length];
 
 	opening->next_header = opening->plain[length + 1];
 	if (opening->next_header == HK_ESP_DUMMY)
@@ -154,6 +156,11 @@ static unsigned rebuild(struct hk_opening *opening)
 	if (opening->next_header != HK_NEXT_IP4 && opening->next_header != HK_NEXT_IP6 && padding <= length)
 		length -= padding;
 	return hk_rebuild(opening, opening->plain, length);
+}
+
+static unsigned rebuild(struct hk_opening *opening)
+{
+	return hk_esp_rebuild_trailer(opening, opening->plain_length);
 }
 
 const struct hk_envelope_ops hk_esp_ops = {

@@ -13,6 +13,11 @@ extern const struct hk_envelope_ops hk_psp_ops;
 extern const struct hk_envelope_ops hk_esp_ops;
 extern const struct hk_envelope_ops hk_tss_ops;
 extern const struct hk_envelope_ops hk_dtls_ops;
+extern const struct hk_envelope_ops hk_eesp_ops;
+extern const struct hk_envelope_ops hk_wesp_ops;
+
+/* The inner packet in front of an ESP trailer that ends `length` bytes into the plaintext (at least 2). */
+unsigned hk_esp_rebuild_trailer(struct hk_opening *opening, __u32 length);
 
 /*
  * Chooses the key; neighbours in a batch mostly share receiver and slot, so

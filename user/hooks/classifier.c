@@ -50,7 +50,7 @@ static bool looks_at(const struct hk_selector *s, enum field field)
 	case SOURCE_PORT: return s->source_ports != NULL;
 	case DESTINATION_PORT: return s->destination_ports != NULL;
 	case PROTOCOL: return !s->any_protocol;
-	case DOMAIN_AUTH: return s->domains || s->auth != (1 << HK_AUTH_NONE | 1 << HK_AUTH_VERIFIED);
+	case DOMAIN_AUTH: return s->domains || s->auth != HK_SELECTOR_ANY_AUTH;
 	}
 	return false;
 }
@@ -258,16 +258,18 @@ static int compile_domains(struct hk_classifier *c, const struct hk_selector *se
 
 	if (!bits || collect_domains(c, selectors, count))
 		goto out;
-	rows = 2 * (c->domains_count + 1);
+	rows = HK_AUTH_COUNT * (c->domains_count + 1);
 	c->domain_rows = malloc(rows * sizeof(*c->domain_rows));
 	if (!c->domain_rows)
 		goto out;
 	for (place = 0; place < rows; place++) {
-		const __u16 *domain = place / 2 < c->domains_count ? &c->domains[place / 2] : NULL;
+		const __u16 *domain =
+			place / HK_AUTH_COUNT < c->domains_count ? &c->domains[place / HK_AUTH_COUNT] : NULL;
 
 		memset(bits, 0, c->rows.words * sizeof(*bits));
 		for (i = 0; i < count; i++)
-			if (looks_at(&selectors[i], DOMAIN_AUTH) && (selectors[i].auth >> (place % 2) & 1) &&
+			if (looks_at(&selectors[i], DOMAIN_AUTH) &&
+				(selectors[i].auth >> (place % HK_AUTH_COUNT) & 1) &&
 				names_domain(&selectors[i], domain))
 				hk_bits_set(bits, i);
 		c->domain_rows[place] = hk_rows_intern(&c->rows, bits);
@@ -474,13 +476,13 @@ static __u32 find_domain(const struct hk_classifier *c, __u16 domain, unsigned a
 		size_t middle = (low + high) / 2;
 
 		if (c->domains[middle] == domain)
-			return c->domain_rows[2 * middle + auth];
+			return c->domain_rows[HK_AUTH_COUNT * middle + auth];
 		if (c->domains[middle] < domain)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return c->domain_rows[2 * c->domains_count + auth];
+	return c->domain_rows[HK_AUTH_COUNT * c->domains_count + auth];
 }
 
 void hk_classifier_look_up(
@@ -494,7 +496,7 @@ void hk_classifier_look_up(
 	key->own[SOURCE_PORT] = c->rows.arena + c->ports[0][ports ? packet->src_port : NO_PORTS];
 	key->own[DESTINATION_PORT] = c->rows.arena + c->ports[1][ports ? packet->dst_port : NO_PORTS];
 	key->own[PROTOCOL] = c->rows.arena + c->protocols[packet->protocol];
-	key->own[DOMAIN_AUTH] = c->rows.arena + find_domain(c, packet->domain, packet->auth & 1);
+	key->own[DOMAIN_AUTH] = c->rows.arena + find_domain(c, packet->domain, hk_selector_auth(packet));
 	for (i = 0; i < HK_CLASSIFIER_FIELDS; i++)
 		__builtin_prefetch(key->own[i]);
 }

@@ -187,13 +187,15 @@ static int parse_auth(struct hk_selector *out, const char *text, struct list *li
 {
 	list->key = "auth";
 	if (!text)
-		out->auth = 1 << HK_AUTH_NONE | 1 << HK_AUTH_VERIFIED;
+		out->auth = HK_SELECTOR_ANY_AUTH;
 	else if (strcmp(text, "verified") == 0)
 		out->auth = 1 << HK_AUTH_VERIFIED;
 	else if (strcmp(text, "none") == 0)
 		out->auth = 1 << HK_AUTH_NONE;
+	else if (strcmp(text, "reader") == 0)
+		out->auth = 1 << HK_AUTH_READER;
 	else
-		return refuse_element(list, text, "is no mark: write verified or none");
+		return refuse_element(list, text, "is no mark: write verified, reader or none");
 	return 0;
 }
 
@@ -297,7 +299,7 @@ bool hk_selector_matches(const struct hk_selector *s, const struct hk_hook_packe
 	bool ports = hk_packet_has_ports(packet);
 
 	return (s->any_protocol || (s->protocols[packet->protocol / 8] >> (packet->protocol % 8) & 1)) &&
-	       (s->auth >> (packet->auth & 1) & 1) &&
+	       (s->auth >> hk_selector_auth(packet) & 1) &&
 	       any_domain(s->domains, s->domains_count, packet->domain) &&
 	       any_prefix(s->sources, s->sources_count, &packet->src) &&
 	       any_prefix(s->destinations, s->destinations_count, &packet->dst) &&

@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 
+#include <halfkey/envelope.h>
 #include <halfkey/hook.h>
 
 #include "user/hooks/settings.h"
@@ -41,6 +42,14 @@ struct hk_port_range {
 	__u16 first, last;
 };
 
+#define HK_SELECTOR_ANY_AUTH ((1 << HK_AUTH_COUNT) - 1)
+
+/* The packet's mark; what nobody defined counts as none. */
+static inline unsigned hk_selector_auth(const struct hk_hook_packet *packet)
+{
+	return packet->auth < HK_AUTH_COUNT ? packet->auth : HK_AUTH_NONE;
+}
+
 struct hk_selector {
 	struct hk_prefix *sources; /* NULL: any */
 	struct hk_prefix *destinations;
@@ -50,7 +59,7 @@ struct hk_selector {
 	__u16 sources_count, destinations_count, source_ports_count, destination_ports_count, domains_count;
 	bool any_protocol;
 	__u8 protocols[32]; /* a bit each */
-	__u8 auth;	    /* bit 1 << enum hk_auth; 3: any */
+	__u8 auth;	    /* bits 1 << enum hk_auth */
 };
 
 /* `who` names the rule or class in a refusal. NULL `text` matches everything. 0 or -1. */

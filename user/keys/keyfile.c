@@ -33,6 +33,7 @@ enum field_id {
 	FIELD_FROM,
 	FIELD_NOT_BEFORE,
 	FIELD_NOT_AFTER,
+	FIELD_ROOT,
 	FIELD_COUNT
 };
 
@@ -85,11 +86,13 @@ static int parse_generation(struct reader *reader, const char *value)
 
 static int parse_side(struct reader *reader, const char *value)
 {
-	static const char *const sides[] = {
-		[HK_SIDE_ENC] = "enc", [HK_SIDE_AUTH] = "auth", [HK_SIDE_SINGLE] = "single"};
+	static const char *const sides[] = {[HK_SIDE_ENC] = "enc",
+		[HK_SIDE_AUTH] = "auth",
+		[HK_SIDE_SINGLE] = "single",
+		[HK_SIDE_READER] = "reader"};
 	unsigned i;
 
-	for (i = HK_SIDE_ENC; i <= HK_SIDE_SINGLE; i++)
+	for (i = HK_SIDE_ENC; i <= HK_SIDE_READER; i++)
 		if (strcmp(sides[i], value) == 0)
 			reader->line.side = i;
 	return reader->line.side ? 0 : -EINVAL;
@@ -223,10 +226,15 @@ static int parse_not_after(struct reader *reader, const char *value)
 	return parse_time(value, &reader->line.not_after);
 }
 
+static int parse_root(struct reader *reader, const char *value)
+{
+	return strlen(value) == 64 ? parse_key(reader, value) : -EINVAL;
+}
+
 static const struct field fields[FIELD_COUNT] = {
 	[FIELD_SLOT] = {"slot", parse_slot, "0, 1, 2 or 3"},
 	[FIELD_GENERATION] = {"generation", parse_generation, "a number from 0 to 4294967295"},
-	[FIELD_SIDE] = {"side", parse_side, "enc, auth or single"},
+	[FIELD_SIDE] = {"side", parse_side, "enc, auth, single or reader"},
 	[FIELD_KEY] = {"key", parse_key, "64 hexadecimal digits (32 for an explicit 128-bit key)"},
 	[FIELD_RECEIVER] = {"receiver", parse_receiver,
 		"an address, or a prefix without bits behind its length (IPv4-mapped IPv6 is refused)"},
@@ -241,6 +249,7 @@ static const struct field fields[FIELD_COUNT] = {
 		"seconds since 1970, or like 2026-11-21T15:00:00Z"},
 	[FIELD_NOT_AFTER] = {"not-after", parse_not_after,
 		"seconds since 1970, or like 2026-11-21T15:00:00Z"},
+	[FIELD_ROOT] = {"root", parse_root, "64 hexadecimal digits"},
 };
 
 static int refuse(struct reader *reader, const char *sentence)
@@ -255,7 +264,7 @@ static int refuse_value(struct reader *reader, const struct field *field, const 
 
 	if (field == &fields[FIELD_RECEIVER] && strpbrk(value, ".:") && strlen(value) < HK_PREFIX_TEXT)
 		quote = value;
-	if (field == &fields[FIELD_KEY] || field == &fields[FIELD_SALT])
+	if (field == &fields[FIELD_KEY] || field == &fields[FIELD_SALT] || field == &fields[FIELD_ROOT])
 		return hk_error_set(reader->error, EINVAL, "%s:%u: %s= must be %s", reader->name,
 			reader->number, field->name, field->expected);
 	return hk_error_set(reader->error, EINVAL, "%s:%u: %s=%s must be %s", reader->name, reader->number,
@@ -276,7 +285,7 @@ static int read_word(struct reader *reader, char *word)
 	if (id == FIELD_COUNT)
 		return hk_error_set(reader->error, EINVAL,
 			"%s:%u: unknown field '%s' (known: slot generation side key receiver spi version "
-			"suite salt id level from not-before not-after)",
+			"suite salt id level from not-before not-after root)",
 			reader->name, reader->number, quotable(word));
 	if (reader->seen & SEEN(id))
 		return hk_error_set(reader->error, EINVAL, "%s:%u: %s= stands twice on the line",
@@ -286,9 +295,9 @@ static int read_word(struct reader *reader, char *word)
 }
 
 /* What a key is, as opposed to what names it. */
-#define CONTENT                                                                                              \
-	(SEEN(FIELD_SIDE) | SEEN(FIELD_KEY) | SEEN(FIELD_SALT) | SEEN(FIELD_FROM) | SEEN(FIELD_NOT_BEFORE) | \
-		SEEN(FIELD_NOT_AFTER))
+#define CONTENT                                                                                        \
+	(SEEN(FIELD_SIDE) | SEEN(FIELD_KEY) | SEEN(FIELD_ROOT) | SEEN(FIELD_SALT) | SEEN(FIELD_FROM) | \
+		SEEN(FIELD_NOT_BEFORE) | SEEN(FIELD_NOT_AFTER))
 
 static int require(struct reader *reader, unsigned wanted, const char *kind)
 {
@@ -314,7 +323,8 @@ static int forbid(struct reader *reader, unsigned unwanted, const char *kind)
 	return 0;
 }
 
-#define OF_ONE_SPI (SEEN(FIELD_SPI) | SEEN(FIELD_VERSION) | SEEN(FIELD_SUITE) | SEEN(FIELD_SALT))
+#define OF_ONE_SPI \
+	(SEEN(FIELD_SPI) | SEEN(FIELD_VERSION) | SEEN(FIELD_SUITE) | SEEN(FIELD_SALT) | SEEN(FIELD_ROOT))
 
 static int check_level(struct reader *reader)
 {
@@ -347,7 +357,8 @@ static int check_master(struct reader *reader)
 	error = require(
 		reader, SEEN(FIELD_SLOT) | SEEN(FIELD_GENERATION) | SEEN(FIELD_SIDE) | SEEN(FIELD_KEY), kind);
 	if (!error)
-		error = forbid(reader, SEEN(FIELD_VERSION) | SEEN(FIELD_SUITE) | SEEN(FIELD_SALT), kind);
+		error = forbid(reader,
+			SEEN(FIELD_VERSION) | SEEN(FIELD_SUITE) | SEEN(FIELD_SALT) | SEEN(FIELD_ROOT), kind);
 	if (!error && !reader->line.retire && reader->line.key_size != 32)
 		error = refuse(reader, "a master key has 64 hexadecimal digits");
 	return error;
@@ -389,20 +400,40 @@ static int check_esp(struct reader *reader)
 	return require(reader, SEEN(FIELD_SALT), "this suite");
 }
 
-static int check_explicit(struct reader *reader)
+static int check_explicit_key(struct reader *reader, unsigned key, unsigned other)
 {
 	static const char kind[] = "an explicit key";
 	int error;
 
-	error = require(
-		reader, SEEN(FIELD_RECEIVER) | SEEN(FIELD_SPI) | SEEN(FIELD_SIDE) | SEEN(FIELD_KEY), kind);
+	error = require(reader, SEEN(FIELD_RECEIVER) | SEEN(FIELD_SPI) | SEEN(FIELD_SIDE) | key, kind);
 	if (!error)
-		error = forbid(reader, SEEN(FIELD_SLOT) | SEEN(FIELD_GENERATION) | SEEN(FIELD_ID), kind);
+		error = forbid(
+			reader, SEEN(FIELD_SLOT) | SEEN(FIELD_GENERATION) | SEEN(FIELD_ID) | other, kind);
 	if (error)
 		return error;
 	if (reader->line.receiver.length != 128)
 		return refuse(
 			reader, "an explicit key belongs to one receiver: receiver= must be an address");
+	if (reader->line.side == HK_SIDE_READER)
+		return refuse(reader, "side=reader is of master keys: no SPI has a reader key of its own");
+	return 0;
+}
+
+static int check_explicit(struct reader *reader)
+{
+	return check_explicit_key(reader, SEEN(FIELD_KEY), SEEN(FIELD_ROOT));
+}
+
+/* The root of an EESP SA: the keys of its sub-SAs are expanded from it. */
+static int check_root(struct reader *reader)
+{
+	int error = check_explicit_key(reader, SEEN(FIELD_ROOT),
+		SEEN(FIELD_KEY) | SEEN(FIELD_VERSION) | SEEN(FIELD_SUITE) | SEEN(FIELD_SALT));
+
+	if (error)
+		return error;
+	if (reader->line.spi < HK_ESP_SPI_RESERVED)
+		return refuse(reader, "EESP SPIs 0 to 255 are reserved");
 	return 0;
 }
 
@@ -425,11 +456,18 @@ static int check_explicit_esp(struct reader *reader)
 	return check_esp(reader);
 }
 
-static int refuse_formless(struct reader *reader)
+/* A line that retires an EESP SA does not repeat its root. */
+static int check_formless(struct reader *reader)
 {
-	int error = check_explicit(reader);
+	int error;
 
-	return error ? error : refuse(reader, "an explicit key needs version= (PSP) or suite= (ESP)");
+	if (reader->line.retire)
+		return check_root(reader);
+	error = check_explicit(reader);
+
+	return error ? error
+		     : refuse(reader,
+			       "an explicit key needs version= (PSP) or suite= (ESP); an EESP SA has root=");
 }
 
 /* The first form whose marks are all on the line is the line's. */
@@ -439,9 +477,10 @@ static const struct form {
 	enum hk_key_form form;
 	int (*check)(struct reader *reader);
 } forms[] = {
+	{SEEN(FIELD_SPI) | SEEN(FIELD_ROOT), true, HK_KEY_ROOT, check_root},
 	{SEEN(FIELD_SPI) | SEEN(FIELD_VERSION), true, HK_KEY_PSP, check_explicit_psp},
 	{SEEN(FIELD_SPI) | SEEN(FIELD_SUITE), true, HK_KEY_ESP, check_explicit_esp},
-	{SEEN(FIELD_SPI), true, HK_KEY_ESP, refuse_formless},
+	{SEEN(FIELD_SPI), true, HK_KEY_ROOT, check_formless},
 	{SEEN(FIELD_LEVEL), false, HK_KEY_LEVEL, check_level},
 	{SEEN(FIELD_FROM), false, HK_KEY_COMBINED, check_combined},
 	{0, false, HK_KEY_MASTER, check_master},

@@ -8,10 +8,12 @@
  *   slot=0 generation=1 side=enc|auth|single key=<64 hex> [receiver=<prefix>] [id=<number>]
  *   receiver=<address> spi=<number> version=<psp version> side=... key=<32|64 hex>
  *   receiver=<address> spi=<number> suite=<name> side=... key=<64 hex> salt=<8 hex>
+ *   receiver=<address> spi=<number> side=... root=<64 hex>
  *   level=<name> generation=<number> side=... key=<64 hex>
  *   slot=0 generation=1 side=... from=<g1>[/<g2>[/<g3>]] [receiver=<prefix>] [id=<number>]
  *
- * The first form is a master key, the next two explicit keys of one SPI. An id is
+ * The first form is a master key (side=reader: for reader tags), the next three explicit keys of
+ * one SPI; a root is what the keys of an EESP SA's sub-SAs are expanded from. An id is
  * the number that packets carry of their master key (without one: the domain's
  * mkid). A level line is a root of one of the domain's levels; the last form is a
  * master key combined of one generation of each level's root (levels.h). Every
@@ -32,7 +34,7 @@
 #include "user/crypto/kdf.h"
 
 /* The forms of a line; each is a row of the table in keyfile.c. */
-enum hk_key_form { HK_KEY_MASTER, HK_KEY_PSP, HK_KEY_ESP, HK_KEY_LEVEL, HK_KEY_COMBINED };
+enum hk_key_form { HK_KEY_MASTER, HK_KEY_PSP, HK_KEY_ESP, HK_KEY_LEVEL, HK_KEY_COMBINED, HK_KEY_ROOT };
 
 #define HK_KEY_LEVELS	  3  /* trust region, user group, task group */
 #define HK_KEY_LEVEL_NAME 16 /* bytes; part of the derivation */

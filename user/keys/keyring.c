@@ -59,7 +59,7 @@ __u32 hk_key_find_explicit(const struct hk_keyring *keyring, __u16 domain, const
 static const struct hk_key_group *match_group(
 	const struct hk_keyring *keyring, __u16 domain, __u32 id, const struct hk_address *receiver)
 {
-	const struct hk_key_lengths *lengths = &keyring->lengths[domain];
+	const struct hk_key_lengths *lengths = &keyring->lengths[domain & ~HK_KEY_READERS];
 	unsigned i, shortest = hk_address_is_v4(receiver) ? 96 : 0;
 	struct hk_prefix prefix;
 	__u32 found;
@@ -104,6 +104,7 @@ static void choose_explicit(
 	out->master = NULL;
 	out->key = cell->key;
 	out->salt = cell->salt;
+	out->root = entry->row.is_root ? &((const struct hk_key_root_cell *)entry->cell)->hmac : NULL;
 	out->generation = 0;
 	out->key_size = entry->key_size;
 	out->id = entry->id;
@@ -117,6 +118,7 @@ static void choose_master(
 	out->master = entry->cell;
 	out->key = NULL;
 	out->salt = NULL;
+	out->root = NULL;
 	out->generation = entry->row.generation;
 	out->key_size = 0;
 	out->id = entry->id;
@@ -182,6 +184,7 @@ bool hk_keyring_other(
 			continue;
 		other->master = keyring->entries[index].cell;
 		other->key = other->salt = NULL;
+		other->root = NULL;
 		other->key_size = 0;
 		other->generation = keyring->entries[index].row.generation;
 		other->id = keyring->entries[index].id;
@@ -213,6 +216,19 @@ bool hk_keyring_retired(const struct hk_keyring *keyring, const struct hk_key_ch
 __u32 *hk_keyring_epoch(const struct hk_keyring *keyring, const struct hk_key_choice *choice)
 {
 	return &keyring->entries[choice->entry].epoch;
+}
+
+const struct hk_kdf_key *hk_keyring_reader(
+	const struct hk_keyring *keyring, const struct hk_key_request *request)
+{
+	const struct hk_key_group *group;
+	__u32 found;
+
+	if (request->domain >= HK_DOMAINS_MAX || request->slot >= HK_KEY_SLOTS)
+		return NULL;
+	group = match_group(keyring, request->domain | HK_KEY_READERS, request->id, request->receiver);
+	found = group ? __atomic_load_n(&group->choice[request->slot], __ATOMIC_RELAXED) : HK_KEY_NONE;
+	return found != HK_KEY_NONE ? keyring->entries[found].cell : NULL;
 }
 
 bool hk_keyring_only_masters(const struct hk_keyring *keyring)

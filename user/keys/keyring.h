@@ -56,6 +56,7 @@ struct hk_key_choice {
 	const struct hk_kdf_key *master; /* NULL: explicit */
 	const __u8 *key;		 /* explicit: key_size bytes */
 	const __u8 *salt;		 /* explicit ESP: 4 bytes */
+	const struct hk_hmac_key *root;	 /* explicit EESP: expand from it; key and salt mean nothing */
 	__u32 generation;
 	__u8 key_size;
 	__u32 entry; /* the keyring's number for it */
@@ -83,6 +84,9 @@ unsigned hk_keyring_choose(
  */
 #define HK_KEY_EPOCH 0x10000u
 __u32 *hk_keyring_epoch(const struct hk_keyring *keyring, const struct hk_key_choice *choice);
+/* The reader key of the same domain, id, receiver and slot, or NULL. */
+const struct hk_kdf_key *hk_keyring_reader(
+	const struct hk_keyring *keyring, const struct hk_key_request *request);
 
 /* True when no SPI has a key of its own: the choice then depends on domain, receiver and slot alone. */
 bool hk_keyring_only_masters(const struct hk_keyring *keyring);
@@ -113,6 +117,7 @@ enum hk_key_state {
 struct hk_key_row {
 	__u16 domain;
 	bool is_explicit;
+	bool is_root; /* explicit: an EESP root */
 	bool has_receiver;
 	struct hk_prefix receiver;
 	__u8 slot;

@@ -85,6 +85,9 @@ static int check_shared(const struct hk_key_loader *loader, const struct hk_key_
 			"a master key and the key of one SPI must never be equal");
 	if (row->is_explicit)
 		return refuse_pair(loader, line, other, error, "two SPIs with one key can repeat a nonce");
+	if (row->side != other->row.side &&
+		(row->side == HK_SIDE_READER || other->row.side == HK_SIDE_READER))
+		return refuse_pair(loader, line, other, error, "a reader key must be a key of its own");
 	if (!may_share_tss(loader, row, other))
 		return refuse_pair(loader, line, other, error,
 			"a TSS key belongs to one SDI, one slot and one way to derive: another repeats "
@@ -134,6 +137,7 @@ void hk_key_fill_row(
 	*row = (struct hk_key_row){
 		.domain = domain->id,
 		.is_explicit = line->is_explicit,
+		.is_root = line->form == HK_KEY_ROOT,
 		.is_level = line->form == HK_KEY_LEVEL,
 		.has_receiver = line->has_receiver,
 		.receiver = line->receiver,
@@ -153,8 +157,8 @@ void hk_key_fill_row(
 
 static void *make_cell(struct hk_arena_part *part, const struct hk_key_line *line, int *result)
 {
-	bool large = !line->is_explicit && line->form != HK_KEY_LEVEL;
-	void *memory = large ? hk_arena_cell(part) : hk_arena_small(part);
+	bool root = line->form == HK_KEY_ROOT, large = !line->is_explicit && line->form != HK_KEY_LEVEL;
+	void *memory = large || root ? hk_arena_cell(part) : hk_arena_small(part);
 	struct hk_key_cell *cell = memory;
 
 	*result = memory ? 0 : -ENOSPC;
@@ -164,6 +168,8 @@ static void *make_cell(struct hk_arena_part *part, const struct hk_key_line *lin
 		memcpy(cell->key, line->key, sizeof(cell->key));
 		memcpy(cell->salt, line->salt, sizeof(cell->salt));
 	}
+	if (memory && root)
+		hk_hmac_key_init(&((struct hk_key_root_cell *)memory)->hmac, line->key, sizeof(line->key));
 	return memory;
 }
 
@@ -472,6 +478,7 @@ static void entry_line(const struct hk_key_entry *entry, struct hk_key_line *lin
 	*line = (struct hk_key_line){.line = entry->line,
 		.form = row->is_level	    ? HK_KEY_LEVEL
 			: !row->is_explicit ? HK_KEY_MASTER
+			: row->is_root	    ? HK_KEY_ROOT
 			: row->version >= 0 ? HK_KEY_PSP
 					    : HK_KEY_ESP,
 		.is_explicit = row->is_explicit,

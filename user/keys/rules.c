@@ -16,6 +16,13 @@ static int check_side(
 {
 	bool split = domain->profile == HK_PROFILE_SPLIT;
 
+	if (line->side == HK_SIDE_READER && domain->envelope != HK_ENVELOPE_EESP &&
+		domain->envelope != HK_ENVELOPE_WESP)
+		return REFUSE(domain, line, error,
+			"side=reader in domain '%s', which is %s: its packets carry no reader tag",
+			domain->name, hk_envelope_name(domain->envelope));
+	if (line->side == HK_SIDE_READER)
+		return 0; /* it authenticates to readers alone */
 	if (line->side == HK_SIDE_AUTH)
 		return REFUSE(domain, line, error,
 			"side=auth: an authentication-side key has no place in the box (domain '%s' is %s): "
@@ -57,6 +64,33 @@ static int check_psp(
 	return 0;
 }
 
+/*
+ * In UDP 4500 the first bit of the first word is EESP's where the receiver is in
+ * a domain of EESP: an ESP key that has it set would never be asked for.
+ */
+static int check_first_bit(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	const struct hk_domain_config *other;
+	unsigned d, r;
+
+	for (d = 0;
+		line->is_explicit && line->spi >> 31 && domain->config && d < domain->config->domains_count;
+		d++) {
+		other = &domain->config->domains[d];
+		for (r = 0; other->envelope == HK_ENVELOPE_EESP && r < other->receivers_count; r++)
+			if (hk_prefix_holds(&other->receivers[r], &line->receiver.address))
+				return REFUSE(domain, line, error,
+					"spi=0x%08x has its first bit set, and the receiver is in domain "
+					"'%s' as "
+					"well: packets of this SPI in UDP 4500 would be read as EESP; give "
+					"the SA "
+					"another SPI",
+					line->spi, other->name);
+	}
+	return 0;
+}
+
 static int check_esp(
 	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
 {
@@ -69,7 +103,7 @@ static int check_esp(
 	if (line->is_explicit && line->suite != domain->suite)
 		return REFUSE(domain, line, error, "suite=%s in domain '%s', whose suite is %s",
 			hk_suite_name(line->suite), domain->name, hk_suite_name(domain->suite));
-	return 0;
+	return check_first_bit(domain, line, error);
 }
 
 /* A receiver outside the domain would never be asked for: most likely a typing error. */
@@ -89,10 +123,13 @@ static int check_receiver(
 		hk_prefix_format(&line->receiver, text), domain->name);
 }
 
-/* No PSP or ESP packet says which master key it means: such a line would never be asked for. */
-static int refuse_id(
+/* What PSP and ESP packets do not carry: a line about it would never be asked for. */
+static int refuse_foreign(
 	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
 {
+	if (line->form == HK_KEY_ROOT)
+		return REFUSE(domain, line, error, "root= in domain '%s', which is %s: only EESP has sub-SAs",
+			domain->name, hk_envelope_name(domain->envelope));
 	if (!line->has_id)
 		return 0;
 	return REFUSE(domain, line, error, "id=%u in domain '%s', which is %s: its packets carry none",
@@ -102,7 +139,7 @@ static int refuse_id(
 static int check_psp_line(
 	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
 {
-	int result = refuse_id(domain, line, error);
+	int result = refuse_foreign(domain, line, error);
 
 	return result ? result : check_psp(domain, line, error);
 }
@@ -110,7 +147,7 @@ static int check_psp_line(
 static int check_esp_line(
 	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
 {
-	int result = refuse_id(domain, line, error);
+	int result = refuse_foreign(domain, line, error);
 
 	return result ? result : check_esp(domain, line, error);
 }
@@ -160,6 +197,22 @@ static int check_dtls_line(
 	return 0;
 }
 
+static int check_derived_line(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	if (line->side == HK_SIDE_READER && domain->profile != HK_PROFILE_SPLIT)
+		return REFUSE(domain, line, error,
+			"side=reader in domain '%s', which is single: there every ICV is verified anyway",
+			domain->name);
+	if (line->form == HK_KEY_MASTER ||
+		(line->form == HK_KEY_ROOT && domain->envelope == HK_ENVELOPE_EESP))
+		return 0;
+	return REFUSE(domain, line, error, "an explicit key of domain '%s', which is %s: %s", domain->name,
+		hk_envelope_name(domain->envelope),
+		domain->envelope == HK_ENVELOPE_EESP ? "an SA is given by its root="
+						     : "only master keys mean something");
+}
+
 /* Which lines an envelope takes. */
 static int (*const checks[HK_ENVELOPE_MAX])(
 	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error) = {
@@ -167,6 +220,8 @@ static int (*const checks[HK_ENVELOPE_MAX])(
 	[HK_ENVELOPE_ESP] = check_esp_line,
 	[HK_ENVELOPE_TSS] = check_tss_line,
 	[HK_ENVELOPE_DTLS] = check_dtls_line,
+	[HK_ENVELOPE_EESP] = check_derived_line,
+	[HK_ENVELOPE_WESP] = check_derived_line,
 };
 
 static int check_level(

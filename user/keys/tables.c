@@ -229,7 +229,7 @@ static __u32 reuse_group(struct hk_keyring *keyring)
 struct hk_key_group *hk_key_need_group(struct hk_keyring *keyring, const struct hk_key_row *row)
 {
 	struct hk_prefix receiver = hk_key_group_prefix(row);
-	__u32 index = hk_key_find_group(keyring, row->domain, row->id, &receiver);
+	__u32 index = hk_key_find_group(keyring, hk_key_group_domain(row), row->id, &receiver);
 	struct hk_key_group *group;
 
 	if (index != HK_KEY_NONE)
@@ -238,7 +238,8 @@ struct hk_key_group *hk_key_need_group(struct hk_keyring *keyring, const struct 
 	if (index == HK_KEY_NONE)
 		return NULL;
 	group = &keyring->groups[index];
-	*group = (struct hk_key_group){.receiver = receiver, .id = row->id, .domain = row->domain};
+	*group = (struct hk_key_group){
+		.receiver = receiver, .id = row->id, .domain = hk_key_group_domain(row)};
 	memset(group->newest, 0xff, sizeof(group->newest));
 	memset(group->choice, 0xff, sizeof(group->choice));
 	memset(group->why, HK_REASON_NO_KEY, sizeof(group->why));
@@ -402,7 +403,7 @@ __u32 hk_key_find(const struct hk_keyring *keyring, const struct hk_key_row *row
 	if (row->is_explicit)
 		return hk_key_find_explicit(
 			keyring, row->domain, &row->receiver.address, row->spi, hk_key_variant(row));
-	index = hk_key_find_group(keyring, row->domain, row->id, &receiver);
+	index = hk_key_find_group(keyring, hk_key_group_domain(row), row->id, &receiver);
 	if (index == HK_KEY_NONE)
 		return index;
 	index = keyring->groups[index].newest[row->slot];

@@ -18,6 +18,7 @@
 #define HK_KEYS_TABLES_H
 
 #include "user/base/hash.h"
+#include "user/crypto/kdf.h"
 #include "user/keys/arena.h"
 
 #define HK_KEY_SLOTS 4
@@ -27,6 +28,12 @@
 struct hk_key_cell {
 	__u8 key[32];
 	__u8 salt[4];
+};
+
+/* An EESP root's: a large one. */
+struct hk_key_root_cell {
+	struct hk_key_cell cell;
+	struct hk_hmac_key hmac;
 };
 
 /* Where a key came from: its line belongs to this. From HK_SOURCE_FILES on: one file of a keys-dir each. */
@@ -104,6 +111,14 @@ struct hk_keyring {
 
 /* The length of what lines without receiver stand under: no real prefix has it. */
 #define HK_KEY_WHOLE 255
+
+/* Reader keys stand in groups of their own, beside those of the keys that packets are opened with. */
+#define HK_KEY_READERS 0x8000
+
+static inline __u16 hk_key_group_domain(const struct hk_key_row *row)
+{
+	return row->side == HK_SIDE_READER ? row->domain | HK_KEY_READERS : row->domain;
+}
 
 static inline struct hk_prefix hk_key_group_prefix(const struct hk_key_row *row)
 {

@@ -118,7 +118,8 @@ static int grace_older(struct hk_key_change *change, const struct hk_key_row *ro
 		if (keyring->entries[index].row.domain == row->domain &&
 			strcmp(keyring->entries[index].row.level, row->level) == 0)
 			result = graced(change, index, row->generation);
-	group = row->is_level ? HK_KEY_NONE : hk_key_find_group(keyring, row->domain, row->id, &receiver);
+	group = row->is_level ? HK_KEY_NONE
+			      : hk_key_find_group(keyring, hk_key_group_domain(row), row->id, &receiver);
 	for (slot = 0; group != HK_KEY_NONE && slot < HK_KEY_SLOTS; slot++)
 		for (index = keyring->groups[group].newest[slot]; index != HK_KEY_NONE && !result;
 			index = keyring->entries[index].older)

@@ -23,6 +23,7 @@ static bool may_be_wrong_key(unsigned reason)
 	switch (reason) {
 	case HK_REASON_OK:
 	case HK_REASON_BAD_ICV:
+	case HK_REASON_WRONG_KCV:
 	case HK_REASON_IMPLAUSIBLE:
 	case HK_REASON_NEXT_HEADER:
 	case HK_REASON_DUMMY: return true;

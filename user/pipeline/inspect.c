@@ -71,6 +71,10 @@ static void hash_nonce(struct hk_pipeline *pipeline, unsigned place)
 	const __u64 *seed = hk_hash_seed();
 	__u64 nonce[2], receiver[2], hash;
 
+	if (opening->cipher == HK_CIPHER_NONE) {
+		parsed->nonce_hash = 0; /* nothing was encrypted, so there is no nonce */
+		return;
+	}
 	memcpy(nonce, opening->nonce, sizeof(nonce));
 	memcpy(receiver, &opening->outer_dst, sizeof(receiver));
 	hash = hk_hash_fold(nonce[0] ^ seed[0], nonce[1] ^ seed[1]) ^
@@ -271,7 +275,8 @@ void hk_pipeline_inspect(struct hk_pipeline *pipeline)
 			hash_nonce(pipeline, pipeline->place[i]);
 	}
 	for (place = 0; place < pipeline->parsed_count; place++)
-		watch_nonce(pipeline, place);
+		if (pipeline->parsed[place].nonce_hash)
+			watch_nonce(pipeline, place);
 	pipeline->hooked = pipeline->parsed_count;
 	if (pipeline->keeps_flows) {
 		find_flows(pipeline);

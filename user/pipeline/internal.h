@@ -73,6 +73,12 @@ struct hk_pipeline {
 	/* for batches of more than one master key: one group's messages and outputs */
 	__u8 group_messages[HK_PIPELINE_BATCH * HK_KDF_MESSAGE_MAX] __attribute__((aligned(64)));
 	__u8 group_derived[HK_PIPELINE_BATCH * HK_KDF108_OUTPUT] __attribute__((aligned(64)));
+	/* EESP roots and reader keys, by frame; counted, so that batches without any pay nothing */
+	unsigned roots, readers;
+	__u8 expanded[HK_PIPELINE_BATCH][HK_HKDF_OUT] __attribute__((aligned(64)));
+	__u8 reader_messages[HK_PIPELINE_BATCH][HK_KDF_MESSAGE_MAX];
+	__u8 reader_derived[HK_PIPELINE_BATCH][HK_KDF108_OUTPUT];
+	struct hk_hkdf_job hkdf[HK_PIPELINE_BATCH];
 	const struct hk_opening *last; /* with a derived key; NULL: none in the batch */
 	bool one_master;	       /* all of the batch's keys come from one, in messages of one size */
 	struct {

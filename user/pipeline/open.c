@@ -69,7 +69,9 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 	/* a reload may have taken the domain away since XDP looked */
 	if (!opening->domain || opening->domain->envelope != meta->envelope)
 		return HK_REASON_NO_KEY;
-	opening->messages = 0;
+	opening->messages = opening->info_size = opening->refused = 0;
+	opening->reader = NULL;
+	opening->reader_message = pipeline->reader_messages[i];
 	opening->auth = HK_AUTH_NONE;
 	opening->suspect = 0;
 	opening->not_ip = 0;
@@ -146,8 +148,13 @@ static const struct hk_opening *plan_next(
 		pipeline->reasons[i] = HK_REASON_OK;
 	} else {
 		pipeline->reasons[i] = (__u8)plan_frame(pipeline, i);
+		if (pipeline->reasons[i] == HK_REASON_OK && opening->info_size) {
+			opening->material = pipeline->expanded[i];
+			pipeline->roots++;
+		}
 		if (pipeline->reasons[i] != HK_REASON_OK || !opening->messages)
 			return before;
+		pipeline->readers += opening->reader != NULL;
 		if (before &&
 			(opening->key.master != before->key.master || opening->blocks != before->blocks))
 			pipeline->one_master = false;
@@ -165,6 +172,7 @@ static void plan(struct hk_pipeline *pipeline)
 
 	pipeline->messages_end = pipeline->derived_end = 0;
 	pipeline->one_master = true;
+	pipeline->roots = pipeline->readers = 0;
 	for (i = 0; i < PREFETCH_AHEAD; i++)
 		prefetch_frame(pipeline, i);
 	for (i = 0; i < pipeline->count; i++) {
@@ -218,6 +226,45 @@ static void derive_group(struct hk_pipeline *pipeline, const struct group *group
 		at += opening->messages * 16u;
 	}
 	hk_wipe(pipeline->group_derived, at);
+}
+
+/* Roots of EESP SAs: all of the batch in one pass. */
+static void expand_roots(struct hk_pipeline *pipeline)
+{
+	unsigned i, jobs = 0;
+
+	for (i = 0; i < pipeline->count; i++) {
+		const struct hk_opening *opening = &pipeline->openings[i];
+		struct hk_hkdf_job *job = &pipeline->hkdf[jobs];
+
+		if (pipeline->reasons[i] != HK_REASON_OK || !opening->info_size)
+			continue;
+		job->key = opening->key.root;
+		job->out = opening->material;
+		job->info_size = opening->info_size;
+		memcpy(job->info, opening->info, sizeof(opening->info));
+		jobs++;
+	}
+	hk_crypto_hkdf(pipeline->crypto, pipeline->hkdf, jobs);
+}
+
+/* Reader keys are rare: one at a time. */
+static void derive_reader(struct hk_pipeline *pipeline, unsigned i)
+{
+	struct hk_opening *opening = &pipeline->openings[i];
+
+	opening->reader_material = pipeline->reader_derived[i];
+	hk_crypto_cmac(pipeline->crypto, opening->reader, HK_KDF108_MESSAGES, HK_KDF108_BLOCKS,
+		opening->reader_message, opening->reader_material);
+}
+
+static void derive_readers(struct hk_pipeline *pipeline)
+{
+	unsigned i;
+
+	for (i = 0; i < pipeline->count; i++)
+		if (pipeline->reasons[i] == HK_REASON_OK && pipeline->openings[i].reader)
+			derive_reader(pipeline, i);
 }
 
 static void derive(struct hk_pipeline *pipeline)
@@ -276,11 +323,8 @@ static void add_cbc(struct hk_pipeline *pipeline, const struct hk_opening *openi
 	job->length = opening->cipher_length;
 }
 
-static void add_gcm(struct hk_pipeline *pipeline, const struct hk_opening *opening, unsigned i)
+static void fill_gcm(struct hk_gcm_job *job, const struct hk_opening *opening)
 {
-	struct hk_gcm_job *job = &pipeline->jobs.gcm[pipeline->jobs.gcm_count];
-
-	pipeline->jobs.gcm_frame[pipeline->jobs.gcm_count++] = (__u8)i;
 	job->key = opening->cipher_key;
 	job->key_size = opening->key_size;
 	job->in = opening->frame + opening->cipher_offset;
@@ -290,9 +334,55 @@ static void add_gcm(struct hk_pipeline *pipeline, const struct hk_opening *openi
 	job->aad_length = opening->aad_length;
 	job->tag = opening->frame + opening->tag_offset;
 	memcpy(job->nonce, opening->nonce, sizeof(job->nonce));
+	job->tag_size = HK_GCM_TAG_SIZE;
 	job->verified = false;
 	/* a hint, compared with the key before it is believed: collisions only cost time */
 	job->cache_id = (opening->key.id << 32 ^ opening->meta->spi) | 1ull << 63;
+}
+
+static void add_gcm(struct hk_pipeline *pipeline, const struct hk_opening *opening, unsigned i)
+{
+	pipeline->jobs.gcm_frame[pipeline->jobs.gcm_count] = (__u8)i;
+	fill_gcm(&pipeline->jobs.gcm[pipeline->jobs.gcm_count++], opening);
+}
+
+/*
+ * The tag behind the ciphertext that a reader may verify (wire-formats 3.1): the
+ * GCM tag over what was sent, so what "opening" gives here is noise, and the
+ * real opening writes over it.
+ */
+static bool verify_reader(struct hk_pipeline *pipeline, struct hk_opening *opening)
+{
+	struct hk_gcm_job job;
+
+	fill_gcm(&job, opening);
+	job.key = opening->reader_material;
+	job.tag = opening->frame + opening->cipher_offset + opening->cipher_length;
+	job.tag_size = HK_DKC_READER_SIZE;
+	job.cache_id = 0;
+	memcpy(job.nonce, opening->reader_nonce, sizeof(job.nonce));
+	hk_crypto_gcm_open(pipeline->crypto, &job, 1);
+	hk_wipe(opening->reader_material, HK_KDF108_OUTPUT);
+	return job.verified;
+}
+
+/* A packet's last doubts before it is opened: what its key material and its reader tag say. */
+static bool may_open(struct hk_pipeline *pipeline, unsigned i)
+{
+	struct hk_opening *opening = &pipeline->openings[i];
+
+	if (opening->refused) {
+		pipeline->reasons[i] = opening->refused;
+		return false;
+	}
+	if (!opening->reader)
+		return true;
+	if (!verify_reader(pipeline, opening)) {
+		pipeline->reasons[i] = HK_REASON_READER_TAG;
+		return false;
+	}
+	opening->auth = HK_AUTH_READER;
+	return true;
 }
 
 static void clear_jobs(struct hk_pipeline *pipeline)
@@ -306,6 +396,8 @@ static inline void add_job(struct hk_pipeline *pipeline, unsigned i)
 
 	place_plain(pipeline, i);
 	opening->ops->cipher(opening);
+	if ((opening->refused || opening->reader) && !may_open(pipeline, i))
+		return;
 	switch (opening->cipher) {
 	case HK_CIPHER_CTR: add_ctr(pipeline, opening); break;
 	case HK_CIPHER_GCM: add_gcm(pipeline, opening, i); break;
@@ -357,9 +449,15 @@ void hk_pipeline_open(struct hk_pipeline *pipeline)
 
 	plan(pipeline);
 	derive(pipeline);
+	if (pipeline->roots)
+		expand_roots(pipeline);
+	if (pipeline->readers)
+		derive_readers(pipeline);
 	add_jobs(pipeline);
 	run_jobs(pipeline);
 	hk_wipe(pipeline->derived, pipeline->derived_end);
+	if (pipeline->roots)
+		hk_wipe(pipeline->expanded, sizeof(pipeline->expanded));
 	for (i = 0; i < pipeline->count; i++) {
 		opening = &pipeline->openings[i];
 		if (pipeline->reasons[i] == HK_REASON_OK)
@@ -397,6 +495,8 @@ unsigned hk_pipeline_open_with(struct hk_pipeline *pipeline, unsigned i, const s
 		return reason;
 	hk_crypto_cmac(pipeline->crypto, key->master, opening->messages, opening->blocks, opening->message,
 		opening->material);
+	if (opening->reader)
+		derive_reader(pipeline, i);
 	pipeline->reasons[i] = HK_REASON_OK;
 	clear_jobs(pipeline);
 	add_job(pipeline, i);
