@@ -8,6 +8,7 @@ work=$(mktemp -d)
 
 cleanup() {
 	ip netns del "$ns" 2>/dev/null
+	ip netns del "$ns-far" 2>/dev/null
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -90,5 +91,11 @@ in_ns ip link set xpa netns 1 name "hkd$$" 2>/dev/null && {
 	expect "a peer in another namespace" 0 '^warn +xa +its peer is in another namespace' xa
 	ip link del "hkd$$"
 }
+if ip netns add "$ns-far" && in_ns ip link add name xs index 770 type veth peer name xs netns "$ns-far" index 770; then
+	expect "a peer in another namespace that has the same index" 0 '^warn +xs +its peer is in another namespace' xs
+else
+	echo "not ok doctor: a peer in another namespace that has the same index - no such pair"
+	failed=1
+fi
 expect "as JSON" 1 '"level": "fail"' -j nothere
 exit $failed

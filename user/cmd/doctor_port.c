@@ -81,12 +81,15 @@ out:
 
 /* --- veth --- */
 
-/* The peer's name when it is in this namespace: an index alone could be another's, so it must point back. */
+/*
+ * The peer's name when it is in this namespace: an index alone could be another's,
+ * so it must point back. A port whose peer has its own index points back to itself.
+ */
 static bool find_peer(const struct hk_device *device, char peer[IF_NAMESIZE])
 {
 	__u64 index = ask_counter(device->name, "peer_ifindex");
 
-	return index && if_indextoname((unsigned)index, peer) &&
+	return index && index != device->ifindex && if_indextoname((unsigned)index, peer) &&
 	       ask_counter(peer, "peer_ifindex") == device->ifindex;
 }
 
