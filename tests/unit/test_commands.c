@@ -27,6 +27,8 @@ static void help(void)
 	CU_ASSERT_EQUAL(run_shell("$H version"), 0);
 	CU_ASSERT(run_said("halfkey " HK_VERSION));
 	CU_ASSERT_EQUAL(run_shell("$H --version"), 0);
+	CU_ASSERT_EQUAL(run_shell("$H help >/dev/full"), 1);
+	CU_ASSERT(run_said("could not be written in full"));
 }
 
 static void unknown_commands(void)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* `halfkey`: a table of subcommands, one file each. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,11 +69,10 @@ static int help(int argc, char **argv)
 	return HK_EXIT_DONE;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	const struct hk_command *command;
 
-	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2)
 		return print_help(stderr);
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
@@ -81,4 +81,19 @@ int main(int argc, char **argv)
 		return printf("halfkey %s\n", HK_VERSION) < 0;
 	command = find(argv[1]);
 	return command ? command->run(argc - 1, argv + 1) : HK_EXIT_USAGE;
+}
+
+/* An answer that did not arrive whole is a failure; one whose reader had enough is not. */
+int main(int argc, char **argv)
+{
+	int status;
+
+	signal(SIGPIPE, SIG_IGN);
+	status = run(argc, argv);
+	if ((fflush(stdout) || ferror(stdout)) && errno != EPIPE) {
+		fprintf(stderr, "halfkey: standard output could not be written in full: %s\n",
+			strerror(errno));
+		return status ? status : HK_EXIT_FAILED;
+	}
+	return status;
 }
