@@ -186,6 +186,9 @@ static void verdict_refusals(void)
 		"\"1.2.3.5\", "
 		"\"spi\": 4294967296}",
 		"\"spi\"");
+	refused("{\"command\": \"verdict-add\", \"domain\": \"east\", \"src\": \"192.0.2.9\", \"dst\": "
+		"\"198.51.100.1\", \"spi\": 1, \"verdict\": \"drop\", \"seconds\": 1}",
+		"198.51.100.1 is not among the domain's receivers");
 	refused("{\"command\": \"verdict-add\", " FLOW ", \"verdict\": \"delay\", \"seconds\": 1}",
 		"\"delay\"");
 	refused("{\"command\": \"verdict-add\", " FLOW ", \"verdict\": \"drop\", \"seconds\": 0}",

@@ -24,7 +24,10 @@ static int listen_fd;
 static pthread_t thread;
 static int stop_pipe[2];
 
-static struct hk_domain_config domain = {.name = (char *)"east", .id = 3};
+static struct hk_prefix receivers[] = {
+	{.address = {.bytes = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 0}}, .length = 120}};
+static struct hk_domain_config domain = {
+	.name = (char *)"east", .id = 3, .receivers = receivers, .receivers_count = 1};
 static struct hk_config config = {.path = (char *)"box.yaml",
 	.instance = (char *)"default",
 	.mode = HK_MODE_INLINE,

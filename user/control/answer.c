@@ -144,13 +144,30 @@ static int get_verdict(const struct asking *asking, struct hk_verdict_value *val
 	return 0;
 }
 
+/* A verdict on a flow to somebody else would never be met: source and destination the wrong way round. */
+static int check_receiver(const struct asking *asking, const struct hk_verdict_key *key)
+{
+	const struct hk_config *config = asking->view->config(asking->view->context);
+	char text[HK_ADDRESS_TEXT];
+	unsigned i, j;
+
+	for (i = 0; i < config->domains_count; i++)
+		for (j = 0; config->domains[i].id == key->domain && j < config->domains[i].receivers_count;
+			j++)
+			if (hk_prefix_holds(&config->domains[i].receivers[j], &key->dst))
+				return 0;
+	return hk_error_set(asking->error, EINVAL,
+		"dst: %s is not among the domain's receivers: its packets never meet this verdict",
+		hk_address_format(&key->dst, text));
+}
+
 static json_t *add_verdict(const struct asking *asking)
 {
 	struct hk_verdict_value value;
 	struct hk_verdict_key key;
 	int code;
 
-	if (get_flow(asking, &key) || get_verdict(asking, &value))
+	if (get_flow(asking, &key) || check_receiver(asking, &key) || get_verdict(asking, &value))
 		return NULL;
 	code = asking->view->verdict_put(asking->view->context, &key, &value);
 	if (!code)
