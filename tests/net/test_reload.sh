@@ -86,6 +86,20 @@ bad_ones() {
 	check_equal "and the old sentence is gone" null "$(last_error)"
 }
 
+# Taking all keys away is allowed, and nobody should have to find out from the counters.
+no_keys() {
+	cp -p "$topology_dir/keys/box.keys" "$topology_dir/kept.keys"
+	: >"$topology_dir/keys/box.keys"
+	kill -HUP "$box_pid"
+	check "a key file without keys is taken" wait_for 5 reloads_are "done" 7
+	check "with a warning that names domain and file" \
+		wait_for 5 grep -q 'warning inspector: domain .*: keys/box.keys holds no key' "$topology_dir/halfkeyd.log"
+	check "sealed traffic goes by as no-key" pings client 10.9.0.9
+	cp -p "$topology_dir/kept.keys" "$topology_dir/keys/box.keys"
+	kill -HUP "$box_pid"
+	check "and the keys come back" wait_for 5 reloads_are "done" 8
+}
+
 # A hook that kills the inspector when it is to take over from an old one: the
 # moment between the receivers that go and the swap that never happens.
 trapdoor_build() {
@@ -123,7 +137,7 @@ death_in_the_swap() {
 	sed -i '/^domains:/a\  - {name: more, envelope: psp, profile: split, receivers: [198.51.100.0/24], keys: keys/more.keys}' \
 		"$topology_dir/halfkey.yaml"
 	kill -HUP "$box_pid"
-	check "the hook that dies is in force" wait_for 5 reloads_are "done" 7
+	check "the hook that dies is in force" wait_for 5 reloads_are "done" 9
 	before=$(receivers)
 	config "hooks: [{use: ./trapdoor.so}]"
 	kill -HUP "$box_pid"
@@ -142,6 +156,7 @@ check "it inspects" pings client 10.9.0.9
 good
 more_domains
 bad_ones
+no_keys
 death_in_the_swap
 box_conserves "reloads"
 sealed_down

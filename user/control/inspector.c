@@ -106,6 +106,33 @@ static void inspection_log(const struct hk_inspector *inspector)
 			hk_hook_chain_summary(inspection->hooks, i));
 }
 
+struct keyed {
+	bool domain[HK_DOMAINS_MAX];
+};
+
+static int key_seen(void *context, const struct hk_key_row *row)
+{
+	struct keyed *keyed = context;
+
+	if (row->domain < HK_DOMAINS_MAX)
+		keyed->domain[row->domain] = true;
+	return 0;
+}
+
+void hk_inspector_say_keyless(const struct hk_inspector *inspector)
+{
+	const struct hk_config *config = inspector->config;
+	struct keyed keyed = {0};
+	unsigned i;
+
+	if (hk_keyring_list(inspector->inspection->keyring, key_seen, &keyed))
+		return;
+	for (i = 0; i < config->domains_count; i++)
+		if (!keyed.domain[config->domains[i].id])
+			hk_log_warn("domain %s: %s holds no key: none of its packets will be opened (no-key)",
+				config->domains[i].name, config->domains[i].keys);
+}
+
 static int begin(struct hk_inspector *inspector, struct hk_error *error)
 {
 	int err = memory_make(inspector, error);
@@ -118,8 +145,10 @@ static int begin(struct hk_inspector *inspector, struct hk_error *error)
 		err = inspection_make(inspector, error);
 	if (!err)
 		err = threads_start(inspector, error);
-	if (!err)
+	if (!err) {
 		inspection_log(inspector);
+		hk_inspector_say_keyless(inspector);
+	}
 	return err;
 }
 

@@ -124,5 +124,7 @@ void hk_inspector_swap(struct hk_inspector *inspector, __u64 generation)
 		hk_feeds_reopen(inspector->given.feeds, inspector->config, &inspector->next_files, &feeds))
 		hk_log_warn("%s", feeds.text);
 	hk_inspector_forget(inspector);
+	if (!err)
+		hk_inspector_say_keyless(inspector);
 	answer(inspector, HK_REQUEST_SWAPPED, generation, err, &error);
 }
