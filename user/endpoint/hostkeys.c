@@ -33,8 +33,9 @@ static bool same_place(const struct hk_key_line *a, const struct hk_key_line *b)
 {
 	if (a->is_explicit != b->is_explicit || !same_receiver(a, b))
 		return false;
-	return a->is_explicit ? a->spi == b->spi && (a->version >= 0) == (b->version >= 0)
-			      : a->slot == b->slot;
+	if (a->is_explicit)
+		return a->spi == b->spi && (a->version >= 0) == (b->version >= 0);
+	return a->slot == b->slot && a->has_id == b->has_id && a->id == b->id;
 }
 
 static bool is_single(const struct hk_key_line *line)
@@ -290,4 +291,25 @@ unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, u
 			spis[count++] = line->spi;
 	}
 	return count;
+}
+
+bool hk_host_keys_master(
+	const struct hk_host_keys *keys, __u32 id, unsigned slot, const __u8 **enc, const __u8 **auth)
+{
+	const struct hk_key_line *best = NULL, *line, *other;
+	unsigned i;
+
+	for (i = 0; i < keys->count; i++) {
+		line = &keys->lines[i];
+		if (!line->is_explicit && line->side != HK_SIDE_AUTH && !line->has_receiver && line->has_id &&
+			line->id == id && line->slot == slot &&
+			(!best || line->generation > best->generation))
+			best = line;
+	}
+	if (!best)
+		return false;
+	other = is_single(best) ? NULL : other_side(keys, best);
+	*enc = best->key;
+	*auth = other ? other->key : NULL;
+	return is_single(best) || other;
 }

@@ -29,6 +29,13 @@ void hk_host_keys_free(struct hk_host_keys *keys);
 unsigned hk_host_keys_sa(const struct hk_host_keys *keys, struct hk_crypto *crypto,
 	const struct hk_sa_name *name, struct hk_sa **out);
 
+/*
+ * The master key that packets call `id`, in this slot, highest generation; `auth` is NULL
+ * where one key serves both sides. False: none. Points into `keys`.
+ */
+bool hk_host_keys_master(
+	const struct hk_host_keys *keys, __u32 id, unsigned slot, const __u8 **enc, const __u8 **auth);
+
 /* The explicit SPIs we may send to `receiver` with, in the file's order; how many were written. */
 unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, unsigned variant,
 	const struct hk_address *receiver, __u32 *spis, unsigned max);

@@ -33,7 +33,9 @@ struct hk_nonce_state {
 	char path[512];
 	char sender[HK_SENDER_TEXT];
 	__u32 spi;
-	__u64 iv, sn;		  /* next to give out */
+	__u64 iv, sn; /* next to give out */
+	__u64 iv_max;
+	unsigned clock_shift;
 	__u64 iv_limit, sn_limit; /* reserved: first numbers that may not go out yet */
 };
 
@@ -209,6 +211,7 @@ static void start_at_clock(struct hk_nonce_state *nonces)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	iv = (__u64)now.tv_sec * 1000000000ull + (__u64)now.tv_nsec;
+	iv >>= nonces->clock_shift;
 	if (iv > nonces->iv)
 		nonces->iv = iv;
 	nonces->iv_limit = nonces->iv;
@@ -228,6 +231,18 @@ int hk_nonce_state_open(struct hk_nonce_state **out, const char *directory, cons
 	const char *sender, bool first_use, struct hk_error *error)
 {
 	const struct hk_sa_name *name = hk_sa_name(sa);
+	const struct hk_nonce_place place = {.envelope = name->envelope,
+		.spi = name->spi,
+		.fingerprint = hk_sa_fingerprint(sa),
+		.sn_limited = name->envelope == HK_ENVELOPE_ESP,
+		.iv_max = ~0ull};
+
+	return hk_nonce_state_open_at(out, directory, &place, sender, first_use, error);
+}
+
+int hk_nonce_state_open_at(struct hk_nonce_state **out, const char *directory,
+	const struct hk_nonce_place *place, const char *sender, bool first_use, struct hk_error *error)
+{
 	struct hk_nonce_state *nonces;
 	char fingerprint[17];
 	int status = check_sender(sender, error);
@@ -240,12 +255,14 @@ int hk_nonce_state_open(struct hk_nonce_state **out, const char *directory, cons
 	if (!nonces)
 		return hk_error_set(error, ENOMEM, "no memory for the nonce state");
 	nonces->fd = -1;
-	nonces->spi = name->spi;
-	nonces->sn_limited = name->envelope == HK_ENVELOPE_ESP;
+	nonces->spi = place->spi;
+	nonces->sn_limited = place->sn_limited;
+	nonces->iv_max = place->iv_max;
+	nonces->clock_shift = place->clock_shift;
 	snprintf(nonces->sender, sizeof(nonces->sender), "%s", sender);
-	hk_hex_format(hk_sa_fingerprint(sa), 8, fingerprint);
+	hk_hex_format(place->fingerprint, 8, fingerprint);
 	snprintf(nonces->path, sizeof(nonces->path), "%s/%s-%08x-%s.nonces", directory,
-		hk_envelope_name(name->envelope), name->spi, fingerprint);
+		hk_envelope_name(place->envelope), place->spi, fingerprint);
 	status = first_use ? state_create(nonces, directory, error) : state_open(nonces, error);
 	if (status) {
 		if (nonces->fd >= 0)
@@ -264,7 +281,7 @@ static int reserve(struct hk_nonce_state *nonces)
 {
 	__u64 iv = nonces->iv + HK_NONCES_BLOCK, sn = nonces->sn + HK_NONCES_BLOCK;
 
-	if (iv < nonces->iv)
+	if (iv < nonces->iv || iv > nonces->iv_max)
 		return -EOVERFLOW;
 	if (nonces->sn_limited && sn > SN_MAX + 1)
 		sn = SN_MAX + 1;

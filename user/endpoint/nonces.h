@@ -33,6 +33,18 @@ struct hk_nonce_state;
 int hk_nonce_state_open(struct hk_nonce_state **out, const char *directory, const struct hk_sa *sa,
 	const char *sender, bool first_use, struct hk_error *error);
 
+/* The same for what is no SA: whose numbers these are, and how far they go. */
+struct hk_nonce_place {
+	unsigned envelope;	 /* enum hk_envelope */
+	__u32 spi;		 /* in file name and messages */
+	const __u8 *fingerprint; /* 8 bytes: one for each series of numbers */
+	bool sn_limited;	 /* sequence numbers end at 32 bits */
+	__u64 iv_max;		 /* the last IV there is */
+	unsigned clock_shift;	 /* IVs start at the clock's nanoseconds >> this */
+};
+int hk_nonce_state_open_at(struct hk_nonce_state **out, const char *directory,
+	const struct hk_nonce_place *place, const char *sender, bool first_use, struct hk_error *error);
+
 /* The next numbers. 0, -EOVERFLOW: this SPI is used up, take another; -EIO: the state cannot be written. */
 int hk_nonce_state_next(struct hk_nonce_state *nonces, struct hk_numbers *out);
 

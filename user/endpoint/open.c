@@ -85,6 +85,21 @@ static unsigned read_udp(const struct outer *outer, struct hk_sealed *out)
 	return HK_REFUSAL_NOT_SEALED;
 }
 
+unsigned hk_sealed_ip(const __u8 *packet, __u32 length, struct hk_sealed *out, __u8 *protocol)
+{
+	unsigned refusal = HK_REFUSAL_IP_HEADER;
+	struct outer outer = {0};
+
+	if (length && packet[0] >> 4 == 4)
+		refusal = outer_v4(packet, length, out, &outer);
+	else if (length && packet[0] >> 4 == 6)
+		refusal = outer_v6(packet, length, out, &outer);
+	out->data = outer.payload;
+	out->length = outer.length;
+	*protocol = outer.protocol;
+	return refusal;
+}
+
 unsigned hk_sealed_parse(const __u8 *packet, __u32 length, struct hk_sealed *out)
 {
 	unsigned refusal = HK_REFUSAL_IP_HEADER;

@@ -30,7 +30,9 @@
 	R(INNER, "inner", "the inner IP header does not fit the packet")                             \
 	R(DUMMY, "dummy", "an ESP dummy packet")                                                     \
 	R(INNER_SOURCE, "inner-source", "an inner source address that is not the sender's")          \
-	R(CIPHER, "cipher", "the crypto library failed")
+	R(CIPHER, "cipher", "the crypto library failed")                                             \
+	R(TSS_HEADER, "tss-header", "TSS type, reserved bit or SSI is not this domain's")            \
+	R(STALE_EPOCH, "stale-epoch", "a TSS epoch more than 16 behind")
 
 enum hk_refusal {
 #define HK_R(id, name, text) HK_REFUSAL_##id,
