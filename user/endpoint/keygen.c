@@ -21,7 +21,7 @@ static const char help[] =
 	"  -p, --peer NAME=OUTER[,INNER...]\n"
 	"                         a host: its name, outer address, and inner addresses (10.9.0.1/24)\n"
 	"                         or prefixes behind it (10.20.0.0/16); at least two hosts\n"
-	"  -e, --envelope NAME    psp (default) or esp\n"
+	"  -e, --envelope NAME    psp (default) or esp; tss has options of its own: --envelope tss --help\n"
 	"      --profile NAME     split (default): the box sees, cannot forge;\n"
 	"                         single: the box holds the one key, and could forge\n"
 	"      --version N        PSP version (default: 5 split, 1 single)\n"
@@ -288,6 +288,8 @@ int hk_endpoint_keygen(int argc, char **argv)
 	struct hk_error error = {{0}};
 	int status = 0, option;
 
+	if (hk_endpoint_wants_tss(argc, argv))
+		return hk_endpoint_keygen_tss(argc, argv);
 	while (!status && (option = getopt_long(argc, argv, ":o:p:e:h", options, NULL)) != -1)
 		status = take_option(&keygen, &wishes, option, argv, &error);
 	if (status == 1)

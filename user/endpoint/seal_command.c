@@ -32,7 +32,7 @@ static const char help[] =
 	"  -t, --to ADDRESS       outer destination: the receiver whose keys are used\n"
 	"  -m, --match PREFIX     seal only packets whose inner destination it holds (default: all)\n"
 	"      --spi NUMBER       SPI (default: the first explicit key for --to)\n"
-	"  -e, --envelope NAME    psp (default) or esp\n"
+	"  -e, --envelope NAME    psp (default) or esp; tss has options of its own: --envelope tss --help\n"
 	"      --version N        PSP version: 5 (default), 4, 1 or 0\n"
 	"      --suite NAME       ESP suite: ctr-hmac (default), gcm-split, cbc-hmac or gcm\n"
 	"      --mkid N           ESP: MKID (default: 1)\n"
@@ -419,7 +419,11 @@ int hk_endpoint_seal(int argc, char **argv)
 	struct seal_options options = {0};
 	struct hk_error error = {{0}};
 	static struct run run;
-	int status = read_options(&options, argc, argv, &error);
+	int status;
+
+	if (hk_endpoint_wants_tss(argc, argv))
+		return hk_endpoint_seal_tss(argc, argv);
+	status = read_options(&options, argc, argv, &error);
 
 	if (status == 1)
 		return 0;

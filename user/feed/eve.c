@@ -106,9 +106,16 @@ static void eve_inner(struct hk_json *json, const struct hk_record *record)
 	}
 }
 
-/* PSP always rides in UDP; ESP is called ESP, also where it rides in UDP 4500. */
+/*
+ * PSP always rides in UDP; ESP is called ESP, also where it rides in UDP 4500. A
+ * payload that is no IP packet has the outer protocol as its own.
+ */
 static unsigned outer_protocol(const struct hk_record *record)
 {
+	if (hk_record_not_ip(record) && record->inner_protocol)
+		return record->inner_protocol;
+	if (record->envelope == HK_ENVELOPE_TSS)
+		return hk_record_not_ip(record) ? HK_IP_PROTOCOL_TSS : IPPROTO_UDP;
 	return record->envelope == HK_ENVELOPE_PSP ? IPPROTO_UDP : IPPROTO_ESP;
 }
 
