@@ -108,6 +108,21 @@ stopped() {
 		"$(grep -c 'frame account' "$topology_dir/halfkeyd.log")"
 }
 
+# A port that goes down is waited for; one that is gone ends the run, as a failure.
+port_lost() {
+	in_server ip link set s0 down
+	check "a link that goes down is said" wait_for 5 grep -q 'port box-s: its link is down' "$topology_dir/halfkeyd.log"
+	in_server ip link set s0 up
+	check "one that comes back, too" wait_for 5 grep -q 'port box-s: its link is up again' "$topology_dir/halfkeyd.log"
+	check "it inspects again" wait_for 10 inspects
+	in_box ip link del box-s
+	wait_for 10 sh -c "! kill -0 $box_pid 2>/dev/null"
+	wait "$box_pid"
+	check_equal "a port that is gone ends halfkeyd with status 1" 1 $?
+	check "with a sentence" grep -q 'port box-s (ifindex [0-9]*) is gone' "$topology_dir/halfkeyd.log"
+	check "what is pinned can be taken away" "$O/halfkey" detach -i "$topology_instance"
+}
+
 two_daemons() {
 	check_equal "a second daemon of the instance is refused" 1 \
 		"$(in_box "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" >"$topology_dir/second" 2>&1; echo $?)"
@@ -127,5 +142,6 @@ hung_inspector
 two_daemons
 killed_starter
 stopped
+port_lost
 sealed_down
 test_end

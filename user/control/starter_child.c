@@ -278,6 +278,7 @@ void hk_starter_watch(struct hk_starter *starter)
 		child_ended(starter, status);
 	if (starter->stop)
 		return;
+	hk_starter_watch_ports(starter, now_ns);
 	if (starter->child != HK_CHILD_NONE) {
 		child_check(starter, now_ns);
 		metadata_check(starter);

@@ -42,6 +42,8 @@ struct hk_starter {
 	unsigned backoff_ms;
 	unsigned restarts;
 	bool armed;
+	__u64 ports_next_ns;
+	bool port_down[HK_PORTS_MAX];
 	bool metadata_seen; /* a packet reached a worker: the drivers carry metadata */
 	__u64 metadata_failed_before;
 	/* reload */
@@ -58,6 +60,9 @@ struct hk_starter {
 
 /* starter.c */
 void hk_starter_say_status(struct hk_starter *starter);
+
+/* starter_ports.c: links that went away or came back; now and then, called at least every second */
+void hk_starter_watch_ports(struct hk_starter *starter, __u64 now_ns);
 
 /* starter_child.c: begin one; look after it, called at least every 100 ms; it said `request` */
 int hk_starter_spawn(struct hk_starter *starter, struct hk_error *error);

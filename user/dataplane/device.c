@@ -91,6 +91,16 @@ int hk_device_query(struct hk_device *out, const char *name, struct hk_error *er
 	return 0;
 }
 
+bool hk_device_is_up(__u32 ifindex, bool *gone)
+{
+	char name[IF_NAMESIZE];
+	struct ifreq ifr = {0};
+
+	*gone = !if_indextoname(ifindex, name);
+	return !*gone && device_ioctl(name, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP) &&
+	       (ifr.ifr_flags & IFF_RUNNING);
+}
+
 const char *hk_device_no_native(const struct hk_device *device)
 {
 	static const struct {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The ports while the daemon runs. A link that is down is said and waited for.
+ * An interface that is gone took its XDP program and sockets with it, and one
+ * that comes back under its name has neither: only a new start can serve it, so
+ * this run ends, as a failure, for whoever restarts it.
+ */
+#include "user/control/starter_state.h"
+
+#include "user/base/log.h"
+#include "user/dataplane/device.h"
+
+#define LOOK_NS 500000000ull
+
+static void port_gone(struct hk_starter *starter, const struct hk_device *device)
+{
+	hk_log_error(
+		"port %s (ifindex %u) is gone, and its XDP program with it: nothing is forwarded; halfkeyd "
+		"ends: start it again when the interface is back",
+		device->name, device->ifindex);
+	starter->stop = starter->failed = true;
+}
+
+static void port_look(struct hk_starter *starter, unsigned port)
+{
+	const struct hk_device *device = &hk_loader_port(starter->loader, port)->device;
+	bool gone, down = !hk_device_is_up(device->ifindex, &gone);
+
+	if (gone) {
+		port_gone(starter, device);
+		return;
+	}
+	if (down == starter->port_down[port])
+		return;
+	starter->port_down[port] = down;
+	if (down)
+		hk_log_warn("port %s: its link is down: nothing comes in or goes out there", device->name);
+	else
+		hk_log_info("port %s: its link is up again", device->name);
+}
+
+void hk_starter_watch_ports(struct hk_starter *starter, __u64 now_ns)
+{
+	unsigned port;
+
+	if (now_ns < starter->ports_next_ns)
+		return;
+	starter->ports_next_ns = now_ns + LOOK_NS;
+	for (port = 0; port < hk_loader_ports(starter->loader) && !starter->stop; port++)
+		port_look(starter, port);
+}
