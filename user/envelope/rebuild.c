@@ -38,22 +38,6 @@ __u16 hk_checksum_fold(__u32 sum)
 	return (__u16) ~((sum & 0xffff) + (sum >> 16));
 }
 
-bool hk_checksum_header_holds(const __u8 *header, __u32 length)
-{
-	__u64 words[2], total;
-	__u32 word, at;
-
-	memcpy(words, header, sizeof(words));
-	memcpy(&word, header + sizeof(words), sizeof(word));
-	total = (words[0] & 0xffffffff) + (words[0] >> 32) + (words[1] & 0xffffffff) + (words[1] >> 32) +
-		word;
-	for (at = IP4_HEADER; at + sizeof(word) <= length; at += sizeof(word)) {
-		memcpy(&word, header + at, sizeof(word));
-		total += word;
-	}
-	return total && total % 0xffff == 0; /* all ones, by the one's complement's own arithmetic */
-}
-
 /*
  * What a transport-mode packet may carry: transport protocols and what else
  * stacks put under IPsec. A random byte, as a wrong key gives, is mostly none.

@@ -8,6 +8,7 @@
 #ifndef HK_ENVELOPE_REBUILD_H
 #define HK_ENVELOPE_REBUILD_H
 
+#include "user/envelope/bytes.h"
 #include "user/envelope/envelope.h"
 
 #define HK_NEXT_IP4 4
@@ -24,6 +25,17 @@ unsigned hk_rebuild(struct hk_opening *opening, __u8 *body, __u32 length);
 __u32 hk_checksum_add(__u32 sum, const __u8 *bytes, __u32 length);
 __u16 hk_checksum_fold(__u32 sum); /* complemented */
 /* Whether an IPv4 header (of `length` bytes, a multiple of 4 and at least 20) bears its sum. */
-bool hk_checksum_header_holds(const __u8 *header, __u32 length);
+static inline bool hk_checksum_header_holds(const __u8 *header, __u32 length)
+{
+	__u64 a = hk_word(header), b = hk_word(header + 8), total;
+	__u32 word, at = 16;
+
+	total = (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32);
+	for (; at + sizeof(word) <= length; at += sizeof(word)) {
+		memcpy(&word, header + at, sizeof(word));
+		total += word;
+	}
+	return total && total % 0xffff == 0; /* all ones, by the one's complement's own arithmetic */
+}
 
 #endif

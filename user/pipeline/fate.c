@@ -11,8 +11,9 @@
 
 static unsigned action_of(const struct hk_config *config, unsigned reason)
 {
+	if (reason == HK_REASON_OK)
+		return HK_ACTION_PASS;
 	switch (reason) {
-	case HK_REASON_OK:
 	case HK_REASON_FLOW_ACCEPT: return HK_ACTION_PASS;
 	case HK_REASON_HOOK_DROP:
 	case HK_REASON_FLOW_DROP: return HK_ACTION_DROP;

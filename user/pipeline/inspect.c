@@ -247,7 +247,7 @@ static void take_verdict(struct hk_pipeline *pipeline, unsigned place)
 	const struct hk_hook_packet *packet = hk_pipeline_packet(pipeline, place);
 	struct hk_parsed *parsed = &pipeline->parsed[place];
 
-	if (pipeline->reasons[parsed->frame] != HK_REASON_OK)
+	if (!(packet->verdict | packet->flow_lifetime_ms) || pipeline->reasons[parsed->frame] != HK_REASON_OK)
 		return;
 	if (packet->verdict == HK_VERDICT_DROP)
 		pipeline->reasons[parsed->frame] = HK_REASON_HOOK_DROP;
