@@ -127,6 +127,11 @@ two_daemons() {
 	check_equal "a second daemon of the instance is refused" 1 \
 		"$(in_box "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" >"$topology_dir/second" 2>&1; echo $?)"
 	check "with a sentence" grep -q 'a halfkeyd runs with this instance' "$topology_dir/second"
+	sed 's/^instance: .*/&b/; s/control.sock/second.sock/' "$topology_dir/halfkey.yaml" >"$topology_dir/second.yaml"
+	check_equal "so is another instance on the same ports" 1 \
+		"$(in_box "$O/halfkeyd" -c "$topology_dir/second.yaml" >"$topology_dir/second" 2>&1; echo $?)"
+	check "with the name of the one that has them" \
+		grep -q "port 'box-c': Halfkey's instance '$topology_instance' has it" "$topology_dir/second"
 	check "the first goes on" inspects
 }
 

@@ -4,12 +4,14 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <glob.h>
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "maps/layout.h"
 #include "user/dataplane/dispatcher.h"
 
 static void link_path(const struct hk_pins *pins, unsigned port, char path[HK_PIN_PATH])
@@ -44,16 +46,65 @@ static int link_create(int program_fd, const struct hk_device *device, __u32 fla
 	return fd < 0 ? -errno : fd;
 }
 
+static __u32 link_program(int fd)
+{
+	struct bpf_link_info info = {0};
+	__u32 length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.prog_id;
+}
+
+/*
+ * "v2/NAME" of the pinned instance whose program runs on that interface; false: it is
+ * none of ours. By the program, since an index means something in one namespace alone.
+ */
+static bool link_instance(__u32 ifindex, char *out, size_t size)
+{
+	glob_t found = {0};
+	__u32 program = 0;
+	size_t i, used;
+	int fd;
+
+	out[0] = '\0';
+	if (bpf_xdp_query_id((int)ifindex, 0, &program) || !program ||
+		glob(HK_PIN_ROOT "/v*/*/link-*", GLOB_NOSORT, NULL, &found))
+		return false;
+	for (i = 0; i < found.gl_pathc && !out[0]; i++) {
+		fd = bpf_obj_get(found.gl_pathv[i]);
+		if (fd < 0)
+			continue;
+		if (link_program(fd) == program) {
+			snprintf(out, size, "%s", found.gl_pathv[i] + sizeof(HK_PIN_ROOT));
+			used = strcspn(out, "/") + 1;
+			out[used + strcspn(out + used, "/")] = '\0';
+		}
+		close(fd);
+	}
+	globfree(&found);
+	return out[0] != '\0';
+}
+
+static int link_taken(const struct hk_device *device, int code, struct hk_error *error)
+{
+	char place[96];
+
+	if (link_instance(device->ifindex, place, sizeof(place)))
+		return hk_error_set(error, -code,
+			"port '%s': Halfkey's instance '%s' has it (" HK_PIN_ROOT "/%s): stop that halfkeyd, "
+			"and take it away with `halfkey detach -i %s`",
+			device->name, strchr(place, '/') + 1, place, strchr(place, '/') + 1);
+	return hk_error_set(error, -code,
+		"port '%s': another XDP program is attached, and this kernel's dispatcher cannot share the "
+		"interface: remove it (`ip link set %s xdp off`, or that program's own way)",
+		device->name, device->name);
+}
+
 static int link_refused(const struct hk_device *device, unsigned attach, int code, struct hk_error *error)
 {
 	const char *why = hk_device_no_native(device);
 
 	if (code == -EBUSY || code == -EEXIST)
-		return hk_error_set(error, -code,
-			"port '%s': another XDP program is attached, and this kernel's dispatcher cannot "
-			"share the "
-			"interface: remove it (`ip link set %s xdp off`, or that program's own way)",
-			device->name, device->name);
+		return link_taken(device, code, error);
 	if (why)
 		return hk_error_set(
 			error, -code, "port '%s' (driver %s): %s", device->name, device->driver, why);
