@@ -26,15 +26,15 @@ static size_t key_size(const struct hk_gcm_job *job)
 
 static bool holds(const struct hk_gcm_entry *entry, const struct hk_gcm_job *job)
 {
-	return entry->id == job->cache_id && entry->key_size == key_size(job) &&
-	       hk_equal(entry->key, job->key, key_size(job));
+	return entry->key_size == key_size(job) && hk_equal(entry->key, job->key, key_size(job));
 }
 
 static struct gcm_key_data *replace(struct hk_gcm_cache *cache, unsigned set, const struct hk_gcm_job *job)
 {
-	struct hk_gcm_entry *entry = &cache->entries[set][cache->sets[set].next++ % HK_GCM_CACHE_WAYS];
+	unsigned way = cache->sets[set].next++ % HK_GCM_CACHE_WAYS;
+	struct hk_gcm_entry *entry = &cache->entries[set][way];
 
-	entry->id = job->cache_id;
+	cache->sets[set].ids[way] = job->cache_id;
 	entry->key_size = (__u32)key_size(job);
 	memset(entry->key, 0, sizeof(entry->key));
 	memcpy(entry->key, job->key, key_size(job));
@@ -50,7 +50,7 @@ bool hk_gcm_cache_find(struct hk_gcm_cache *cache, const struct hk_gcm_job *job,
 		return false;
 	set = set_of(cache, job->cache_id);
 	for (unsigned way = 0; way < HK_GCM_CACHE_WAYS; way++) {
-		if (holds(&cache->entries[set][way], job)) {
+		if (cache->sets[set].ids[way] == job->cache_id && holds(&cache->entries[set][way], job)) {
 			*place = &cache->entries[set][way].expanded;
 			return true;
 		}

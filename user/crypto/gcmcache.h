@@ -25,17 +25,18 @@
 
 struct hk_gcm_entry {
 	struct gcm_key_data expanded HK_GCM_ALIGNED;
-	__u64 id; /* 0: empty */
+	__u8 key[32];
 	__u32 key_size;
 	__u32 reserved;
-	__u8 key[32];
 };
 
+/* One cache line: whether an id is here is told without a look at the entries. */
 struct hk_gcm_set {
-	__u64 candidate; /* seen once; kept if it is the next to miss here */
-	__u32 next;	 /* the way to replace */
-	__u32 reserved;
-};
+	__u64 ids[HK_GCM_CACHE_WAYS]; /* 0: empty */
+	__u64 candidate;	      /* seen once; kept if it is the next to miss here */
+	__u32 next;		      /* the way to replace */
+	__u32 reserved[3];
+} __attribute__((aligned(64)));
 
 struct hk_gcm_cache {
 	__u64 seed; /* so that nobody outside can aim SPIs at one set */
