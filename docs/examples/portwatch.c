@@ -102,6 +102,7 @@ static int portwatch_create(struct hk_hook_setup *setup, void **state, char *err
 	}
 	memset(watch, 0, size);
 	watch->worker_count = setup->worker_count;
+	setup->per_packet = 1; /* no verdicts on whole flows */
 	if (read_settings(watch, setup, error, error_size)) {
 		free(watch);
 		return -1;
