@@ -22,6 +22,9 @@ int hk_inner_ip_parse(const __u8 *packet, __u32 length, struct hk_inner_ip *out)
 /* May its payload travel in transport mode (its header is rebuilt from the outer one)? */
 bool hk_inner_fits_transport(const struct hk_inner_ip *inner, unsigned envelope);
 
+/* Transport mode: the inner header's service, lifetime and flow label, into the outer one. */
+void hk_outer_keep_inner(__u8 *outer, const __u8 *inner);
+
 /* IPv4 header checksum over `size` bytes whose checksum field is 0. */
 __u16 hk_ip_checksum(const __u8 *header, __u32 size);
 

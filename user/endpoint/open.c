@@ -100,19 +100,35 @@ unsigned hk_sealed_ip(const __u8 *packet, __u32 length, struct hk_sealed *out, _
 	return refusal;
 }
 
-unsigned hk_sealed_parse(const __u8 *packet, __u32 length, struct hk_sealed *out)
+static unsigned read_ip(const __u8 *packet, __u32 length, struct hk_sealed *out, struct outer *outer)
 {
-	unsigned refusal = HK_REFUSAL_IP_HEADER;
-	struct outer outer;
-
 	memset(out, 0, sizeof(*out));
+	out->ip = packet;
 	if (length && packet[0] >> 4 == 4)
-		refusal = outer_v4(packet, length, out, &outer);
-	else if (length && packet[0] >> 4 == 6)
-		refusal = outer_v6(packet, length, out, &outer);
+		return outer_v4(packet, length, out, outer);
+	return length && packet[0] >> 4 == 6 ? outer_v6(packet, length, out, outer) : HK_REFUSAL_IP_HEADER;
+}
+
+unsigned hk_sealed_outer(const __u8 *packet, __u32 length, struct hk_sealed *out, __u8 *protocol)
+{
+	struct outer outer;
+	unsigned refusal = read_ip(packet, length, out, &outer);
+
 	if (refusal)
 		return refusal;
-	out->ip = packet;
+	out->data = outer.payload;
+	out->length = outer.length;
+	*protocol = outer.protocol;
+	return HK_REFUSAL_NONE;
+}
+
+unsigned hk_sealed_parse(const __u8 *packet, __u32 length, struct hk_sealed *out)
+{
+	struct outer outer;
+	unsigned refusal = read_ip(packet, length, out, &outer);
+
+	if (refusal)
+		return refusal;
 	if (outer.protocol == IPPROTO_UDP)
 		return read_udp(&outer, out);
 	if (outer.protocol == IPPROTO_ESP)
@@ -167,6 +183,20 @@ static unsigned unwrap(
 	return HK_REFUSAL_NONE;
 }
 
+/* The inner packet that an opened payload is. */
+unsigned hk_payload_deliver(
+	const struct hk_sealed *sealed, const struct hk_payload *payload, struct hk_opened *opened)
+{
+	opened->numbers = payload->numbers;
+	if (payload->next_header == IPPROTO_IPIP)
+		return unwrap(sealed->envelope, 4, payload, opened);
+	if (payload->next_header == IPPROTO_IPV6)
+		return unwrap(sealed->envelope, 6, payload, opened);
+	if (payload->next_header == HK_ESP_DUMMY && sealed->envelope != HK_ENVELOPE_PSP)
+		return HK_REFUSAL_DUMMY;
+	return rebuild(sealed, payload, opened);
+}
+
 unsigned hk_open_packet(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened)
 {
 	struct hk_payload payload;
@@ -183,15 +213,7 @@ unsigned hk_open_packet(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *
 		refusal = hk_esp_open(sa, sealed, out, &payload);
 	if (refusal)
 		return refusal;
-	opened->numbers = payload.numbers;
-	if (payload.next_header == IPPROTO_IPIP)
-		refusal = unwrap(sealed->envelope, 4, &payload, opened);
-	else if (payload.next_header == IPPROTO_IPV6)
-		refusal = unwrap(sealed->envelope, 6, &payload, opened);
-	else if (payload.next_header == HK_ESP_DUMMY && sealed->envelope == HK_ENVELOPE_ESP)
-		refusal = HK_REFUSAL_DUMMY;
-	else
-		refusal = rebuild(sealed, &payload, opened);
+	refusal = hk_payload_deliver(sealed, &payload, opened);
 	if (refusal)
 		hk_wipe(out, sealed->length);
 	return refusal;

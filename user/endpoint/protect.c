@@ -268,3 +268,15 @@ int hk_protection_open(
 		hk_wipe(job->text, job->length);
 	return status;
 }
+
+int hk_protection_tag(
+	struct hk_protection *protection, const struct hk_protect_job *job, __u8 tag[HK_TAG_SIZE])
+{
+	return protection->suite == HK_SUITE_GCM_SPLIT && split_tag(protection, job, tag) ? 0 : -EIO;
+}
+
+int hk_protection_check(
+	struct hk_protection *protection, const struct hk_protect_job *job, const __u8 tag[HK_TAG_SIZE])
+{
+	return protection->suite == HK_SUITE_GCM_SPLIT ? split_check(protection, job, tag) : -EIO;
+}

@@ -44,4 +44,13 @@ int hk_protection_seal(
 int hk_protection_open(
 	struct hk_protection *protection, const struct hk_protect_job *job, const __u8 tag[HK_TAG_SIZE]);
 
+/*
+ * gcm-split alone: the tag of a ciphertext made elsewhere, and its check; `text`
+ * stays as it is. 0, -EIO, -EBADMSG.
+ */
+int hk_protection_tag(
+	struct hk_protection *protection, const struct hk_protect_job *job, __u8 tag[HK_TAG_SIZE]);
+int hk_protection_check(
+	struct hk_protection *protection, const struct hk_protect_job *job, const __u8 tag[HK_TAG_SIZE]);
+
 #endif

@@ -129,7 +129,7 @@ int hk_outer_build(const struct hk_address *source, const struct hk_address *des
 }
 
 /* In transport mode the inner header's own service, lifetime and flow label stay visible. */
-static void keep_inner_fields(__u8 *outer, const __u8 *inner)
+void hk_outer_keep_inner(__u8 *outer, const __u8 *inner)
 {
 	if (outer[0] >> 4 == 6) {
 		memcpy(outer, inner, 4);
@@ -178,6 +178,6 @@ int hk_seal_packet(struct hk_sa *sa, const struct hk_seal_shape *shape, const st
 	if (status < 0)
 		return status;
 	if (shape->transport)
-		keep_inner_fields(out, inner);
+		hk_outer_keep_inner(out, inner);
 	return status + size;
 }

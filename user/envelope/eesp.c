@@ -42,6 +42,14 @@ static unsigned read_offset(struct options *out, const __u8 *option)
 	return HK_REASON_OK;
 }
 
+static unsigned read_context(struct options *out, const __u8 *option)
+{
+	if (option[1] != HK_DKC_SIZE - 2)
+		return HK_REASON_DKC_LENGTH;
+	out->dkc = option;
+	return HK_REASON_OK;
+}
+
 /* Unknown options, PadN and private ones of others are skipped: only their length counts. */
 static unsigned read_options(struct options *out, const __u8 *bytes, __u32 length)
 {
@@ -59,11 +67,9 @@ static unsigned read_options(struct options *out, const __u8 *bytes, __u32 lengt
 		if (bytes[at] == OPTION_OFFSET)
 			reason = read_offset(out, bytes + at);
 		else if (bytes[at] == HK_DKC_OPTION && at == 0)
-			out->dkc = bytes;
+			reason = read_context(out, bytes);
 		at += 2u + bytes[at + 1];
 	}
-	if (reason == HK_REASON_OK && out->dkc && out->dkc[1] != HK_DKC_SIZE - 2)
-		return HK_REASON_DKC_LENGTH;
 	return reason;
 }
 
