@@ -93,6 +93,8 @@ const char *hk_crypto_backend_name(unsigned index);
 struct hk_crypto *hk_crypto_new(const char *backend);
 void hk_crypto_free(struct hk_crypto *crypto);
 const char *hk_crypto_name(const struct hk_crypto *crypto);
+/* Wipes every expanded key that is kept for packets to come. */
+void hk_crypto_forget(struct hk_crypto *crypto);
 
 /* Expands a 256-bit key. Any thread. 0 or negative errno. */
 int hk_kdf_key_init(struct hk_kdf_key *key, const __u8 bytes[32]);

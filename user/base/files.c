@@ -5,6 +5,7 @@
  */
 #include "user/base/files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -152,6 +153,80 @@ int hk_files_open(struct hk_files *files, enum hk_file_kind kind, const char *di
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	code = hk_files_add(files, kind, path, fd);
 	return code ? hk_error_set(error, -code, "%s: out of memory", path) : 0;
+}
+
+bool hk_files_is_key_name(const char *name)
+{
+	size_t length = strlen(name);
+
+	return name[0] != '.' && length > 5 && strcmp(name + length - 5, ".keys") == 0;
+}
+
+static int check_directory(DIR *open, const char *path, struct hk_error *error)
+{
+	struct stat status;
+
+	if (fstat(dirfd(open), &status))
+		return hk_error_set(error, errno, "%s: %s", path, strerror(errno));
+	return check_settings(path, &status, error);
+}
+
+static int open_named(struct hk_files *files, const char *directory, const char *path, const char *name,
+	struct hk_error *error)
+{
+	char *whole = NULL;
+	int code;
+
+	if (asprintf(&whole, "%s/%s", path, name) < 0)
+		return hk_error_set(error, ENOMEM, "%s: out of memory", path);
+	code = hk_files_open(files, HK_FILE_KEYS, directory, whole, error);
+	free(whole);
+	return code;
+}
+
+static int is_key_entry(const struct dirent *entry)
+{
+	return hk_files_is_key_name(entry->d_name);
+}
+
+int hk_files_open_directory(
+	struct hk_files *files, const char *directory, const char *path, struct hk_error *error)
+{
+	int fd = open_in(directory, path, O_RDONLY | O_DIRECTORY), code, count = 0, i;
+	struct dirent **names = NULL;
+	DIR *open;
+
+	if (fd < 0)
+		return refuse_open(-fd, HK_FILE_KEYS, directory, path, error);
+	open = fdopendir(fd);
+	if (!open) {
+		close(fd);
+		return hk_error_set(error, ENOMEM, "%s: out of memory", path);
+	}
+	code = check_directory(open, path, error);
+	if (!code)
+		count = scandirat(fd, ".", &names, is_key_entry, alphasort);
+	if (count < 0)
+		code = hk_error_set(error, errno, "%s: cannot be read: %s", path, strerror(errno));
+	for (i = 0; i < count; i++) {
+		if (!code)
+			code = open_named(files, directory, path, names[i]->d_name, error);
+		free(names[i]);
+	}
+	free(names);
+	closedir(open);
+	return code;
+}
+
+void hk_files_drop(struct hk_files *files, const char *path)
+{
+	struct hk_file *file = find(files, path);
+
+	if (!file)
+		return;
+	close(file->fd);
+	free(file->path);
+	*file = files->rows[--files->count];
 }
 
 int hk_files_get(const struct hk_files *files, const char *path)

@@ -9,6 +9,7 @@
 #ifndef HK_BASE_FILES_H
 #define HK_BASE_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -38,6 +39,16 @@ struct hk_files {
  */
 int hk_files_open(struct hk_files *files, enum hk_file_kind kind, const char *directory, const char *path,
 	struct hk_error *error);
+/*
+ * Opens the key files of a directory, those named NAME.keys, each as hk_files_open() does,
+ * under the path DIRECTORY/NAME.keys. Refused when others than its owner can write the directory.
+ */
+int hk_files_open_directory(
+	struct hk_files *files, const char *directory, const char *path, struct hk_error *error);
+/* Whether a file of that name counts among a directory's key files. */
+bool hk_files_is_key_name(const char *name);
+/* Closes and forgets one. */
+void hk_files_drop(struct hk_files *files, const char *path);
 /* Adds a descriptor somebody else opened; takes ownership of `fd`. */
 int hk_files_add(struct hk_files *files, enum hk_file_kind kind, const char *path, int fd);
 /* The descriptor of `path` rewound to 0 (owned by the table), or -ENOENT. */

@@ -60,6 +60,8 @@ int hk_usage(const char *command, const char *format, ...) __attribute__((format
 
 /* Asks the daemon that the options name. NULL: the sentence was printed. Takes the request. */
 json_t *hk_ask_daemon(const struct hk_options *options, json_t *request);
+/* The path of that daemon's socket (caller frees), or NULL and a sentence. */
+char *hk_socket_path(const struct hk_options *options, struct hk_error *error);
 /* Prints JSON, indented, with a newline; returns HK_EXIT_DONE. */
 int hk_print_json(const json_t *value);
 

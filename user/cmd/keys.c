@@ -1,33 +1,79 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* `halfkey keys list`: which keys a running halfkeyd holds, by fingerprint. Never a key. */
+/* `halfkey keys`: which keys a running halfkeyd holds, by fingerprint, and changes to them. Never shows a
+ * key. */
 #include "user/cmd/command.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "user/base/nearest.h"
+#include "user/cmd/keys_change.h"
 #include "user/cmd/pages.h"
 #include "user/cmd/table.h"
 
-static void add_row(struct hk_table *table, const json_t *row)
+static void which_text(const json_t *row, char *text, size_t room)
 {
-	char which[96], id[24] = "";
+	const char *kind = hk_text_of(row, "kind");
 
-	if (json_object_get(row, "id"))
-		snprintf(id, sizeof(id), "id %lld ", hk_number_of(row, "id"));
-	if (strcmp(hk_text_of(row, "kind"), "master") == 0)
-		snprintf(which, sizeof(which), "%sslot %lld generation %lld", id, hk_number_of(row, "slot"),
+	if (strcmp(kind, "level") == 0)
+		snprintf(text, room, "level %s generation %lld", hk_text_of(row, "level"),
+			hk_number_of(row, "generation"));
+	else if (strcmp(kind, "master") == 0 && json_object_get(row, "id"))
+		snprintf(text, room, "id %lld slot %lld generation %lld", hk_number_of(row, "id"),
+			hk_number_of(row, "slot"), hk_number_of(row, "generation"));
+	else if (strcmp(kind, "master") == 0)
+		snprintf(text, room, "slot %lld generation %lld", hk_number_of(row, "slot"),
 			hk_number_of(row, "generation"));
 	else if (json_object_get(row, "root"))
 		snprintf(which, sizeof(which), "spi 0x%08llx root", hk_number_of(row, "spi"));
 	else if (json_object_get(row, "suite"))
-		snprintf(which, sizeof(which), "spi 0x%08llx suite %s", hk_number_of(row, "spi"),
+		snprintf(text, room, "spi 0x%08llx suite %s", hk_number_of(row, "spi"),
 			hk_text_of(row, "suite"));
 	else
-		snprintf(which, sizeof(which), "spi 0x%08llx version %lld", hk_number_of(row, "spi"),
+		snprintf(text, room, "spi 0x%08llx version %lld", hk_number_of(row, "spi"),
 			hk_number_of(row, "version"));
-	hk_table_add(table, "%s|%s|%s|%s|%s|%s", hk_text_of(row, "domain"), hk_text_of(row, "kind"),
-		hk_text_of(row, "receiver")[0] ? hk_text_of(row, "receiver") : "all", which,
-		hk_text_of(row, "side"), hk_text_of(row, "fingerprint"));
+}
+
+/* As key lines take it. */
+static const char *time_text(const json_t *row, const char *key, char out[24])
+{
+	time_t seconds = (time_t)hk_number_of(row, key);
+	struct tm date;
+
+	if (!seconds || !gmtime_r(&seconds, &date) || !strftime(out, 24, "%Y-%m-%dT%H:%M:%SZ", &date))
+		return "-";
+	return out;
+}
+
+/* How long ago: what matters is whether anybody still asks for it. */
+static const char *used_text(const json_t *row, char out[24])
+{
+	long long seconds = hk_number_of(row, "used"), ago = (long long)time(NULL) - seconds;
+
+	if (!seconds)
+		return "never";
+	if (ago < 0)
+		ago = 0;
+	if (ago < 120)
+		snprintf(out, 24, "%lld s ago", ago);
+	else if (ago < 7200)
+		snprintf(out, 24, "%lld min ago", ago / 60);
+	else
+		snprintf(out, 24, "%lld h ago", ago / 3600);
+	return out;
+}
+
+static void add_row(struct hk_table *table, const json_t *row)
+{
+	char which[96], before[24], after[24], used[24];
+
+	which_text(row, which, sizeof(which));
+	hk_table_add(table, "%s|%s|%s|%s|%s|%s|%s|%s|%s|%s", hk_text_of(row, "domain"),
+		hk_text_of(row, "kind"), hk_text_of(row, "receiver")[0] ? hk_text_of(row, "receiver") : "all",
+		which, hk_text_of(row, "side"), hk_text_of(row, "state"),
+		time_text(row, "not_before", before), time_text(row, "not_after", after),
+		used_text(row, used), hk_text_of(row, "fingerprint"));
 }
 
 static int list(const struct hk_options *options)
@@ -41,7 +87,8 @@ static int list(const struct hk_options *options)
 	if (options->json) {
 		hk_print_json(keys);
 	} else {
-		hk_table_start(&table, "domain|kind|receiver|which|side|fingerprint");
+		hk_table_start(&table,
+			"domain|kind|receiver|which|side|state|not before|not after|last used|fingerprint");
 		for (i = 0; i < json_array_size(keys); i++)
 			add_row(&table, json_array_get(keys, i));
 		hk_table_print(&table, 0);
@@ -50,36 +97,67 @@ static int list(const struct hk_options *options)
 	return HK_EXIT_DONE;
 }
 
+static int list_all(const struct hk_options *options, int argc, char **argv)
+{
+	return argc ? hk_usage("keys", "\"%s\" is one argument too many", argv[0]) : list(options);
+}
+
+static const struct action {
+	const char *name;
+	int (*run)(const struct hk_options *options, int argc, char **argv);
+} actions[] = {{"list", list_all}, {"add", hk_keys_add}, {"rotate", hk_keys_rotate},
+	{"retire", hk_keys_retire}, {"import", hk_keys_import}};
+
 static int run(int argc, char **argv)
 {
+	struct hk_nearest nearest = {0};
 	struct hk_options options;
 	int status = hk_options_parse(&options, &hk_command_keys, "sicj", argc, argv);
+	unsigned i;
 
 	if (status >= 0)
 		return status;
 	if (optind == argc)
-		return hk_usage("keys", "what with them? `halfkey keys list` shows them");
-	if (strcmp(argv[optind], "list") != 0)
-		return hk_usage("keys", "\"%.40s\" is not what can be done with keys: list is", argv[optind]);
-	if (optind + 1 < argc)
-		return hk_usage("keys", "\"%s\" is one argument too many", argv[optind + 1]);
-	return list(&options);
+		return hk_usage("keys", "what with them? list, add, rotate, retire or import");
+	for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		if (strcmp(actions[i].name, argv[optind]) == 0)
+			return actions[i].run(&options, argc - optind - 1, argv + optind + 1);
+		hk_nearest_offer(&nearest, argv[optind], actions[i].name);
+	}
+	return hk_usage("keys",
+		"\"%.40s\" is not what can be done with keys: list is, and add, rotate, retire and "
+		"import%s%s%s",
+		argv[optind], nearest.name ? ": did you mean \"" : "", nearest.name ? nearest.name : "",
+		nearest.name ? "\"?" : "");
 }
 
 const struct hk_command hk_command_keys = {
 	.name = "keys",
-	.summary = "list the keys a running halfkeyd holds, by fingerprint",
-	.help = "usage: halfkey keys list [-i INSTANCE | -s SOCKET | -c FILE] [-j]\n"
+	.summary = "list, add, rotate and retire the keys of a running halfkeyd",
+	.help = "usage: halfkey keys list [OPTION...]\n"
+		"       halfkey keys add DOMAIN FILE\n"
+		"       halfkey keys rotate DOMAIN SECONDS FILE\n"
+		"       halfkey keys retire DOMAIN FIELD=VALUE...\n"
+		"       halfkey keys import DOMAIN FILE [gcm|gcm-split]\n"
 		"\n"
-		"Domain, receiver, slot and generation or SPI, and a fingerprint of each key. The\n"
-		"fingerprint is keyed with a secret of the running process: it tells keys apart,\n"
-		"and tests no guess. Keys themselves are never shown.\n"
+		"list shows domain, receiver, slot and generation or SPI, state, times, when a packet\n"
+		"last asked for it, and a fingerprint of each key. The fingerprint is keyed with a\n"
+		"secret of the running process: it tells keys apart, and tests no guess. Keys\n"
+		"themselves are never shown.\n"
 		"\n"
-		"  -j, --json            the list as JSON\n"
+		"add takes key lines (docs/keys.md) from FILE, or from standard input (-), all of them\n"
+		"or none; lines that begin with `retire` take keys away in the same step. rotate does\n"
+		"the same, and lets older generations of what it adds live for SECONDS more. retire\n"
+		"wipes one key at once. import reads Wireshark's esp_sa table; authentication keys in\n"
+		"it are dropped. What comes this way lives until it is retired or expires, or the\n"
+		"inspector ends: what must outlast that belongs into the domain's keys-dir.\n"
+		"\n"
+		"  -j, --json            the answer as JSON\n"
 		"  -i, --instance NAME   its instance (default: default)\n"
 		"  -s, --socket PATH     its control socket\n"
 		"  -c, --config FILE     the configuration that names the socket\n"
 		"\n"
-		"example: halfkey keys list\n",
+		"example: halfkey keys rotate east 3600 next.keys\n"
+		"         halfkey keys retire east slot=0 generation=7 receiver=192.0.2.9\n",
 	.run = run,
 };

@@ -76,7 +76,7 @@ int hk_options_parse(struct hk_options *options, const struct hk_command *comman
 }
 
 /* -s, else -i, else the configuration's with -c, else the default instance. */
-static char *socket_path(const struct hk_options *options, struct hk_error *error)
+char *hk_socket_path(const struct hk_options *options, struct hk_error *error)
 {
 	struct hk_config *config;
 	char *path = NULL;
@@ -98,7 +98,7 @@ static char *socket_path(const struct hk_options *options, struct hk_error *erro
 json_t *hk_ask_daemon(const struct hk_options *options, json_t *request)
 {
 	struct hk_error error = {""};
-	char *path = socket_path(options, &error);
+	char *path = hk_socket_path(options, &error);
 	json_t *result = NULL;
 
 	if (path)

@@ -21,6 +21,7 @@ struct asking {
 	const struct hk_view *view;
 	json_t *request;
 	struct hk_error *error;
+	int fd;
 };
 
 /* --- fields of a request --- */
@@ -205,6 +206,43 @@ static json_t *ask_reload(const struct asking *asking)
 	return NULL;
 }
 
+#define GRACE_MAX_S (366 * 86400)
+
+/* The key lines come in a descriptor: no key is ever part of a request, or of an answer. */
+static int get_keys(const struct asking *asking, struct hk_view_keys *change)
+{
+	json_int_t grace = 0;
+
+	if (asking->fd < 0)
+		return hk_error_set(asking->error, EINVAL,
+			"key lines come in a descriptor with the request (halfkey keys add does that)");
+	change->fd = asking->fd;
+	change->domain = get_text(asking, "domain");
+	if (!change->domain)
+		return -EINVAL;
+	change->rotate = json_is_true(json_object_get(asking->request, "rotate"));
+	if (json_object_get(asking->request, "grace") && get_number(asking, "grace", 0, GRACE_MAX_S, &grace))
+		return -EINVAL;
+	change->grace_s = (__u32)grace;
+	return 0;
+}
+
+static json_t *change_keys(const struct asking *asking)
+{
+	struct hk_view_keys change;
+	struct hk_key_result done = {0};
+	int code;
+
+	if (get_keys(asking, &change))
+		return NULL;
+	code = asking->view->keys_change(asking->view->context, &change, &done, asking->error);
+	if (!code)
+		return json_pack("{s:i, s:i, s:i, s:i}", "added", (int)done.added, "known", (int)done.known,
+			"retired", (int)done.retired, "graced", (int)done.graced);
+	hk_error_set(asking->error, -code, "the keys could not be changed: %s", strerror(-code));
+	return NULL;
+}
+
 struct command {
 	const char *name;
 	json_t *(*run)(const struct asking *asking);
@@ -214,6 +252,7 @@ static const struct command commands[] = {
 	{"status", give_status},
 	{"stats", give_stats},
 	{"keys", give_keys},
+	{"keys-change", change_keys},
 	{"verdicts", give_verdicts},
 	{"verdict-add", add_verdict},
 	{"verdict-delete", delete_verdict},
@@ -238,9 +277,9 @@ static const struct command *find_command(const char *name, struct hk_error *err
 
 /* --- request in, answer out --- */
 
-static json_t *run(const struct hk_view *view, json_t *request, struct hk_error *error)
+static json_t *run(const struct hk_view *view, json_t *request, int fd, struct hk_error *error)
 {
-	struct asking asking = {view, request, error};
+	struct asking asking = {view, request, error, fd};
 	const struct command *command;
 	const char *name;
 
@@ -269,7 +308,7 @@ char *hk_control_refusal(const char *sentence)
 	return wrap(NULL, sentence);
 }
 
-char *hk_control_answer(const struct hk_view *view, const char *request, size_t size)
+char *hk_control_answer(const struct hk_view *view, const char *request, size_t size, int fd)
 {
 	struct hk_error error = {""};
 	json_error_t where;
@@ -279,7 +318,7 @@ char *hk_control_answer(const struct hk_view *view, const char *request, size_t 
 	parsed = json_loadb(request, size, JSON_REJECT_DUPLICATES, &where);
 	if (!parsed)
 		return hk_control_refusal("the request is not JSON: one object in one line is");
-	result = run(view, parsed, &error);
+	result = run(view, parsed, fd, &error);
 	text = wrap(result, error.text[0] ? error.text : "out of memory");
 	json_decref(parsed);
 	return text ? text : hk_control_refusal("the answer could not be written");

@@ -13,8 +13,11 @@
 
 #define HK_CONTROL_ROWS_MAX 1000 /* rows of a list in one answer; ask again `from` there */
 
-/* The answer to one request line, without newline; caller frees. NULL: out of memory. */
-char *hk_control_answer(const struct hk_view *view, const char *request, size_t size);
+/*
+ * The answer to one request line, without newline; caller frees. NULL: out of memory.
+ * `fd`: the descriptor that came with it, the caller's; -1: none.
+ */
+char *hk_control_answer(const struct hk_view *view, const char *request, size_t size, int fd);
 char *hk_control_refusal(const char *sentence);
 
 /* report.c: the bodies of `status` and `stats`. */

@@ -62,14 +62,38 @@ static int send_all(int fd, const char *text, size_t size)
 	return 0;
 }
 
-static int send_request(int fd, json_t *request)
+/* The first byte, with the descriptor beside it. */
+static int send_given(int fd, const char *text, int given)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec part = {.iov_base = (void *)(unsigned long)text, .iov_len = 1};
+	struct msghdr message = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes)};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &given, sizeof(given));
+	return sendmsg(fd, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+static int send_request(int fd, json_t *request, int given)
 {
 	char *text = json_dumps(request, JSON_COMPACT);
-	int code;
+	int code = 0;
 
 	if (!text)
 		return -ENOMEM;
-	code = send_all(fd, text, strlen(text));
+	if (given >= 0)
+		code = send_given(fd, text, given);
+	if (!code)
+		code = send_all(fd, text + (given >= 0), strlen(text) - (given >= 0));
 	free(text);
 	return code ? code : send_all(fd, "\n", 1);
 }
@@ -115,11 +139,11 @@ static json_t *open_answer(const char *path, const char *text, size_t size, stru
 	return result;
 }
 
-static json_t *exchange(int fd, const char *path, json_t *request, struct hk_error *error)
+static json_t *exchange(int fd, const char *path, json_t *request, int given, struct hk_error *error)
 {
 	char *text = NULL;
 	json_t *result = NULL;
-	ssize_t size = send_request(fd, request);
+	ssize_t size = send_request(fd, request, given);
 
 	/* a refusal may have come, and the socket be closed, before all was sent: read either way */
 	if (size == 0 || size == -EPIPE)
@@ -135,7 +159,7 @@ static json_t *exchange(int fd, const char *path, json_t *request, struct hk_err
 	return result;
 }
 
-json_t *hk_control_ask(const char *path, json_t *request, struct hk_error *error)
+json_t *hk_control_ask_with(const char *path, json_t *request, int given, struct hk_error *error)
 {
 	json_t *result = NULL;
 	int fd;
@@ -146,9 +170,14 @@ json_t *hk_control_ask(const char *path, json_t *request, struct hk_error *error
 	}
 	fd = connect_to(path, error);
 	if (fd >= 0) {
-		result = exchange(fd, path, request, error);
+		result = exchange(fd, path, request, given, error);
 		close(fd);
 	}
 	json_decref(request);
 	return result;
+}
+
+json_t *hk_control_ask(const char *path, json_t *request, struct hk_error *error)
+{
+	return hk_control_ask_with(path, request, -1, error);
 }

@@ -13,5 +13,7 @@
  * and a sentence: the daemon's own, or why it cannot be asked.
  */
 json_t *hk_control_ask(const char *path, json_t *request, struct hk_error *error);
+/* The same with a descriptor beside the request; the caller's. */
+json_t *hk_control_ask_with(const char *path, json_t *request, int fd, struct hk_error *error);
 
 #endif

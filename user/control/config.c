@@ -456,6 +456,16 @@ int hk_config_load(struct hk_config **out, const char *path, enum hk_config_use 
 	return code;
 }
 
+static int open_keys(const struct hk_config *config, const struct hk_domain_config *domain,
+	struct hk_files *files, struct hk_error *error)
+{
+	int code = hk_files_open(files, HK_FILE_KEYS, config->directory, domain->keys, error);
+
+	if (!code && domain->keys_dir)
+		code = hk_files_open_directory(files, config->directory, domain->keys_dir, error);
+	return code;
+}
+
 int hk_config_open_files(const struct hk_config *config, struct hk_files *files, struct hk_error *error)
 {
 	const struct hk_hook_config *hook;
@@ -463,7 +473,7 @@ int hk_config_open_files(const struct hk_config *config, struct hk_files *files,
 	int code = 0;
 
 	for (i = 0; i < config->domains_count && !code; i++)
-		code = hk_files_open(files, HK_FILE_KEYS, config->directory, config->domains[i].keys, error);
+		code = open_keys(config, &config->domains[i], files, error);
 	for (i = 0; i < config->hooks_count && !code; i++) {
 		hook = &config->hooks[i];
 		if (strchr(hook->use, '/'))
@@ -480,6 +490,7 @@ static void free_domain(struct hk_domain_config *domain)
 	free(domain->name);
 	free(domain->receivers);
 	free(domain->keys);
+	free(domain->keys_dir);
 }
 
 void hk_config_free(struct hk_config *config)

@@ -76,6 +76,35 @@ static int read_name(struct hk_domain_reading *this)
 	return hk_read_text(this->reading, at(this, "name"), "name", name, &this->domain->name);
 }
 
+#define LEVELS_MIN 2
+
+/* Their names are part of the derivation: an exact match, at most 16 bytes. */
+static int read_levels(struct hk_domain_reading *this)
+{
+	const struct hk_raw_domain *raw = this->raw;
+	struct hk_domain_config *domain = this->domain;
+	unsigned i, other, max = sizeof(domain->levels) / sizeof(domain->levels[0]);
+
+	if (!raw->levels)
+		return 0;
+	if (raw->levels_count < LEVELS_MIN || raw->levels_count > max)
+		return refuse(
+			this, "levels", "levels: names %u, two or three are possible", raw->levels_count);
+	for (i = 0; i < raw->levels_count; i++) {
+		if (!hk_is_plain_name(raw->levels[i], "-_.", sizeof(domain->levels[i]) - 1))
+			return refuse(this, "levels",
+				"levels: \"%.20s\" is no name of up to 16 letters, digits, '-', '_' and '.'",
+				raw->levels[i]);
+		for (other = 0; other < i; other++)
+			if (strcmp(raw->levels[other], raw->levels[i]) == 0)
+				return refuse(this, "levels", "levels: \"%.20s\" stands there twice",
+					raw->levels[i]);
+		snprintf(domain->levels[i], sizeof(domain->levels[i]), "%s", raw->levels[i]);
+	}
+	domain->levels_count = raw->levels_count;
+	return 0;
+}
+
 static int read_words(struct hk_domain_reading *this)
 {
 	const struct hk_raw_domain *raw = this->raw;
@@ -104,6 +133,11 @@ static int read_words(struct hk_domain_reading *this)
 			&domain->flow_per_spi);
 	if (!code)
 		code = hk_read_text(reading, at(this, "keys"), "keys", raw->keys, &domain->keys);
+	if (!code)
+		code = hk_read_text(
+			reading, at(this, "keys-dir"), "keys-dir", raw->keys_dir, &domain->keys_dir);
+	if (!code)
+		code = read_levels(this);
 	return code;
 }
 

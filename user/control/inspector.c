@@ -159,6 +159,8 @@ static void request_obey(struct hk_inspector *inspector, const struct hk_request
 	case HK_REQUEST_FILE: hk_inspector_file(inspector, &request->file, fd); break;
 	case HK_REQUEST_CONFIG: hk_inspector_config(inspector, &request->config, fd); break;
 	case HK_REQUEST_SWAP: hk_inspector_swap(inspector, request->number.generation); break;
+	case HK_REQUEST_KEYS:
+	case HK_REQUEST_KEYS_GONE: hk_inspector_keys_file(inspector, &request->keys, fd); break;
 	case HK_REQUEST_STOP: inspector->stop = true; break;
 	default: break; /* receive() lets nothing else through */
 	}
@@ -201,6 +203,10 @@ static void timers_run(struct hk_inspector *inspector)
 
 	hk_inspector_verdicts(inspector);
 	stats_feed(inspector, now_ns);
+	if (now_ns >= inspector->next_key_time_ns) {
+		inspector->next_key_time_ns = now_ns + SECOND_NS / 4;
+		hk_inspector_keys_time(inspector);
+	}
 	if (now_ns < inspector->next_expiry_ns)
 		return;
 	inspector->next_expiry_ns = now_ns + SECOND_NS;

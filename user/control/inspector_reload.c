@@ -55,6 +55,7 @@ static int next_build(struct hk_inspector *inspector, const struct hk_request_co
 	struct hk_error *error)
 {
 	char *text = text_read(fd, config->size, error);
+	unsigned left = 0;
 	int err;
 
 	if (!text)
@@ -67,6 +68,12 @@ static int next_build(struct hk_inspector *inspector, const struct hk_request_co
 	if (!err)
 		err = hk_inspection_new(&inspector->next, inspector->next_config, &inspector->next_files,
 			inspector->arena, inspector->workers->count, error);
+	if (!err)
+		left = hk_keyring_carry(
+			inspector->next->keyring, inspector->inspection->keyring, inspector->next_config);
+	if (left)
+		hk_log_warn(
+			"%u keys from the control socket fit the new configuration no more: dropped", left);
 	if (!err && hk_hook_chain_classes(inspector->next->hooks) > HK_DELAY_CLASSES_MAX)
 		err = hk_error_set(error, E2BIG, "hooks: more than %d delay classes", HK_DELAY_CLASSES_MAX);
 	return err;

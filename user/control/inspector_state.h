@@ -27,6 +27,7 @@ struct hk_inspector {
 	bool memory_locked;
 	const char *crypto;	/* the backend's name */
 	__u64 verdicts_refused; /* by a full cache, since it was last said */
+	__u64 next_key_time_ns;
 	bool stop;
 	bool orphaned; /* the starter is gone */
 	__u64 started_ns;
@@ -49,6 +50,12 @@ void hk_inspector_view(struct hk_inspector *inspector);
 void hk_inspector_expire(struct hk_inspector *inspector, __u64 now_ns);
 /* Puts the verdicts that workers ask for into the kernel's cache. */
 void hk_inspector_verdicts(struct hk_inspector *inspector);
+
+/* inspector_keys.c: a change from the control socket, from a keys-dir file (fd -1: it is gone), by time */
+int hk_inspector_change_keys(struct hk_inspector *inspector, const struct hk_view_keys *wanted,
+	struct hk_key_result *result, struct hk_error *error);
+void hk_inspector_keys_file(struct hk_inspector *inspector, const struct hk_request_keys *keys, int fd);
+void hk_inspector_keys_time(struct hk_inspector *inspector);
 
 /* inspector_reload.c: one file; the whole configuration; in force; forget what was being built */
 void hk_inspector_file(struct hk_inspector *inspector, const struct hk_request_file *file, int fd);

@@ -176,6 +176,12 @@ static int verdict_delete(void *context, const struct hk_verdict_key *key)
 	return bpf_map_delete_elem(inspector->verdicts_fd, key) ? -errno : 0;
 }
 
+static int view_keys_change(void *context, const struct hk_view_keys *change, struct hk_key_result *result,
+	struct hk_error *error)
+{
+	return hk_inspector_change_keys(context, change, result, error);
+}
+
 static int view_reload(void *context, struct hk_error *error)
 {
 	const struct hk_inspector *inspector = context;
@@ -196,6 +202,7 @@ void hk_inspector_view(struct hk_inspector *inspector)
 		.verdict_each = view_verdict_each,
 		.verdict_put = verdict_put,
 		.verdict_delete = verdict_delete,
+		.keys_change = view_keys_change,
 		.reload = view_reload,
 	};
 }

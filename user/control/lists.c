@@ -49,6 +49,25 @@ static const char *side_name(unsigned side)
 	}
 }
 
+static const char *state_name(unsigned state)
+{
+	static const char *const names[] = {[HK_KEY_CURRENT] = "current",
+		[HK_KEY_NEXT] = "next",
+		[HK_KEY_PREVIOUS] = "previous",
+		[HK_KEY_EARLY] = "not-yet",
+		[HK_KEY_EXPIRED] = "expired",
+		[HK_KEY_RETIRED] = "retired"};
+
+	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
+}
+
+/* Seconds since 1970; absent: no such time. */
+static void set_time(json_t *row, const char *key, __u64 seconds)
+{
+	if (seconds)
+		json_object_set_new(row, key, json_integer((json_int_t)seconds));
+}
+
 static int add_key(void *context, const struct hk_key_row *key)
 {
 	struct page *page = context;
@@ -59,8 +78,10 @@ static int add_key(void *context, const struct hk_key_row *key)
 		return 0;
 	hk_hex_format(key->fingerprint, sizeof(key->fingerprint), fingerprint);
 	row = json_pack("{s:s, s:s, s:s, s:s}", "domain", domain_name(page->config, key->domain), "kind",
-		key->is_explicit ? "explicit" : "master", "side", side_name(key->side), "fingerprint",
-		fingerprint);
+		key->is_explicit ? "explicit"
+		: key->is_level	 ? "level"
+				 : "master",
+		"side", side_name(key->side), "fingerprint", fingerprint);
 	if (key->has_receiver)
 		json_object_set_new(row, "receiver", json_string(hk_prefix_format(&key->receiver, receiver)));
 	if (key->is_explicit)
@@ -73,10 +94,19 @@ static int add_key(void *context, const struct hk_key_row *key)
 		json_object_set_new(row, "suite", json_string(hk_suite_name(key->suite)));
 	else if (key->is_explicit)
 		json_object_set_new(row, "version", json_integer(key->version));
-	if (!key->is_explicit) {
+	if (key->is_level)
+		json_object_set_new(row, "level", json_string(key->level));
+	if (!key->is_explicit && !key->is_level)
 		json_object_set_new(row, "slot", json_integer(key->slot));
+	if (!key->is_explicit)
 		json_object_set_new(row, "generation", json_integer(key->generation));
-	}
+	if (key->has_id)
+		json_object_set_new(row, "id", json_integer(key->id));
+	json_object_set_new(row, "state", json_string(state_name(key->state)));
+	json_object_set_new(row, "source", json_string(key->source ? key->source : "?"));
+	set_time(row, "not_before", key->not_before);
+	set_time(row, "not_after", key->not_after);
+	set_time(row, "used", key->used);
 	json_array_append_new(page->rows, row);
 	return 0;
 }

@@ -98,8 +98,14 @@ static void texts_end(struct hk_request *request)
 	case HK_REQUEST_FILE: request->file.path[HK_REQUEST_PATH - 1] = '\0'; break;
 	case HK_REQUEST_CONFIG: request->config.path[HK_REQUEST_PATH - 1] = '\0'; break;
 	case HK_REQUEST_STATUS: request->status.reload_error[HK_REQUEST_TEXT - 1] = '\0'; break;
+	case HK_REQUEST_KEYS:
+	case HK_REQUEST_KEYS_GONE:
+		request->keys.domain[sizeof(request->keys.domain) - 1] = '\0';
+		request->keys.path[HK_REQUEST_PATH - 1] = '\0';
+		break;
 	case HK_REQUEST_FAILED:
 	case HK_REQUEST_BUILT:
+	case HK_REQUEST_KEYS_TAKEN:
 	case HK_REQUEST_SWAPPED: request->answer.text[HK_REQUEST_TEXT - 1] = '\0'; break;
 	default: break;
 	}

@@ -30,7 +30,10 @@ enum hk_request_side { HK_FROM_STARTER = 1, HK_FROM_INSPECTOR = 2 };
 	R(7, SWAP, STARTER, struct hk_request_number, 0, "put it in force")                        \
 	R(8, SWAPPED, INSPECTOR, struct hk_request_answer, 0, "it is in force, or why not")        \
 	R(9, RELOAD, INSPECTOR, struct hk_request_number, 0, "an operator asks for a reload")      \
-	R(10, STOP, STARTER, struct hk_request_number, 0, "finish what is in the rings and end")
+	R(10, STOP, STARTER, struct hk_request_number, 0, "finish what is in the rings and end")   \
+	R(11, KEYS, STARTER, struct hk_request_keys, 1, "a keys-dir file is new or changed")       \
+	R(12, KEYS_GONE, STARTER, struct hk_request_keys, 0, "a keys-dir file is gone")            \
+	R(13, KEYS_TAKEN, INSPECTOR, struct hk_request_answer, 0, "what came of it")
 
 struct hk_request_ready {
 	__u32 memory_locked;
@@ -51,6 +54,11 @@ struct hk_request_number {
 struct hk_request_file {
 	__u32 kind; /* enum hk_file_kind */
 	__u32 reserved;
+	char path[HK_REQUEST_PATH];
+};
+
+struct hk_request_keys {
+	char domain[64];
 	char path[HK_REQUEST_PATH];
 };
 
@@ -87,6 +95,7 @@ struct hk_request {
 		struct hk_request_file file;
 		struct hk_request_config config;
 		struct hk_request_status status;
+		struct hk_request_keys keys;
 	};
 };
 

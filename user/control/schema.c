@@ -36,6 +36,8 @@ static const cyaml_schema_field_t domain_fields[] = {
 	WORD("esn", struct hk_raw_domain, esn),
 	WORD("flow-per-spi", struct hk_raw_domain, flow_per_spi),
 	WORD("keys", struct hk_raw_domain, keys),
+	WORD("keys-dir", struct hk_raw_domain, keys_dir),
+	CYAML_FIELD_SEQUENCE("levels", OPTIONAL, struct hk_raw_domain, levels, &word, 0, 16),
 	CYAML_FIELD_SEQUENCE(
 		"receivers", OPTIONAL, struct hk_raw_domain, receivers, &word, 0, HK_MAP_RECEIVERS_MAX),
 #define HK_S(id, name, fields, check) \

@@ -25,7 +25,9 @@ struct hk_raw_options {
 };
 
 struct hk_raw_domain {
-	char *name, *envelope, *profile, *suite, *mkid, *esn, *flow_per_spi, *keys;
+	char *name, *envelope, *profile, *suite, *mkid, *esn, *flow_per_spi, *keys, *keys_dir;
+	char **levels;
+	unsigned levels_count;
 	char **receivers;
 	unsigned receivers_count;
 	struct hk_raw_options *options[HK_ENVELOPE_MAX];

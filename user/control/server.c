@@ -20,6 +20,7 @@
 
 #define CLIENTS_MAX  16
 #define REQUEST_MAX  4096
+#define GIVEN_MAX    4
 #define REQUESTS_RUN 16 /* of one client in one call: others wait no longer than that */
 
 struct client {
@@ -30,6 +31,7 @@ struct client {
 	char *answer; /* with its newline, or NULL */
 	size_t answer_size, sent;
 	bool ending; /* close it when the answer is out */
+	int given;   /* the descriptor that came with the request, or -1 */
 };
 
 struct hk_control_server {
@@ -49,12 +51,20 @@ static void watch(struct hk_control_server *server, struct client *client, int h
 	epoll_ctl(server->epoll_fd, how, client->fd, &event);
 }
 
+static void forget_given(struct client *client)
+{
+	if (client->given >= 0)
+		close(client->given);
+	client->given = -1;
+}
+
 static void drop_client(struct client *client)
 {
 	close(client->fd); /* leaves the epoll set by itself */
 	free(client->answer);
 	client->answer = NULL;
 	client->fd = -1;
+	forget_given(client);
 }
 
 static void queue_answer(struct client *client, char *text)
@@ -88,7 +98,8 @@ static bool answer_line(struct hk_control_server *server, struct client *client)
 	if (!end)
 		return false;
 	size = (size_t)(end - client->request);
-	queue_answer(client, hk_control_answer(server->view, client->request, size));
+	queue_answer(client, hk_control_answer(server->view, client->request, size, client->given));
+	forget_given(client);
 	client->filled -= size + 1;
 	memmove(client->request, end + 1, client->filled);
 	return true;
@@ -113,11 +124,42 @@ static bool send_answer(struct client *client)
 	return !client->ending;
 }
 
+/* The last one counts; all others are closed. */
+static void take_given(struct client *client, struct msghdr *message)
+{
+	struct cmsghdr *head;
+	size_t i, count;
+	int fd;
+
+	for (head = CMSG_FIRSTHDR(message); head; head = CMSG_NXTHDR(message, head)) {
+		if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+			continue;
+		count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (i = 0; i < count; i++) {
+			memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
+			forget_given(client);
+			client->given = fd;
+		}
+	}
+}
+
 /* Reads what is there: 1 more, 0 nothing now, -1 the client has gone. */
 static int receive(struct client *client)
 {
-	ssize_t got = recv(
-		client->fd, client->request + client->filled, REQUEST_MAX - client->filled, MSG_DONTWAIT);
+	union {
+		char bytes[CMSG_SPACE(GIVEN_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec part = {
+		.iov_base = client->request + client->filled, .iov_len = REQUEST_MAX - client->filled};
+	struct msghdr message = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes)};
+	ssize_t got = recvmsg(client->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (got >= 0)
+		take_given(client, &message);
 
 	if (got > 0) {
 		client->filled += (size_t)got;
@@ -198,6 +240,7 @@ static void accept_clients(struct hk_control_server *server)
 		client = find_place(server);
 		memset(client, 0, sizeof(*client));
 		client->fd = fd;
+		client->given = -1;
 		client->last_turn = server->turn;
 		if (!may_speak(server, fd))
 			refuse(client, "only root and the user who started halfkeyd may use this socket");
@@ -236,7 +279,7 @@ int hk_control_server_new(struct hk_control_server **out, int listen_fd, const s
 	if (!server)
 		return -ENOMEM;
 	for (i = 0; i < CLIENTS_MAX; i++)
-		server->clients[i].fd = -1;
+		server->clients[i].fd = server->clients[i].given = -1;
 	server->view = view;
 	server->listen_fd = listen_fd;
 	/* a listening socket answers with whom listen() was called by */

@@ -41,6 +41,9 @@ static int config_open(struct hk_starter *starter, struct hk_error *error)
 
 	if (!err)
 		err = hk_privileges_find(starter->config->user, &starter->uid, &starter->gid, error);
+	/* watched before they are opened: nothing can happen in between unseen */
+	if (!err)
+		err = hk_starter_keys_watch(starter, starter->config, error);
 	return err ? err : hk_config_open_files(starter->config, &starter->files, error);
 }
 
@@ -142,6 +145,7 @@ static void request_obey(struct hk_starter *starter, const struct hk_request *re
 		break;
 	case HK_REQUEST_BUILT: hk_starter_built(starter, &request->answer); break;
 	case HK_REQUEST_SWAPPED: hk_starter_swapped(starter, &request->answer); break;
+	case HK_REQUEST_KEYS_TAKEN: hk_starter_keys_taken(starter, &request->answer); break;
 	case HK_REQUEST_RELOAD: hk_starter_reload(starter); break;
 	default: break; /* receive() lets nothing else through */
 	}
@@ -184,15 +188,22 @@ static void signals_serve(struct hk_starter *starter)
 
 static void loop(struct hk_starter *starter)
 {
-	struct pollfd waits[2] = {{.fd = starter->signals, .events = POLLIN}, {.events = POLLIN}};
+	struct pollfd waits[3] = {{.fd = starter->signals, .events = POLLIN}, {.events = POLLIN},
+		{.fd = starter->watch, .events = POLLIN}};
+	bool later;
 
 	while (!starter->stop) {
 		waits[1].fd = starter->channel; /* negative: poll() leaves it out */
-		if (poll(waits, 2, TICK_MS) < 0 && errno != EINTR)
+		/* what cannot be done now must not wake us again and again */
+		later = starter->keys_asked || starter->reload_deadline_ns ||
+			starter->child != HK_CHILD_READY;
+		waits[2].fd = later ? -1 : starter->watch;
+		if (poll(waits, 3, TICK_MS) < 0 && errno != EINTR)
 			return;
 		signals_serve(starter);
 		channel_serve(starter);
 		hk_starter_watch(starter);
+		hk_starter_keys_serve(starter);
 	}
 }
 
@@ -221,6 +232,7 @@ static void finish(struct hk_starter *starter)
 			    "(`halfkey detach -i %s` removes it)",
 			starter->config->instance);
 	}
+	hk_starter_keys_end(starter);
 	hk_ledger_free(starter->ledger);
 	hk_files_close(&starter->files);
 	hk_files_close(&starter->next_files);
@@ -230,7 +242,12 @@ static void finish(struct hk_starter *starter)
 
 int hk_starter_run(const char *config_path)
 {
-	struct hk_starter starter = {.path = config_path, .listen_fd = -1, .channel = -1, .signals = -1};
+	struct hk_starter starter = {.path = config_path,
+		.listen_fd = -1,
+		.channel = -1,
+		.signals = -1,
+		.watch = -1,
+		.asked_fd = -1};
 	struct hk_error error = {0};
 
 	starter.started_ns = hk_worker_clock(CLOCK_MONOTONIC);

@@ -187,6 +187,7 @@ static void child_ended(struct hk_starter *starter, int status)
 		close(starter->channel);
 	starter->channel = -1;
 	starter->child = HK_CHILD_NONE;
+	starter->keys_asked = false; /* and asked again, see starter_keys.c */
 	starter->pid = 0;
 	if (stopping)
 		return;

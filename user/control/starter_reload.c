@@ -79,6 +79,8 @@ static int next_open(struct hk_starter *starter, const char *text, size_t size, 
 	if (!err)
 		err = hk_config_can_replace(starter->config, starter->next_config, error);
 	if (!err)
+		err = hk_starter_keys_watch(starter, starter->next_config, error);
+	if (!err)
 		err = hk_config_open_files(starter->next_config, &starter->next_files, error);
 	return err ? err : outputs_open(starter->next_config, &starter->next_files, error);
 }

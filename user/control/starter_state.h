@@ -46,6 +46,12 @@ struct hk_starter {
 	bool port_down[HK_PORTS_MAX];
 	bool metadata_seen; /* a packet reached a worker: the drivers carry metadata */
 	__u64 metadata_failed_before;
+	/* keys-dir: inotify, and the one change that the inspector is asked to take */
+	int watch;
+	struct hk_starter_events *events;
+	bool keys_asked; /* `asked` went to the inspector and it has not answered */
+	struct hk_request_keys asked;
+	int asked_fd; /* -1: the file is gone */
 	/* reload */
 	struct hk_config *next_config;
 	struct hk_files next_files;
@@ -68,6 +74,12 @@ void hk_starter_watch_ports(struct hk_starter *starter, __u64 now_ns);
 int hk_starter_spawn(struct hk_starter *starter, struct hk_error *error);
 void hk_starter_watch(struct hk_starter *starter);
 void hk_starter_stop_child(struct hk_starter *starter);
+
+/* starter_keys.c: watch the directories of a configuration; look what happened; what the inspector answers */
+int hk_starter_keys_watch(struct hk_starter *starter, const struct hk_config *config, struct hk_error *error);
+void hk_starter_keys_serve(struct hk_starter *starter);
+void hk_starter_keys_taken(struct hk_starter *starter, const struct hk_request_answer *answer);
+void hk_starter_keys_end(struct hk_starter *starter);
 
 /* starter_reload.c: begin; what the inspector answers; it died or is too slow */
 void hk_starter_reload(struct hk_starter *starter);

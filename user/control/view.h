@@ -17,6 +17,7 @@
 
 #include "user/base/error.h"
 #include "user/feed/feed.h"
+#include "user/keys/update.h"
 #include "user/pipeline/counts.h"
 #include "user/pipeline/inspection.h"
 
@@ -74,6 +75,13 @@ struct hk_view_stats {
 	struct hk_feed_stats feeds[HK_FEEDS_MAX];
 };
 
+struct hk_view_keys {
+	const char *domain; /* its name */
+	int fd;
+	bool rotate;
+	__u32 grace_s;
+};
+
 /* Implemented by inspector.c; `context` is the inspector. */
 struct hk_view {
 	void *context;
@@ -88,6 +96,9 @@ struct hk_view {
 	int (*verdict_put)(
 		void *context, const struct hk_verdict_key *key, const struct hk_verdict_value *value);
 	int (*verdict_delete)(void *context, const struct hk_verdict_key *key);
+	/* a change of keys whose text is in `change->fd`; waits until it is in force */
+	int (*keys_change)(void *context, const struct hk_view_keys *change, struct hk_key_result *result,
+		struct hk_error *error);
 	/* asks the starter to reload, as SIGHUP does; the result shows in status */
 	int (*reload)(void *context, struct hk_error *error);
 };

@@ -15,6 +15,7 @@ struct hk_crypto_backend {
 	const char *name;
 	struct hk_crypto *(*create)(void);	   /* NULL and errno: not on this machine */
 	void (*destroy)(struct hk_crypto *crypto); /* wipes all it held */
+	void (*forget)(struct hk_crypto *crypto);  /* wipes what it keeps of keys; NULL: nothing */
 	void (*cmac)(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 count, __u32 blocks,
 		const __u8 *messages, __u8 *out);
 	void (*hmac)(struct hk_crypto *crypto, struct hk_hmac_job *jobs, __u32 count);

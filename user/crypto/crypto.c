@@ -53,6 +53,12 @@ void hk_crypto_free(struct hk_crypto *crypto)
 		crypto->backend->destroy(crypto);
 }
 
+void hk_crypto_forget(struct hk_crypto *crypto)
+{
+	if (crypto->backend->forget)
+		crypto->backend->forget(crypto);
+}
+
 const char *hk_crypto_name(const struct hk_crypto *crypto)
 {
 	return crypto->backend->name;

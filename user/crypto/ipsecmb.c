@@ -102,6 +102,14 @@ static void destroy(struct hk_crypto *crypto)
 	release(self(crypto));
 }
 
+static void forget(struct hk_crypto *crypto)
+{
+	struct hk_gcm_cache *cache = &self(crypto)->cache;
+
+	hk_wipe(cache, sizeof(*cache));
+	hk_gcm_cache_init(cache);
+}
+
 /* The manager lies in memory of our own, so that we can wipe it. */
 static int start_manager(struct ipsecmb *state)
 {
@@ -315,6 +323,7 @@ const struct hk_crypto_backend hk_crypto_ipsecmb = {
 	.name = "ipsec-mb",
 	.create = create,
 	.destroy = destroy,
+	.forget = forget,
 	.cmac = cmac,
 	.hmac = hmac,
 	.ctr = ctr,

@@ -83,6 +83,32 @@ static int wait_paused(struct hk_workers *workers, unsigned paused)
 	return 0;
 }
 
+/* Expanded keys of packets before: the keys may be gone. */
+static void forget_keys(struct hk_workers *workers)
+{
+	unsigned i;
+
+	for (i = 0; i < workers->count; i++)
+		hk_pipeline_forget_keys(workers->worker[i]->pipeline);
+}
+
+int hk_workers_change(
+	struct hk_workers *workers, int (*change)(void *context), void *context, struct hk_error *error)
+{
+	int err, result = 0;
+
+	order_set(workers, HK_WORKER_PAUSE);
+	err = wait_paused(workers, 1);
+	if (!err) {
+		result = change(context);
+		if (result > 0)
+			forget_keys(workers);
+	}
+	order_set(workers, HK_WORKER_RUN);
+	wait_paused(workers, 0);
+	return err ? hk_error_set(error, -err, "a worker did not finish its batch in time") : result;
+}
+
 int hk_workers_swap(struct hk_workers *workers, struct hk_inspection *next, struct hk_error *error)
 {
 	int err;
@@ -92,6 +118,7 @@ int hk_workers_swap(struct hk_workers *workers, struct hk_inspection *next, stru
 	if (!err) {
 		hk_inspection_adopt(next, workers->orders.inspection);
 		__atomic_store_n(&workers->orders.inspection, next, __ATOMIC_RELEASE);
+		forget_keys(workers);
 	}
 	order_set(workers, HK_WORKER_RUN);
 	wait_paused(workers, 0); /* so that the next pause cannot see this one's answer */

@@ -37,6 +37,13 @@ int hk_workers_start(struct hk_workers *workers, struct hk_inspection *inspectio
  * nobody uses the old one. -ETIMEDOUT: a worker did not pause; nothing changed.
  */
 int hk_workers_swap(struct hk_workers *workers, struct hk_inspection *next, struct hk_error *error);
+/*
+ * The same for a change within the inspection: `change` runs while all workers
+ * pause, with `context`. What it returns: negative errno, 0, or 1 when keys went,
+ * and workers wipe what they keep of keys. -ETIMEDOUT: it was not called.
+ */
+int hk_workers_change(
+	struct hk_workers *workers, int (*change)(void *context), void *context, struct hk_error *error);
 /* Takes what is still in the rings, drops what is delayed, ends the threads. */
 void hk_workers_stop(struct hk_workers *workers);
 void hk_workers_free(struct hk_workers *workers);

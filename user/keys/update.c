@@ -444,6 +444,8 @@ void hk_key_change_free(struct hk_key_change *change)
 
 	if (!change)
 		return;
+	if (!change->committed)
+		change->keyring->next_event = 0; /* what time was to do is still to be done */
 	for (i = 0; !change->committed && i < change->gone.count; i++)
 		change->keyring->entries[change->gone.items[i].index].going = false;
 	for (i = 0; !change->committed && i < change->added.count; i++)

@@ -140,6 +140,11 @@ void hk_pipeline_run(struct hk_pipeline *pipeline, struct hk_inspection *inspect
 	count_batch(pipeline);
 }
 
+void hk_pipeline_forget_keys(struct hk_pipeline *pipeline)
+{
+	hk_crypto_forget(pipeline->crypto);
+}
+
 void hk_pipeline_tick(struct hk_pipeline *pipeline, __u64 now_ns, __u64 wall_ns, int final)
 {
 	(void)wall_ns; /* a flow's record tells of its own packets */

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Directories of key files (`keys-dir`), watched by the starter, which has the
+ * right to open; the inspector gets a descriptor and says whether it took what
+ * is in it. One file after the other; none while a reload is under way or no
+ * inspector is there. What it took is what the next inspector begins with.
+ */
+#include "user/control/starter_state.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "user/base/log.h"
+
+#define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR)
+
+/* Read from the kernel, not yet looked at. */
+struct hk_starter_events {
+	size_t size, at;
+	char bytes[16 * (sizeof(struct inotify_event) + NAME_MAX + 1)]
+		__attribute__((aligned(__alignof__(struct inotify_event))));
+};
+
+static int watch_add(const struct hk_starter *starter, const struct hk_config *config, const char *directory)
+{
+	char path[PATH_MAX];
+	int length = directory[0] == '/'
+			     ? snprintf(path, sizeof(path), "%s", directory)
+			     : snprintf(path, sizeof(path), "%s/%s", config->directory, directory);
+
+	if (length < 0 || (size_t)length >= sizeof(path))
+		return -ENAMETOOLONG;
+	length = inotify_add_watch(starter->watch, path, EVENTS);
+	return length < 0 ? -errno : length;
+}
+
+static int watch_open(struct hk_starter *starter, struct hk_error *error)
+{
+	if (starter->watch >= 0)
+		return 0;
+	starter->events = calloc(1, sizeof(*starter->events));
+	starter->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	return starter->events && starter->watch >= 0
+		       ? 0
+		       : hk_error_set(error, EMFILE, "keys-dir: inotify: %s", strerror(errno));
+}
+
+int hk_starter_keys_watch(struct hk_starter *starter, const struct hk_config *config, struct hk_error *error)
+{
+	const char *directory;
+	unsigned i;
+	int result;
+
+	for (i = 0; i < config->domains_count; i++) {
+		directory = config->domains[i].keys_dir;
+		if (!directory)
+			continue;
+		if (watch_open(starter, error))
+			return -EMFILE;
+		result = watch_add(starter, config, directory);
+		if (result < 0)
+			return hk_error_set(error, -result, "keys-dir %s: cannot be watched: %s", directory,
+				strerror(-result));
+	}
+	return 0;
+}
+
+/* Adding a watch again gives its number: so nothing is kept that could go stale. */
+static const struct hk_domain_config *domain_of(const struct hk_starter *starter, int watch, unsigned *next)
+{
+	const struct hk_domain_config *domain;
+
+	while (*next < starter->config->domains_count) {
+		domain = &starter->config->domains[(*next)++];
+		if (domain->keys_dir && watch_add(starter, starter->config, domain->keys_dir) == watch)
+			return domain;
+	}
+	return NULL;
+}
+
+static void ask(struct hk_starter *starter)
+{
+	struct hk_request request = {.kind = starter->asked_fd < 0 ? HK_REQUEST_KEYS_GONE : HK_REQUEST_KEYS,
+		.keys = starter->asked};
+
+	starter->keys_asked = true;
+	if (hk_request_send(starter->channel, &request, starter->asked_fd))
+		hk_log_warn("%s: the inspector takes no keys", starter->asked.path);
+}
+
+static void fail(struct hk_starter *starter, const char *why)
+{
+	hk_log_error("%s: what it said before stays in force", why);
+	snprintf(starter->reload_error, sizeof(starter->reload_error), "%s", why);
+	starter->reload_failures++;
+	hk_starter_say_status(starter);
+}
+
+static void asked_forget(struct hk_starter *starter)
+{
+	if (starter->asked_fd >= 0)
+		close(starter->asked_fd);
+	starter->asked_fd = -1;
+	starter->asked.path[0] = '\0';
+	starter->keys_asked = false;
+}
+
+static void look(struct hk_starter *starter, const struct hk_domain_config *domain, const char *name)
+{
+	struct hk_files files = {0};
+	struct hk_error error = {0};
+	int length =
+		snprintf(starter->asked.path, sizeof(starter->asked.path), "%s/%s", domain->keys_dir, name);
+	int code;
+
+	if (length < 0 || (size_t)length >= sizeof(starter->asked.path)) {
+		starter->asked.path[0] = '\0';
+		return;
+	}
+	snprintf(starter->asked.domain, sizeof(starter->asked.domain), "%s", domain->name);
+	code = hk_files_open(&files, HK_FILE_KEYS, starter->config->directory, starter->asked.path, &error);
+	if (!code)
+		starter->asked_fd = dup(files.rows[0].fd);
+	hk_files_close(&files);
+	if (code && code != -ENOENT) {
+		fail(starter, error.text);
+		asked_forget(starter);
+		return;
+	}
+	ask(starter);
+}
+
+static bool event_next(struct hk_starter *starter, struct inotify_event *event, char name[NAME_MAX + 1])
+{
+	struct hk_starter_events *events = starter->events;
+	ssize_t got;
+
+	if (events->at >= events->size) {
+		got = read(starter->watch, events->bytes, sizeof(events->bytes));
+		events->size = got > 0 ? (size_t)got : 0;
+		events->at = 0;
+	}
+	if (events->size - events->at < sizeof(*event))
+		return false;
+	memcpy(event, events->bytes + events->at, sizeof(*event));
+	snprintf(name, NAME_MAX + 1, "%.*s", (int)event->len, events->bytes + events->at + sizeof(*event));
+	events->at += sizeof(*event) + event->len;
+	return true;
+}
+
+static void event_serve(struct hk_starter *starter, const struct inotify_event *event, const char *name)
+{
+	const struct hk_domain_config *domain;
+	unsigned next = 0;
+
+	if (event->mask & IN_Q_OVERFLOW) {
+		hk_log_warn("keys-dir: too much happened at once: all files are read again");
+		starter->reload_wanted = true;
+		return;
+	}
+	if (!hk_files_is_key_name(name))
+		return;
+	domain = domain_of(starter, event->wd, &next);
+	if (domain)
+		look(starter, domain, name);
+}
+
+void hk_starter_keys_serve(struct hk_starter *starter)
+{
+	struct inotify_event event;
+	char name[NAME_MAX + 1];
+
+	if (starter->watch < 0)
+		return;
+	while (!starter->keys_asked && !starter->reload_deadline_ns && !starter->reload_wanted &&
+		starter->child == HK_CHILD_READY) {
+		if (starter->asked.path[0])
+			ask(starter); /* the inspector died over the last time */
+		else if (event_next(starter, &event, name))
+			event_serve(starter, &event, name);
+		else
+			return;
+	}
+}
+
+void hk_starter_keys_taken(struct hk_starter *starter, const struct hk_request_answer *answer)
+{
+	int fd = starter->asked_fd;
+
+	if (!starter->keys_asked)
+		return;
+	if (answer->code) {
+		fail(starter, answer->text);
+	} else {
+		hk_files_drop(&starter->files, starter->asked.path);
+		starter->asked_fd = -1;
+		if (fd >= 0 && hk_files_add(&starter->files, HK_FILE_KEYS, starter->asked.path, fd))
+			hk_log_error("%s: out of memory", starter->asked.path);
+	}
+	asked_forget(starter);
+}
+
+void hk_starter_keys_end(struct hk_starter *starter)
+{
+	asked_forget(starter);
+	if (starter->watch >= 0)
+		close(starter->watch);
+	free(starter->events);
+}
