@@ -26,7 +26,7 @@ static void which_text(const json_t *row, char *text, size_t room)
 		snprintf(text, room, "slot %lld generation %lld", hk_number_of(row, "slot"),
 			hk_number_of(row, "generation"));
 	else if (json_object_get(row, "root"))
-		snprintf(which, sizeof(which), "spi 0x%08llx root", hk_number_of(row, "spi"));
+		snprintf(text, room, "spi 0x%08llx root", hk_number_of(row, "spi"));
 	else if (json_object_get(row, "suite"))
 		snprintf(text, room, "spi 0x%08llx suite %s", hk_number_of(row, "spi"),
 			hk_text_of(row, "suite"));

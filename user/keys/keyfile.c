@@ -494,7 +494,7 @@ static int check_line(struct reader *reader)
 		form++;
 	reader->line.form = form->form;
 	reader->line.is_explicit = form->is_explicit;
-	if (reader->line.retire && forbid(reader, CONTENT, "a line that retires a key"))
+	if (reader->line.retire && forbid(reader, CONTENT & ~SEEN(FIELD_SIDE), "a line that retires a key"))
 		return -EINVAL;
 	if (reader->line.not_after && reader->line.not_before >= reader->line.not_after)
 		return refuse(reader, "not-before= is not before not-after=");

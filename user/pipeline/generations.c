@@ -26,6 +26,7 @@ static bool may_be_wrong_key(unsigned reason)
 	case HK_REASON_WRONG_KCV:
 	case HK_REASON_IMPLAUSIBLE:
 	case HK_REASON_NEXT_HEADER:
+	case HK_REASON_READER_TAG:
 	case HK_REASON_DUMMY: return true;
 	default: return false;
 	}
