@@ -97,6 +97,8 @@ stopped() {
 	wait "$box_pid"
 	check_equal "SIGTERM ends with status 0" 0 $?
 	check "traffic goes on after SIGTERM" pings client 10.9.0.9
+	check "halfkey status says that the program is still there" \
+		grep -q "still in place.*halfkey detach -i $topology_instance" <<<"$("$O/halfkey" status -i "$topology_instance" 2>&1)"
 	more_than "as disarmed" "$before" "$(pinned_count 48)"
 	check_equal "no process is left" "" "$(ip netns pids "$topology_box")"
 	check_equal "the control socket is gone" no "$([ -e "$topology_dir/control.sock" ] && echo yes || echo no)"
@@ -132,6 +134,8 @@ two_daemons() {
 		"$(in_box "$O/halfkeyd" -c "$topology_dir/second.yaml" >"$topology_dir/second" 2>&1; echo $?)"
 	check "with the name of the one that has them" \
 		grep -q "port 'box-c': Halfkey's instance '$topology_instance' has it" "$topology_dir/second"
+	check "halfkey status finds out that its socket is elsewhere" \
+		grep -q "control socket elsewhere" <<<"$("$O/halfkey" status -i "$topology_instance" 2>&1)"
 	check "the first goes on" inspects
 }
 

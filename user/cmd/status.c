@@ -2,9 +2,11 @@
 /* `halfkey status`: what a running halfkeyd is and how it does. */
 #include "user/cmd/command.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "user/cmd/table.h"
+#include "user/dataplane/pins.h"
 
 static void print_head(const json_t *status)
 {
@@ -73,6 +75,29 @@ static void print_ports(const json_t *ports)
 	hk_table_print(&table, 2);
 }
 
+/* Nobody answers, and yet packets pass: whoever asks at such a time wants to know why. */
+static void print_pinned(const struct hk_options *options)
+{
+	const char *instance = options->instance ? options->instance : "default";
+	struct hk_error error = {""};
+	struct hk_pins pins;
+	int found;
+
+	if (options->socket || options->config)
+		return; /* names a socket, not what is pinned */
+	found = hk_pins_find(&pins, instance, 0, &error);
+	if (found == 0)
+		fprintf(stderr,
+			"its XDP program is still in place: traffic goes by the `worker-dead` policy, "
+			"uninspected; start halfkeyd to adopt it, or `halfkey detach -i %s` to take it "
+			"away\n",
+			instance);
+	else if (found == -EBUSY)
+		fprintf(stderr, "it runs, with a control socket elsewhere: -c FILE finds it\n");
+	if (found == 0)
+		hk_pins_close(&pins);
+}
+
 static int run(int argc, char **argv)
 {
 	struct hk_options options;
@@ -85,8 +110,10 @@ static int run(int argc, char **argv)
 	if (optind < argc)
 		return hk_usage("status", "\"%s\" is one argument too many", argv[optind]);
 	status = hk_ask_daemon(&options, json_pack("{s:s}", "command", "status"));
-	if (!status)
+	if (!status) {
+		print_pinned(&options);
 		return HK_EXIT_FAILED;
+	}
 	if (options.json) {
 		hk_print_json(status);
 	} else {
