@@ -125,6 +125,69 @@ static void through_libcrypto(void)
 	run_all("libcrypto", 200);
 }
 
+/* --- vectors ----------------------------------------------------------------------------------- */
+
+/*
+ * Packets of another implementation, written from the document alone: what the
+ * published values leave out (32-bit L, servers, direct mode, native IP, switches).
+ */
+static void check_vector(const json_t *vector, const char *backend)
+{
+	const char *name = json_string_value(json_object_get(vector, "name"));
+	static struct tss_world world;
+	struct hk_tss_opened opened;
+	struct tss_sample sample = {.an = (unsigned)json_integer_value(json_object_get(vector, "an"))};
+	size_t size = vector_bytes(vector, "outer_ip", sample.frame + 14, BOX_FRAME - 14);
+	struct hk_tss_setup setup;
+	struct hk_fate fate;
+	unsigned refusal;
+
+	memset(&world, 0, sizeof(world));
+	world.split = strcmp(json_string_value(json_object_get(vector, "profile")), "split") == 0;
+	world.sdi = (__u32)json_integer_value(json_object_get(vector, "sdi"));
+	CU_ASSERT_EQUAL_FATAL(
+		hk_tss_setup_parse(&setup, json_string_value(json_object_get(vector, "setup")), NULL), 0);
+	world.setup = setup;
+	memset(world.enc[!sample.an], 1, 32);
+	vector_bytes(vector, world.split ? "sdk_e" : "sdk", world.enc[sample.an], 32);
+	vector_bytes(vector, "sdk_a", world.auth[sample.an], 32);
+	world.receiver[sample.an] = tss_host(&world, sample.an);
+	tss_box(&world, backend, 0);
+	sample.length = frame_around(sample.frame, (__u32)size);
+	sample.size = (__u32)vector_bytes(vector, "payload", sample.payload, sizeof(sample.payload));
+	fate = tss_run(&world, &sample);
+	refusal = tss_deliver(&world, &sample, &opened);
+	if (fate.reason != HK_REASON_OK || refusal != HK_REFUSAL_NONE)
+		printf("# %s: box %s, host %s\n", name, hk_reason_name(fate.reason),
+			hk_refusal_name(refusal));
+	CU_ASSERT_EQUAL(fate.reason, HK_REASON_OK);
+	CU_ASSERT_EQUAL(fate.auth, world.split ? HK_AUTH_NONE : HK_AUTH_VERIFIED);
+	CU_ASSERT_EQUAL(fate.inner_length, sample.size);
+	CU_ASSERT(fate.opened && memcmp(fate.inner, sample.payload, sample.size) == 0);
+	CU_ASSERT_EQUAL(refusal, HK_REFUSAL_NONE);
+	CU_ASSERT(!refusal && memcmp(opened.payload, sample.payload, sample.size) == 0);
+	tss_world_free(&world);
+}
+
+static void vectors(void)
+{
+	json_t *rows = load_vectors("tss.json"), *vector;
+	const char *backend;
+	unsigned b;
+	size_t i;
+
+	CU_ASSERT(json_array_size(rows) >= 15);
+	for (b = 0; (backend = hk_crypto_backend_name(b)); b++) {
+		struct hk_crypto *probe = hk_crypto_new(backend);
+
+		if (!probe)
+			continue;
+		hk_crypto_free(probe);
+		json_array_foreach(rows, i, vector) check_vector(vector, backend);
+	}
+	json_decref(rows);
+}
+
 /* --- refusals ---------------------------------------------------------------------------------- */
 
 static unsigned parsed(struct tss_world *world, const struct tss_sample *sample)
@@ -500,6 +563,7 @@ int main(void)
 	static const struct test tests[] = {
 		{"5120 packets, host to box (ipsec-mb) to host", through_ipsec_mb},
 		{"5120 packets, host to box (libcrypto) to host", through_libcrypto},
+		{"packets of another implementation, every switch", vectors},
 		{"truncation at every byte", truncations},
 		{"changed bits", changed_bits},
 		{"each refusal has its reason", reasons_of_each},

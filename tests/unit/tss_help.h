@@ -11,6 +11,7 @@
 struct tss_world {
 	struct hk_tss_setup setup;
 	bool split;
+	__u32 sdi;		      /* 0: TSS_SDI */
 	__u8 enc[2][32], auth[2][32]; /* by AN */
 	struct hk_tss *sender[2], *receiver[2];
 	struct box box;
@@ -24,8 +25,8 @@ static inline void tss_box(struct tss_world *world, const char *backend, size_t 
 	unsigned an;
 
 	for (an = 0; an < 2; an++) {
-		snprintf(front, sizeof(front), "id=%u slot=%u generation=1 side=%s", TSS_SDI, an,
-			world->split ? "enc" : "single");
+		snprintf(front, sizeof(front), "id=%u slot=%u generation=1 side=%s",
+			world->sdi ? world->sdi : TSS_SDI, an, world->split ? "enc" : "single");
 		key_line(keys, sizeof(keys), front, world->enc[an]);
 	}
 	box_init(&world->box);
@@ -42,8 +43,8 @@ static inline struct hk_tss *tss_host(const struct tss_world *world, unsigned an
 	struct hk_error error = {{0}};
 	struct hk_tss *tss = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(hk_tss_new(&tss, &world->setup, TSS_SDI, an, world->enc[an],
-				      world->split ? world->auth[an] : NULL, &error),
+	CU_ASSERT_EQUAL_FATAL(hk_tss_new(&tss, &world->setup, world->sdi ? world->sdi : TSS_SDI, an,
+				      world->enc[an], world->split ? world->auth[an] : NULL, &error),
 		0);
 	return tss;
 }
