@@ -118,6 +118,13 @@ nonces() {
 		eval '! seal single mode=cluster 192.0.2.1 192.0.2.9 7600 again.pcap 2>/dev/null'
 }
 
+# opened DOMAIN CAPTURE: `halfkey open` opens all of a sealed capture
+opened() {
+	sed 's/^feeds:.*//; /^  eve:/d; /^  pcapng:/d' "$topology_dir/halfkey.yaml" >"$topology_dir/open.yaml"
+	check_equal "halfkey open: $1" $count \
+		"$("$O/halfkey" open --json -c "$topology_dir/open.yaml" "$topology_dir/$2" | jq '.reasons.ok.packets // 0')"
+}
+
 hosts() { # files that are none of the box's business
 	cp "$topology_dir/split/hosts.keys" "$topology_dir/split/box.keys.good"
 	check "the box refuses the hosts' file" eval "! $O/halfkey check -c $topology_dir/bad.yaml >$topology_dir/said 2>&1"
@@ -135,6 +142,8 @@ carriers single mode=cluster
 refusals single mode=cluster
 nonces
 feeds
+opened "single, UDP" udp4.pcap
+opened "single, IP alone" ip6.pcap
 box_conserves single
 sed "s|keys: single/box.keys|keys: split/hosts.keys|; s|profile: single|profile: split|" "$topology_dir/halfkey.yaml" \
 	>"$topology_dir/bad.yaml"

@@ -483,6 +483,71 @@ static void one_shape_per_domain(void)
 	tss_world_free(&world);
 }
 
+/* Every (sender, epoch, key) has a file of its own, and a counter of 48 bits in it. */
+static void counters(void)
+{
+	char directory[] = "/tmp/halfkey-tss.XXXXXX", command[64];
+	struct tss_sample sample = tss_plain(true, true);
+	struct hk_nonce_state *first = NULL, *second = NULL;
+	static struct tss_world world;
+	struct hk_error error = {{0}};
+	struct hk_numbers a, b;
+	__u64 seed = 16;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
+	tss_world_make(&world, "mode=cluster", true, "libcrypto", 0, &seed);
+#define OPEN(out, epoch, first_use) \
+	hk_tss_nonces_open(out, directory, world.sender[0], &sample.shape, epoch, "me", first_use, &error)
+	CU_ASSERT_EQUAL(OPEN(&first, 7, false), -ENOENT);
+	CU_ASSERT_EQUAL_FATAL(OPEN(&first, 7, true), 0);
+	CU_ASSERT_EQUAL(OPEN(&second, 7, false), -EBUSY); /* one process at a time */
+	CU_ASSERT_EQUAL(hk_nonce_state_next(first, &a), 0);
+	CU_ASSERT_EQUAL(hk_nonce_state_next(first, &b), 0);
+	CU_ASSERT_EQUAL(b.iv, a.iv + 1);
+	CU_ASSERT(b.iv >> HK_TSS_COUNTER_BITS == 0);
+	CU_ASSERT_EQUAL_FATAL(OPEN(&second, 8, true), 0); /* another epoch */
+	hk_nonce_state_close(second);
+	sample.shape.source = address("192.0.2.2"); /* another sender, another key */
+	CU_ASSERT_EQUAL_FATAL(OPEN(&second, 7, true), 0);
+	hk_nonce_state_close(second);
+	hk_nonce_state_close(first);
+	sample.shape.source = address("192.0.2.1");
+	CU_ASSERT_EQUAL_FATAL(OPEN(&first, 7, false), 0);
+	CU_ASSERT_EQUAL(hk_nonce_state_next(first, &a), 0);
+	CU_ASSERT(a.iv > b.iv);
+	hk_nonce_state_close(first);
+#undef OPEN
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	CU_ASSERT_EQUAL(system(command), 0);
+	tss_world_free(&world);
+}
+
+/* The last counters of 48 bits are not given out, rather than any twice. */
+static void counters_end(void)
+{
+	char directory[] = "/tmp/halfkey-tss.XXXXXX", command[64];
+	const __u8 fingerprint[8] = {1};
+	struct hk_nonce_place place = {.envelope = HK_ENVELOPE_TSS,
+		.spi = 0x080000ab,
+		.fingerprint = fingerprint,
+		.iv_max = HK_NONCES_BLOCK + 10,
+		.clock_shift = 63};
+	struct hk_nonce_state *state = NULL;
+	struct hk_error error = {{0}};
+	struct hk_numbers numbers;
+	unsigned given = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
+	CU_ASSERT_EQUAL_FATAL(hk_nonce_state_open_at(&state, directory, &place, "me", true, &error), 0);
+	while (!hk_nonce_state_next(state, &numbers) && given <= place.iv_max)
+		given++;
+	CU_ASSERT_EQUAL(given, HK_NONCES_BLOCK);
+	CU_ASSERT_EQUAL(hk_nonce_state_next(state, &numbers), -EOVERFLOW);
+	hk_nonce_state_close(state);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
 static void setups_that_are_refused(void)
 {
 	static const char *const bad[] = {"", "ssi=yes", "mode", "mode=", "mode=other", "mode=cluster,x=1",
@@ -572,6 +637,8 @@ int main(void)
 		{"epochs: split", epochs_in_split},
 		{"nonce rules", nonce_rules},
 		{"one shape per domain", one_shape_per_domain},
+		{"counters: a file for each sender and epoch", counters},
+		{"counters end before they repeat", counters_end},
 		{"setups that are refused", setups_that_are_refused},
 		{"a split domain's box cannot forge", forger_fails},
 		{"the forger's tools do forge a single-key packet", forger_can_forge_single},
