@@ -354,6 +354,34 @@ static int check_receivers(struct hk_reading *reading)
 	return code;
 }
 
+/* Whose packets come as an IP protocol of its own choice. */
+static bool has_own_protocol(const struct hk_domain_config *domain)
+{
+	return domain->carrier &&
+	       (domain->envelope == HK_ENVELOPE_TSS || domain->envelope == HK_ENVELOPE_EESP);
+}
+
+/* One IP protocol number means one envelope: the parser could not tell two apart. */
+static int check_protocols(struct hk_reading *reading)
+{
+	const struct hk_domain_config *domains = reading->config->domains;
+	unsigned i, j;
+	char where[WHERE];
+
+	for (i = 0; i < reading->config->domains_count; i++)
+		for (j = 0; has_own_protocol(&domains[i]) && j < i; j++)
+			if (has_own_protocol(&domains[j]) && domains[i].envelope != domains[j].envelope &&
+				domains[i].carrier == domains[j].carrier) {
+				snprintf(where, sizeof(where), "domains[%u]", i);
+				return hk_reading_refuse(reading, where,
+					"domain %s: IP protocol %u is that of domain %s with another "
+					"envelope: "
+					"give one of them another `protocol`",
+					domains[i].name, domains[i].carrier, domains[j].name);
+			}
+	return 0;
+}
+
 int hk_read_domains(struct hk_reading *reading)
 {
 	unsigned i, count = reading->raw->domains_count;
@@ -374,5 +402,6 @@ int hk_read_domains(struct hk_reading *reading)
 	if (code)
 		return code;
 	number_domains(config, reading->previous);
-	return check_receivers(reading);
+	code = check_protocols(reading);
+	return code ? code : check_receivers(reading);
 }
