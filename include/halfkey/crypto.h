@@ -128,7 +128,7 @@ void hk_crypto_hmac(struct hk_crypto *crypto, struct hk_hmac_job *jobs, __u32 co
  * rounds of HMAC, nothing allocated. `out` takes whole blocks.
  */
 #define HK_HKDF_OUT	 64
-#define HK_HKDF_INFO_MAX 22 /* the second block's message then is one block of the hash, pads and all */
+#define HK_HKDF_INFO_MAX 25 /* label, packet nonce and SPI of inline keying */
 struct hk_hkdf_job {
 	const struct hk_hmac_key *key;
 	__u8 *out; /* HK_HKDF_OUT bytes */
