@@ -19,6 +19,7 @@
 #include "bpf/parse/dtls.h"
 #include "bpf/parse/eesp.h"
 #include "bpf/parse/esp.h"
+#include "bpf/parse/inline.h"
 #include "bpf/parse/packet.h"
 #include "bpf/parse/psp.h"
 #include "bpf/parse/transport.h"
@@ -36,6 +37,7 @@
 	P(PSP, hk_psp_claim, hk_psp_parse)    \
 	P(WESP, hk_wesp_claim, hk_wesp_parse) \
 	P(EESP, hk_eesp_claim, hk_eesp_parse) \
+	P(INLINE, hk_inline_claim, hk_inline_parse) \
 	P(ESP, hk_esp_claim, hk_esp_parse)    \
 	P(TSS, hk_tss_claim, hk_tss_parse)    \
 	P(DTLS, hk_dtls_claim, hk_dtls_parse)

@@ -50,6 +50,13 @@ struct hk_eesp_options {
 
 struct hk_config;
 
+/* Inline keying. */
+struct hk_inline_options {
+	__u8 next_header; /* of ESP: a creation header comes first */
+	__u32 children;	  /* alive of one parent SA */
+	__u32 creations;  /* under one parent secret, in its life */
+};
+
 struct hk_domain_config {
 	char *name;
 	__u16 id;	   /* stable over reloads: a name keeps its id */
@@ -71,6 +78,7 @@ struct hk_domain_config {
 	/* one struct per envelope with a YAML mapping of its own; only that of `envelope` counts */
 	struct hk_tss_options tss;
 	struct hk_eesp_options eesp;
+	struct hk_inline_options inline_keying;
 };
 
 struct hk_hook_config {

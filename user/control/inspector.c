@@ -211,6 +211,7 @@ static void timers_run(struct hk_inspector *inspector)
 		return;
 	inspector->next_expiry_ns = now_ns + SECOND_NS;
 	hk_inspector_expire(inspector, now_ns);
+	hk_keyring_expire_children(inspector->inspection->keyring, now_ns);
 	if (inspector->verdicts_refused)
 		hk_log_warn("the kernel's verdict cache is full: %llu verdicts were not put into it",
 			(unsigned long long)inspector->verdicts_refused);

@@ -28,6 +28,7 @@
 	S(EESP, "eesp", hk_eesp_fields, hk_domain_check_eesp)     \
 	S(WESP, "wesp", hk_no_options, hk_domain_check_wesp)      \
 	S(TSS, "tss", hk_tss_options_fields, hk_domain_check_tss) \
+	S(INLINE, "inline", hk_inline_options_fields, hk_domain_check_inline) \
 	S(DTLS, "dtls", hk_dtls_options, hk_domain_check_dtls)
 
 /* A row of `fields`: the word behind `key` comes to raw->options[HK_ENVELOPE_*]->words[place]. */

@@ -7,6 +7,7 @@
 static const struct hk_envelope_ops *const envelopes[HK_ENVELOPE_MAX] = {
 	[HK_ENVELOPE_PSP] = &hk_psp_ops,
 	[HK_ENVELOPE_ESP] = &hk_esp_ops,
+	[HK_ENVELOPE_INLINE] = &hk_inline_ops,
 	[HK_ENVELOPE_TSS] = &hk_tss_ops,
 	[HK_ENVELOPE_DTLS] = &hk_dtls_ops,
 	[HK_ENVELOPE_EESP] = &hk_eesp_ops,

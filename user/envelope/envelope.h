@@ -26,6 +26,7 @@
 #include <halfkey/meta.h>
 
 #include "user/crypto/kdf.h"
+#include "user/keys/children.h"
 #include "user/crypto/tss.h"
 #include "user/keys/keyring.h"
 
@@ -49,6 +50,8 @@ struct hk_opening {
 	__u8 *message;			  /* room for HK_KDF_MESSAGE_MAX bytes */
 	struct hk_crypto *crypto;	  /* of the pipeline: for openers of records */
 	const struct hk_keyring *keyring; /* set by their plan() */
+	const __u64 *now_ns;		  /* of the batch */
+	__u8 *expanded;			  /* HK_HKDF_OUT bytes: what becomes `material` with HKDF */
 	/* what packets of a kind share, and again() finds filled in: from here ... */
 	const struct hk_envelope_ops *ops;
 	const struct hk_domain_config *domain;
@@ -76,7 +79,7 @@ struct hk_opening {
 	const struct hk_kdf_key *reader; /* verify the 8 bytes behind the ciphertext with it; NULL: do not */
 	/* ... to here */
 	__u16 cipher_length, tag_offset;
-	__u8 info[2];
+	__u8 info[HK_HKDF_INFO_MAX];
 	__u8 format;	   /* EESP: enum hk_eesp_format */
 	__u16 iv_offset;   /* EESP, WESP: the 8 bytes that are the IV */
 	__u16 tail_length; /* plaintext behind the inner packet (a reader tag, where the ICV is verified) */
@@ -99,6 +102,9 @@ struct hk_opening {
 	__u8 suspect; /* 1: legal, but rare; plausibility looks harder */
 	__u8 not_ip;  /* 1: inner is no IP packet but a payload with the outer addresses */
 	__u32 *epoch; /* TSS: of its key, see hk_keyring_epoch() */
+	/* inline keying */
+	__u8 creation_size; /* of the creation header that was in front; 0: none */
+	struct hk_child_place child;
 };
 
 struct hk_envelope_ops {
@@ -113,6 +119,8 @@ struct hk_envelope_ops {
 	bool (*again)(struct hk_opening *opening);
 	void (*cipher)(struct hk_opening *opening);
 	unsigned (*rebuild)(struct hk_opening *opening);
+	/* Optional: what rebuild() made of the packet turned out to be plausible, or not. */
+	void (*settle)(struct hk_opening *opening, bool plausible);
 };
 
 #define HK_OPENING_SHARED     offsetof(struct hk_opening, ops)

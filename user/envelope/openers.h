@@ -11,6 +11,7 @@
 
 extern const struct hk_envelope_ops hk_psp_ops;
 extern const struct hk_envelope_ops hk_esp_ops;
+extern const struct hk_envelope_ops hk_inline_ops;
 extern const struct hk_envelope_ops hk_tss_ops;
 extern const struct hk_envelope_ops hk_dtls_ops;
 extern const struct hk_envelope_ops hk_eesp_ops;

@@ -29,6 +29,7 @@ struct hk_arena {
 	size_t part_size;
 	bool locked;
 	struct hk_arena_part parts[2];
+	struct hk_children *children;
 };
 
 /* Opens one part between its guards; the pages are touched so that no packet pays for a fault. */
@@ -142,13 +143,21 @@ void hk_arena_free(struct hk_arena *arena)
 		free(arena->parts[i].pools[SMALL].dropped);
 	}
 	if (arena->map)
-		munmap(arena->map, arena->map_size);
+		hk_children_free(arena->children);
+	munmap(arena->map, arena->map_size);
 	free(arena);
 }
 
 bool hk_arena_locked(const struct hk_arena *arena)
 {
 	return arena->locked;
+}
+
+struct hk_children *hk_arena_children(struct hk_arena *arena)
+{
+	if (!arena->children)
+		arena->children = hk_children_new();
+	return arena->children;
 }
 
 unsigned hk_arena_keys(const struct hk_arena *arena)

@@ -14,6 +14,7 @@
 #ifndef HK_KEYS_ARENA_H
 #define HK_KEYS_ARENA_H
 
+#include "user/keys/children.h"
 #include "user/keys/keyring.h"
 
 #define HK_ARENA_CELL	   256
@@ -29,6 +30,8 @@ void hk_arena_give_back(struct hk_arena_part *part);	     /* wipes */
 void *hk_arena_cell(struct hk_arena_part *part);	     /* 64-byte aligned and zero; NULL: full */
 void *hk_arena_small(struct hk_arena_part *part);	     /* the same, HK_ARENA_SMALL bytes */
 void hk_arena_drop(struct hk_arena_part *part, void *cell);  /* of either size, or NULL; wipes */
-unsigned hk_arena_keys(const struct hk_arena *arena);	     /* small cells of one part */
+struct hk_children *hk_arena_children(
+	struct hk_arena *arena);		      /* of inline keying; made when first asked for */
+unsigned hk_arena_keys(const struct hk_arena *arena); /* small cells of one part */
 
 #endif

@@ -56,7 +56,7 @@ struct hk_key_choice {
 	const struct hk_kdf_key *master; /* NULL: explicit */
 	const __u8 *key;		 /* explicit: key_size bytes */
 	const __u8 *salt;		 /* explicit ESP: 4 bytes */
-	const struct hk_hmac_key *root;	 /* explicit EESP: expand from it; key and salt mean nothing */
+	const struct hk_hmac_key *root;	 /* explicit EESP or inline parent: expand from it; no key, no salt */
 	__u32 generation;
 	__u8 key_size;
 	__u32 entry; /* the keyring's number for it */
@@ -87,6 +87,13 @@ __u32 *hk_keyring_epoch(const struct hk_keyring *keyring, const struct hk_key_ch
 /* The reader key of the same domain, id, receiver and slot, or NULL. */
 const struct hk_kdf_key *hk_keyring_reader(
 	const struct hk_keyring *keyring, const struct hk_key_request *request);
+
+struct hk_children;
+
+/* SPIs created in band; NULL: no domain has inline keying. They outlive the keyring. */
+struct hk_children *hk_keyring_children(const struct hk_keyring *keyring);
+/* Wipes children whose time is over or whose parent is no key any more. Control thread, now and then. */
+void hk_keyring_expire_children(const struct hk_keyring *keyring, __u64 now_ns);
 
 /* True when no SPI has a key of its own: the choice then depends on domain, receiver and slot alone. */
 bool hk_keyring_only_masters(const struct hk_keyring *keyring);

@@ -441,6 +441,21 @@ static struct hk_keyring *make_keyring(struct hk_arena *arena)
 	return NULL;
 }
 
+static int need_children(struct hk_keyring *keyring, struct hk_arena *arena, const struct hk_config *config,
+	struct hk_error *error)
+{
+	unsigned i;
+
+	for (i = 0; i < config->domains_count && !keyring->children; i++) {
+		if (config->domains[i].envelope != HK_ENVELOPE_INLINE)
+			continue;
+		keyring->children = hk_arena_children(arena);
+		if (!keyring->children)
+			return hk_error_set(error, ENOMEM, "no memory for the SPIs of inline keying");
+	}
+	return 0;
+}
+
 int hk_keyring_new(struct hk_keyring **out, struct hk_arena *arena, const struct hk_config *config,
 	const struct hk_files *files, struct hk_error *error)
 {
@@ -458,6 +473,8 @@ int hk_keyring_new(struct hk_keyring **out, struct hk_arena *arena, const struct
 	keyring->part = hk_arena_take(arena);
 	if (!keyring->part)
 		result = hk_error_set(error, EBUSY, "the key arena holds two keyrings already; try again");
+	if (!result)
+		result = need_children(keyring, arena, config, error);
 	for (i = 0; i < config->domains_count && !result; i++)
 		result = load_domain(keyring, &config->domains[i], files, error);
 	if (!result)

@@ -213,6 +213,17 @@ static int check_derived_line(
 						     : "only master keys mean something");
 }
 
+/* A parent SA is its secret; the keys of packets and children come from it. */
+static int check_inline_line(
+	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error)
+{
+	if (line->form == HK_KEY_ROOT)
+		return 0;
+	return REFUSE(domain, line, error,
+		"no root= in domain '%s', which is inline: a parent SA is given by receiver=, spi= and root=",
+		domain->name);
+}
+
 /* Which lines an envelope takes. */
 static int (*const checks[HK_ENVELOPE_MAX])(
 	const struct hk_domain_config *domain, const struct hk_key_line *line, struct hk_error *error) = {
@@ -222,6 +233,7 @@ static int (*const checks[HK_ENVELOPE_MAX])(
 	[HK_ENVELOPE_DTLS] = check_dtls_line,
 	[HK_ENVELOPE_EESP] = check_derived_line,
 	[HK_ENVELOPE_WESP] = check_derived_line,
+	[HK_ENVELOPE_INLINE] = check_inline_line,
 };
 
 static int check_level(

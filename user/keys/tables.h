@@ -105,6 +105,7 @@ struct hk_keyring {
 	struct hk_key_table explicit_table, group_table, bytes_table;
 	struct hk_key_lengths lengths[HK_DOMAINS_MAX];
 	struct hk_key_sources sources;
+	struct hk_children *children; /* the arena's; NULL: no domain has inline keying */
 };
 
 #define HK_RETIRED_S 3600 /* for so long, what no generation opens may be of the one that went */

@@ -47,10 +47,14 @@ static unsigned parse_frame(struct hk_pipeline *pipeline, unsigned i)
 	unsigned place = pipeline->parsed_count;
 	struct hk_hook_packet *packet = hk_pipeline_packet(pipeline, place);
 	struct hk_parsed *parsed = &pipeline->parsed[place];
+	bool plausible;
 
 	memset(packet, 0, sizeof(*packet));
 	describe(pipeline, opening, packet);
-	if (!parse_inner(opening, packet))
+	plausible = parse_inner(opening, packet);
+	if (opening->ops->settle)
+		opening->ops->settle(opening, plausible);
+	if (!plausible)
 		return HK_REASON_IMPLAUSIBLE;
 	parsed->frame = (__u8)i;
 	parsed->flow_hash = hk_packet_flow(opening->inner, packet, &parsed->flow_key, &parsed->swapped);

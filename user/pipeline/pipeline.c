@@ -57,8 +57,11 @@ static int make_parts(struct hk_pipeline *pipeline, struct hk_error *error)
 	if (!pipeline->crypto)
 		return hk_error_set(error, errno ? errno : ENOTSUP, "no crypto backend '%s' on this machine",
 			pipeline->options.crypto ? pipeline->options.crypto : "(any)");
-	for (i = 0; i < HK_PIPELINE_BATCH; i++)
+	for (i = 0; i < HK_PIPELINE_BATCH; i++) {
 		pipeline->openings[i].crypto = pipeline->crypto;
+		pipeline->openings[i].now_ns = &pipeline->now_ns;
+		pipeline->openings[i].expanded = pipeline->expanded[i];
+	}
 	pipeline->flows = hk_flow_table_new(pipeline->options.flows_max, hk_pipeline_emit_flow, pipeline);
 	pipeline->nonces = calloc(1, sizeof(*pipeline->nonces));
 	if (!pipeline->flows || !pipeline->nonces || make_area(pipeline))
