@@ -33,13 +33,13 @@
  * the destination: domains, suites, carriers and options. It is NULL for claim()
  * where no domain receives, and never NULL for parse().
  */
-#define HK_ENVELOPE_PARSERS(P)                \
-	P(PSP, hk_psp_claim, hk_psp_parse)    \
-	P(WESP, hk_wesp_claim, hk_wesp_parse) \
-	P(EESP, hk_eesp_claim, hk_eesp_parse) \
+#define HK_ENVELOPE_PARSERS(P)                      \
+	P(PSP, hk_psp_claim, hk_psp_parse)          \
+	P(WESP, hk_wesp_claim, hk_wesp_parse)       \
+	P(EESP, hk_eesp_claim, hk_eesp_parse)       \
 	P(INLINE, hk_inline_claim, hk_inline_parse) \
-	P(ESP, hk_esp_claim, hk_esp_parse)    \
-	P(TSS, hk_tss_claim, hk_tss_parse)    \
+	P(ESP, hk_esp_claim, hk_esp_parse)          \
+	P(TSS, hk_tss_claim, hk_tss_parse)          \
 	P(DTLS, hk_dtls_claim, hk_dtls_parse)
 
 /* What the longest prefix around `address` says, or NULL. */

@@ -243,18 +243,19 @@ static void wesp_with_libcrypto(void)
 	check_all(HK_ENVELOPE_WESP, "libcrypto", 2);
 }
 
+/* A child opens only behind its parent: both stand in test_inline.c. */
 static void other_envelopes(void)
 {
 	json_t *vectors = load_vectors("packets.json"), *vector;
-	unsigned others = 0;
-	static char why[128];
+	const char *name;
 	size_t i;
 
-	json_array_foreach(vectors, i, vector) others +=
-		kind_of(json_string_value(json_object_get(vector, "name"))) == HK_ENVELOPE_NONE;
+	json_array_foreach(vectors, i, vector)
+	{
+		name = json_string_value(json_object_get(vector, "name"));
+		CU_ASSERT_TRUE(kind_of(name) != HK_ENVELOPE_NONE || strncmp(name, "inline-", 7) == 0);
+	}
 	json_decref(vectors);
-	snprintf(why, sizeof(why), "%u vectors are of envelopes that are not built (inline keying)", others);
-	skip_test(why);
 }
 
 int main(void)
@@ -270,7 +271,7 @@ int main(void)
 		{"EESP packets open to the byte (libcrypto)", eesp_with_libcrypto},
 		{"WESP packets open to the byte (ipsec-mb)", wesp_with_ipsec_mb},
 		{"WESP packets open to the byte (libcrypto)", wesp_with_libcrypto},
-		{"packets of other envelopes", other_envelopes},
+		{"no packet is left out", other_envelopes},
 		{0},
 	};
 	return run_tests("vectors", tests);

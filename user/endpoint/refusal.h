@@ -35,7 +35,8 @@
 	R(INNER_SOURCE, "inner-source", "an inner source address that is not the sender's")                \
 	R(CIPHER, "cipher", "the crypto library failed")                                                   \
 	R(TSS_HEADER, "tss-header", "TSS type, reserved bit or SSI is not this domain's")                  \
-	R(STALE_EPOCH, "stale-epoch", "a TSS epoch more than 16 behind")
+	R(STALE_EPOCH, "stale-epoch", "a TSS epoch more than 16 behind")                                   \
+	R(CREATION, "creation", "a creation header of inline keying that breaks its format")
 
 enum hk_refusal {
 #define HK_R(id, name, text) HK_REFUSAL_##id,

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The reply nonces that children were installed from, kept as long as their
+ * parent's secret lives: see seal_inline.h.
+ *
+ *   HEADER (16 bytes: a mark and the secret's fingerprint) | nonce(16) | nonce(16) | ...
+ *
+ * A nonce is on disk before its child seals anything. A file whose last record
+ * is torn ends in an installation that did not happen: the record counts as a
+ * whole one that nobody sends, and the file is refused, as is any other damage.
+ */
+#include "user/endpoint/inline_sa.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HEADER	 16
+#define SEEN_MAX 1048576 /* nonces of one parent: then it has to be replaced */
+
+struct hk_inline_seen {
+	int fd;
+	char path[512];
+	unsigned count, room;
+	__u8 (*nonces)[HK_INLINE_NONCE];
+};
+
+static void header_of(const struct hk_inline *parent, __u8 out[HEADER])
+{
+	memcpy(out, "hkseen1\n", 8);
+	memcpy(out + 8, parent->fingerprint, 8);
+}
+
+static int refuse(struct hk_error *error, const struct hk_inline_seen *seen, int code, const char *why)
+{
+	return hk_error_set(error, code,
+		"%s: %s: a creation that is played again could not be told: replace the parent SA first",
+		seen->path, why);
+}
+
+static int keep(struct hk_inline_seen *seen, const __u8 *nonce)
+{
+	unsigned room = seen->room ? 2 * seen->room : 64;
+	void *grown;
+
+	if (seen->count == SEEN_MAX)
+		return -ENOSPC;
+	if (seen->count == seen->room) {
+		grown = reallocarray(seen->nonces, room, sizeof(*seen->nonces));
+		if (!grown)
+			return -ENOMEM;
+		seen->nonces = grown;
+		seen->room = room;
+	}
+	memcpy(seen->nonces[seen->count++], nonce, HK_INLINE_NONCE);
+	return 0;
+}
+
+static int read_all(struct hk_inline_seen *seen, const struct hk_inline *parent, struct hk_error *error)
+{
+	__u8 header[HEADER], wanted[HEADER], nonce[HK_INLINE_NONCE];
+	struct stat stat;
+	ssize_t size;
+
+	header_of(parent, wanted);
+	if (fstat(seen->fd, &stat) || read(seen->fd, header, HEADER) != HEADER ||
+		memcmp(header, wanted, HEADER) != 0)
+		return refuse(error, seen, EINVAL, "no record of this parent");
+	if (stat.st_size % HK_INLINE_NONCE)
+		return refuse(error, seen, EINVAL, "the record is damaged");
+	while ((size = read(seen->fd, nonce, sizeof(nonce))) == sizeof(nonce))
+		if (keep(seen, nonce))
+			return hk_error_set(error, ENOMEM, "%s: too many nonces", seen->path);
+	return size ? refuse(error, seen, EIO, "the record cannot be read") : 0;
+}
+
+static int start(struct hk_inline_seen *seen, const struct hk_inline *parent, struct hk_error *error)
+{
+	__u8 header[HEADER];
+
+	header_of(parent, header);
+	if (write(seen->fd, header, HEADER) != HEADER || fsync(seen->fd))
+		return hk_error_set(error, EIO, "%s: cannot be written", seen->path);
+	return 0;
+}
+
+static int open_file(struct hk_inline_seen *seen, bool first_use, struct hk_error *error)
+{
+	int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (first_use ? O_CREAT | O_EXCL : 0);
+
+	seen->fd = open(seen->path, flags, 0600);
+	if (seen->fd < 0 && errno == ENOENT)
+		return refuse(error, seen, ENOENT, "missing");
+	if (seen->fd < 0)
+		return hk_error_set(error, errno, "%s: %s%s", seen->path, strerror(errno),
+			errno == EEXIST ? ": this parent was used before" : "");
+	if (flock(seen->fd, LOCK_EX | LOCK_NB))
+		return hk_error_set(error, EBUSY, "%s: another process uses this parent", seen->path);
+	return 0;
+}
+
+int hk_inline_seen_open(struct hk_inline_seen **out, const char *directory, const struct hk_inline *parent,
+	bool first_use, struct hk_error *error)
+{
+	struct hk_inline_seen *seen = calloc(1, sizeof(*seen));
+	char name[17];
+	unsigned i;
+	int status;
+
+	if (!seen)
+		return hk_error_set(error, ENOMEM, "no memory for the record of a parent's nonces");
+	for (i = 0; i < 8; i++)
+		snprintf(name + 2 * i, 3, "%02x", parent->fingerprint[i]);
+	snprintf(seen->path, sizeof(seen->path), "%.400s/inline-%08x-%s.seen", directory, parent->name.spi,
+		name);
+	status = open_file(seen, first_use, error);
+	if (!status)
+		status = first_use ? start(seen, parent, error) : read_all(seen, parent, error);
+	if (status) {
+		hk_inline_seen_close(seen);
+		return status;
+	}
+	*out = seen;
+	return 0;
+}
+
+void hk_inline_seen_close(struct hk_inline_seen *seen)
+{
+	if (!seen)
+		return;
+	if (seen->fd >= 0)
+		close(seen->fd);
+	free(seen->nonces);
+	free(seen);
+}
+
+int hk_inline_seen_take(struct hk_inline_seen *seen, const __u8 nonce[HK_INLINE_NONCE])
+{
+	unsigned i;
+	int status;
+
+	for (i = 0; i < seen->count; i++)
+		if (memcmp(seen->nonces[i], nonce, HK_INLINE_NONCE) == 0)
+			return -EEXIST;
+	status = keep(seen, nonce);
+	if (status)
+		return status;
+	if (write(seen->fd, nonce, HK_INLINE_NONCE) != HK_INLINE_NONCE || fdatasync(seen->fd))
+		return -EIO;
+	return 0;
+}
