@@ -22,6 +22,7 @@
 #include "bpf/parse/inline.h"
 #include "bpf/parse/packet.h"
 #include "bpf/parse/psp.h"
+#include "bpf/parse/tls.h"
 #include "bpf/parse/transport.h"
 #include "bpf/parse/tss.h"
 #include "bpf/parse/wesp.h"
@@ -40,7 +41,8 @@
 	P(INLINE, hk_inline_claim, hk_inline_parse) \
 	P(ESP, hk_esp_claim, hk_esp_parse)          \
 	P(TSS, hk_tss_claim, hk_tss_parse)          \
-	P(DTLS, hk_dtls_claim, hk_dtls_parse)
+	P(DTLS, hk_dtls_claim, hk_dtls_parse)       \
+	P(TLS, hk_tls_claim, hk_tls_parse)
 
 /* What the longest prefix around `address` says, or NULL. */
 static const struct hk_receiver_value *hk_receiver_find(const void *table, const struct hk_address *address);

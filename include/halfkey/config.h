@@ -57,6 +57,10 @@ struct hk_inline_options {
 	__u32 creations;  /* under one parent secret, in its life */
 };
 
+struct hk_tls_options {
+	__u64 memory; /* bytes a worker may use to put streams together */
+};
+
 struct hk_domain_config {
 	char *name;
 	__u16 id;	   /* stable over reloads: a name keeps its id */
@@ -77,6 +81,7 @@ struct hk_domain_config {
 	char levels[3][17];    /* their names, the first combined first */
 	/* one struct per envelope with a YAML mapping of its own; only that of `envelope` counts */
 	struct hk_tss_options tss;
+	struct hk_tls_options tls;
 	struct hk_eesp_options eesp;
 	struct hk_inline_options inline_keying;
 };

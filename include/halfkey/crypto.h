@@ -144,6 +144,13 @@ void hk_crypto_gcm_open(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32
 /* SHA-256 keyed fingerprint for `keys list`: 8 bytes of HMAC-SHA-256(instance key, key bytes). */
 void hk_crypto_fingerprint(const __u8 instance_key[32], const __u8 *key, size_t size, __u8 out[8]);
 
+/*
+ * The TLS 1.2 PRF (RFC 5246 section 5): `size` bytes of P_SHA256, or with `sha384` of
+ * P_SHA384, over label || seed. The derivation of a connection's keys, once in its life.
+ */
+void hk_crypto_tls_prf(bool sha384, const __u8 *secret, size_t secret_size, const char *label,
+	const __u8 *seed, size_t seed_size, __u8 *out, size_t size);
+
 /* Constant-time equality, and a wipe the compiler keeps. */
 bool hk_equal(const void *a, const void *b, size_t size);
 void hk_wipe(void *memory, size_t size);

@@ -28,6 +28,7 @@
 	P(BAD_ICV, "bad-icv", DROP, "`single`: the ICV does not verify")                        \
 	P(UNVERIFIABLE, "unverifiable", DROP, "`single` with ESN: the ICV needs bits not sent") \
 	P(IMPLAUSIBLE, "implausible", PASS, "opened, but not a sensible packet: wrong key?")    \
+	P(STREAM, "stream", PASS, "TCP bytes that cannot be followed: a gap, or no memory")     \
 	P(DUMMY, "dummy", PASS, "ESP dummy packets (next header 59): nothing inside")           \
 	P(RING_FULL, "ring-full", PASS, "the worker is behind: its ring has no room")           \
 	P(HOOK_ERROR, "hook-error", PASS, "a hook failed on the batch")                         \
@@ -147,6 +148,16 @@
 	R(156, DTLS_13, "dtls-13", LEGACY, "DTLS 1.3: keys of one connection")                               \
 	R(157, DTLS_RECORDS, "dtls-records", MALFORMED, "more than 16 records in a datagram")                \
 	R(158, DTLS_TYPE, "dtls-type", IMPLAUSIBLE, "opened, but names no content type")                     \
+	R(160, TLS_TCP, "tls-tcp", MALFORMED, "a TCP header that is impossible")                             \
+	R(161, TLS_CONTROL, "tls-control", CONTROL, "TCP or TLS without data: SYN, handshake, alert")        \
+	R(162, TLS_PARTIAL, "tls-partial", NONE, "a part of a TLS record: its last segment is opened")       \
+	R(163, TLS_REPEATED, "tls-repeated", NONE, "a TCP segment whose bytes were seen before")             \
+	R(164, TLS_GAP, "tls-gap", STREAM, "TCP bytes are missing: records cannot be followed")              \
+	R(165, TLS_NO_ROOM, "tls-no-room", STREAM, "no memory to put a TCP stream together")                 \
+	R(166, TLS_RECORD, "tls-record", MALFORMED, "no TLS record where one must begin")                    \
+	R(167, TLS_VERSION, "tls-version", LEGACY, "a TLS version other than 1.2")                           \
+	R(168, TLS_CIPHER, "tls-cipher", LEGACY, "a TLS cipher suite other than AES-GCM")                    \
+	R(169, TLS_OVERLAP, "tls-overlap", MALFORMED, "a TCP segment says other bytes than before")          \
 	R(176, KEY_NOT_YET, "key-not-yet", NO_KEY, "its key waits for its not-before")                       \
 	R(177, KEY_EXPIRED, "key-expired", NO_KEY, "its key is past its not-after, and wiped")
 

@@ -247,6 +247,8 @@ static inline void frame_build(struct frame *frame, const struct packet_case *c)
 #define DOMAIN_SOUTH 300
 #define DOMAIN_DTLS  9
 #define DTLS_PORT    4433
+#define DOMAIN_TLS   10
+#define TLS_PORT     8443
 #define DOMAIN_CORE  20 /* TSS */
 #define DOMAIN_NORTH 9	/* EESP; WESP and ESP of the same receivers are the next two */
 #define DOMAIN_RIM   21 /* TSS with SSI, over IP protocol 254 */
@@ -255,7 +257,7 @@ static inline const struct hk_config *frames_config(void)
 {
 	static struct hk_prefix east[2], west[3], south[1];
 	static struct hk_prefix core[2], rim[1], north[2];
-	static struct hk_prefix dtls[1];
+	static struct hk_prefix dtls[1], tls[1];
 	static struct hk_domain_config domains[] = {
 		{.name = "east",
 			.id = DOMAIN_EAST,
@@ -320,6 +322,13 @@ static inline const struct hk_config *frames_config(void)
 			.carrier = DTLS_PORT,
 			.receivers = dtls,
 			.receivers_count = 1},
+		{.name = "tls",
+			.id = DOMAIN_TLS,
+			.envelope = HK_ENVELOPE_TLS,
+			.profile = HK_PROFILE_SINGLE,
+			.carrier = TLS_PORT,
+			.receivers = tls,
+			.receivers_count = 1},
 	};
 	static const struct hk_config config = {
 		.domains = domains, .domains_count = sizeof(domains) / sizeof(domains[0])};
@@ -333,6 +342,7 @@ static inline const struct hk_config *frames_config(void)
 	hk_prefix_parse("192.0.2.128/25", &west[2]);
 	hk_prefix_parse("203.0.113.0/24", &south[0]);
 	hk_prefix_parse("10.33.0.0/16", &dtls[0]);
+	hk_prefix_parse("10.44.0.0/16", &tls[0]);
 	hk_prefix_parse("100.64.0.0/24", &core[0]);
 	hk_prefix_parse("2001:db8:c::/48", &core[1]);
 	hk_prefix_parse("100.64.1.0/24", &rim[0]);

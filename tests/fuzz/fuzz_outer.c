@@ -32,11 +32,11 @@ static void check_meta(const struct hk_meta *meta, size_t size)
 	demand(hk_envelope_name(meta->envelope) != NULL, "no such envelope");
 	demand(meta->domain == DOMAIN_EAST || meta->domain == DOMAIN_WEST || meta->domain == DOMAIN_SOUTH ||
 			meta->domain == DOMAIN_CORE || meta->domain == DOMAIN_RIM ||
-			meta->domain == DOMAIN_DTLS ||
+			meta->domain == DOMAIN_DTLS || meta->domain == DOMAIN_TLS ||
 			(meta->domain >= DOMAIN_NORTH && meta->domain <= DOMAIN_NORTH + 2),
 		"no such domain");
-	if (meta->envelope == HK_ENVELOPE_DTLS)
-		return; /* records in the clear may come first: the opener reads on */
+	if (meta->envelope == HK_ENVELOPE_DTLS || meta->envelope == HK_ENVELOPE_TLS)
+		return; /* nothing of fixed size, and spi is what it is */
 	/* WESP around ESP-NULL says itself how long its ICV is */
 	demand(meta->envelope == HK_ENVELOPE_WESP || meta->end_offset - meta->payload_offset >= 16,
 		"no room for the ICV");

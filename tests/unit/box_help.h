@@ -90,6 +90,7 @@ static inline int box_build(struct box *box, const char *backend, unsigned frame
 {
 	struct hk_pipeline_options options = {.frame_max = frame_max,
 		.flows_max = box->config.flows_max,
+		.stream_bytes = hk_pipeline_stream_bytes(&box->config),
 		.crypto = backend,
 		.counts = &box->counts};
 	int result =

@@ -269,12 +269,19 @@ static void domain_refusals(void)
 	bad(DOMAIN("envelope: psp, profile: split"), NAME ":4: domain east", "`keys`");
 	bad(DOMAIN("envelope: psp, profile: split, keys: k"), NAME ":4: domain east", "`receivers`");
 	bad(DOMAIN("envelope: esq, profile: split, keys: k"), NAME ":4: envelope: \"esq\"", "psp, esp");
-	/* a number without an opener: swap the name when this envelope has one */
-	bad(DOMAIN("envelope: tls, profile: single, keys: k"), NAME ":4: domain east: envelope: \"tls\"",
-		"cannot be opened");
 	bad(DOMAIN(PSP "esp: {}, receivers: [10.0.0.1]"), NAME ":4: domain east: `esp`",
 		"nothing in envelope psp");
 	bad(DOMAIN(PSP "psp: {colour: red}, receivers: [10.0.0.1]"), NAME ":4: unknown key \"colour\"", "");
+	bad(DOMAIN("envelope: tls, profile: split, keys: k, tls: {port: 1}"), NAME ":4: domain east: profile",
+		"single");
+	bad(DOMAIN("envelope: tls, profile: single, keys: k"), NAME ":4: domain east", "tls: {port: ...}");
+	bad(DOMAIN("envelope: tls, profile: single, keys: k, tls: {port: 0}"), NAME ":4: tls.port", "65535");
+	bad(DOMAIN("envelope: tls, profile: single, keys: k, tls: {port: 1, memory: 1KiB}"),
+		NAME ":4: domain east: tls.memory", "1MiB to 4GiB");
+	bad(DOMAIN("envelope: tls, profile: single, keys: k, mkid: 1, tls: {port: 1}"),
+		NAME ":4: domain east: mkid", "tls");
+	bad(DOMAIN("envelope: tls, profile: single, suite: gcm, keys: k, tls: {port: 1}"),
+		NAME ":4: domain east: suite", "each connection");
 	bad(DOMAIN("envelope: dtls, profile: split, keys: k, receivers: [10.0.0.1]"), NAME ":4: domain east",
 		"dtls: {port: ...}");
 	bad(DOMAIN("envelope: dtls, profile: split, keys: k, dtls: {port: 65536}"), NAME ":4: dtls.port",

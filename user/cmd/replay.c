@@ -78,6 +78,7 @@ static int make_pipeline(struct hk_replay *replay, struct hk_error *error)
 	struct hk_pipeline_options options = {
 		.frame_max = HK_CAPTURE_FRAME_MAX,
 		.flows_max = replay->config->flows_max,
+		.stream_bytes = hk_pipeline_stream_bytes(replay->config),
 		.crypto = replay->config->crypto,
 		.feed = replay->feeds ? hk_feeds_queue(replay->feeds, 0) : NULL,
 		.counts = &replay->result->counts,

@@ -22,14 +22,15 @@
 #include "user/control/reading.h"
 
 /* S(ID, "name", fields, check) */
-#define HK_ENVELOPE_SCHEMAS(S)                                    \
-	S(PSP, "psp", hk_no_options, hk_domain_check_psp)         \
-	S(ESP, "esp", hk_no_options, hk_domain_check_esp)         \
-	S(EESP, "eesp", hk_eesp_fields, hk_domain_check_eesp)     \
-	S(WESP, "wesp", hk_no_options, hk_domain_check_wesp)      \
-	S(TSS, "tss", hk_tss_options_fields, hk_domain_check_tss) \
+#define HK_ENVELOPE_SCHEMAS(S)                                                \
+	S(PSP, "psp", hk_no_options, hk_domain_check_psp)                     \
+	S(ESP, "esp", hk_no_options, hk_domain_check_esp)                     \
+	S(EESP, "eesp", hk_eesp_fields, hk_domain_check_eesp)                 \
+	S(WESP, "wesp", hk_no_options, hk_domain_check_wesp)                  \
+	S(TSS, "tss", hk_tss_options_fields, hk_domain_check_tss)             \
 	S(INLINE, "inline", hk_inline_options_fields, hk_domain_check_inline) \
-	S(DTLS, "dtls", hk_dtls_options, hk_domain_check_dtls)
+	S(DTLS, "dtls", hk_dtls_options, hk_domain_check_dtls)                \
+	S(TLS, "tls", hk_tls_options_fields, hk_domain_check_tls)
 
 /* A row of `fields`: the word behind `key` comes to raw->options[HK_ENVELOPE_*]->words[place]. */
 #define HK_OPTION(key, place)   \

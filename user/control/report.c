@@ -219,6 +219,7 @@ static json_t *report_workers(const struct hk_view_stats *stats, const struct hk
 	set(report, "flows", sum->flows);
 	set(report, "flows_evicted", sum->flows_evicted);
 	set(report, "nonce_repeats", sum->nonce_repeats);
+	set(report, "streams_evicted", sum->streams_evicted);
 	set(report, "verdicts_lost", sum->verdicts_lost);
 	json_object_set_new(report, "reasons", reasons);
 	return report;

@@ -121,6 +121,43 @@ void hk_crypto_fingerprint(const __u8 instance_key[32], const __u8 *key, size_t 
 	hk_wipe(digest, sizeof(digest));
 }
 
+static unsigned prf_mac(const EVP_MD *digest, const __u8 *secret, size_t secret_size, const __u8 *data,
+	size_t size, __u8 *out)
+{
+	unsigned length = 0;
+
+	if (!HMAC(digest, secret, (int)secret_size, data, size, out, &length))
+		hk_crypto_broken("HMAC");
+	return length;
+}
+
+/* A(0) = label || seed, A(i) = HMAC(secret, A(i-1)); output HMAC(secret, A(i) || label || seed) */
+void hk_crypto_tls_prf(bool sha384, const __u8 *secret, size_t secret_size, const char *label,
+	const __u8 *seed, size_t seed_size, __u8 *out, size_t size)
+{
+	const EVP_MD *digest = sha384 ? EVP_sha384() : EVP_sha256();
+	__u8 data[EVP_MAX_MD_SIZE + 128], block[EVP_MAX_MD_SIZE];
+	size_t label_size = strlen(label), tail = label_size + seed_size, part;
+	unsigned length = (unsigned)EVP_MD_get_size(digest);
+
+	if (tail > 128)
+		hk_crypto_broken("the TLS PRF");
+	memcpy(data + length, label, label_size);
+	memcpy(data + length + label_size, seed, seed_size);
+	prf_mac(digest, secret, secret_size, data + length, tail, data);
+	while (size) {
+		prf_mac(digest, secret, secret_size, data, length + tail, block);
+		part = size < length ? size : length;
+		memcpy(out, block, part);
+		out += part;
+		size -= part;
+		prf_mac(digest, secret, secret_size, data, length, block);
+		memcpy(data, block, length);
+	}
+	hk_wipe(data, sizeof(data));
+	hk_wipe(block, sizeof(block));
+}
+
 bool hk_equal(const void *a, const void *b, size_t size)
 {
 	const __u8 *x = a, *y = b;

@@ -207,6 +207,7 @@ static int worker_pipeline(
 		.worker = options->index,
 		.frame_max = options->frame_max,
 		.flows_max = options->config->flows_max,
+		.stream_bytes = hk_pipeline_stream_bytes(options->config),
 		.crypto = options->config->crypto,
 		.feed = options->feed,
 		.counts = &options->ledger->counts,

@@ -12,6 +12,7 @@ static const struct hk_envelope_ops *const envelopes[HK_ENVELOPE_MAX] = {
 	[HK_ENVELOPE_DTLS] = &hk_dtls_ops,
 	[HK_ENVELOPE_EESP] = &hk_eesp_ops,
 	[HK_ENVELOPE_WESP] = &hk_wesp_ops,
+	[HK_ENVELOPE_TLS] = &hk_tls_ops,
 };
 
 const struct hk_envelope_ops *hk_envelope_ops(unsigned envelope)

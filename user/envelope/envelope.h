@@ -48,6 +48,8 @@ struct hk_opening {
 	const struct hk_meta *meta;
 	const struct hk_opening *before;  /* a packet of this batch that has its key already, or NULL */
 	__u8 *message;			  /* room for HK_KDF_MESSAGE_MAX bytes */
+	unsigned index;			  /* of the packet in the batch */
+	struct hk_streams *streams;	  /* of the pipeline; NULL: no domain needs any */
 	struct hk_crypto *crypto;	  /* of the pipeline: for openers of records */
 	const struct hk_keyring *keyring; /* set by their plan() */
 	const __u64 *now_ns;		  /* of the batch */

@@ -19,6 +19,7 @@ extern const struct hk_envelope_ops hk_wesp_ops;
 
 /* The inner packet in front of an ESP trailer that ends `length` bytes into the plaintext (at least 2). */
 unsigned hk_esp_rebuild_trailer(struct hk_opening *opening, __u32 length);
+extern const struct hk_envelope_ops hk_tls_ops;
 
 /*
  * Chooses the key; neighbours in a batch mostly share receiver and slot, so

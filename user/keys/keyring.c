@@ -7,6 +7,7 @@
 
 #include <halfkey/reason.h>
 
+#include "user/keys/connections.h"
 #include "user/keys/tables.h"
 
 static struct hk_address masked(const struct hk_address *address, unsigned length)
@@ -246,6 +247,7 @@ void hk_keyring_free(struct hk_keyring *keyring)
 		free(keyring->sources.names[i]);
 	free(keyring->sources.names);
 	hk_arena_give_back(keyring->part);
+	hk_keyring_free_tls(keyring);
 	free(keyring->entries);
 	free(keyring->groups);
 	free(keyring->explicit_table.rows);

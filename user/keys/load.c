@@ -13,12 +13,14 @@
 #include <halfkey/reason.h>
 
 #include "user/crypto/levels.h"
+#include "user/keys/connections.h"
 #include "user/keys/load.h"
 #include "user/keys/rules.h"
 
 #define LINE_BYTES 512 /* what a key file may hold for each key that fits */
 
 static __u64 last_id;
+static __u64 last_serial; /* control thread only */
 
 static const __u8 *instance_key(void)
 {
@@ -360,6 +362,8 @@ static int load_file(struct hk_key_loader *loader, const struct hk_files *files,
 		return hk_error_set(error, errno ? errno : EIO, "%s: cannot be read", loader->name);
 	if (strlen(text) != size)
 		result = hk_error_set(error, EINVAL, "%s: holds a NUL byte: not a key file", loader->name);
+	else if (loader->domain->envelope == HK_ENVELOPE_TLS)
+		result = hk_keyring_load_tls(loader->keyring, loader->domain, loader->name, text, error);
 	else
 		result = hk_keyfile_read(loader->name, text, error, take_line, loader);
 	hk_wipe(text, size);
@@ -427,6 +431,7 @@ static struct hk_keyring *make_keyring(struct hk_arena *arena)
 	if (!keyring)
 		return NULL;
 	keyring->capacity = hk_arena_keys(arena);
+	keyring->serial = ++last_serial;
 	keyring->tombs_max = keyring->capacity / 4;
 	keyring->free_first = keyring->tomb_first = keyring->tomb_last = keyring->roots = HK_KEY_NONE;
 	keyring->next_event = ~0ull;

@@ -86,9 +86,12 @@ struct hk_key_sources {
 	char **names; /* from HK_SOURCE_FILES on */
 	unsigned count;
 };
+struct hk_tls_connections;
 
 struct hk_keyring {
 	struct hk_arena_part *part;
+	struct hk_tls_connections *tls; /* NULL: no domain has any */
+	__u64 serial;
 	unsigned capacity;
 	unsigned tombs, tombs_max;
 	unsigned count; /* keys, those being prepared too; tombstones are none */

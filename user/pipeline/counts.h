@@ -31,8 +31,9 @@ struct hk_counts {
 	__u64 feed_lost;    /* its queue had no room */
 	__u64 flows;	    /* inner flows in the table now */
 	__u64 flows_evicted;
-	__u64 nonce_repeats; /* one nonce, two ciphertexts: anomaly */
-	__u64 verdicts_lost; /* kernel verdicts wanted, no room on the way */
+	__u64 streams_evicted; /* TCP streams and windows that gave way to others */
+	__u64 nonce_repeats;   /* one nonce, two ciphertexts: anomaly */
+	__u64 verdicts_lost;   /* kernel verdicts wanted, no room on the way */
 } __attribute__((aligned(64)));
 
 static inline void hk_count_raise(__u64 *counter, __u64 by)

@@ -119,6 +119,7 @@ static bool is_anomaly(unsigned reason)
 	case HK_POLICY_PROFILE_MISMATCH:
 	case HK_POLICY_BAD_ICV:
 	case HK_POLICY_UNVERIFIABLE:
+	case HK_POLICY_STREAM:
 	case HK_POLICY_IMPLAUSIBLE: return true;
 	default: return false;
 	}

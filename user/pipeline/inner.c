@@ -270,6 +270,14 @@ void hk_packet_describe_payload(const __u8 *outer, __u32 outer_length, unsigned 
 	packet->dst_port = hk_get16(udp + 2);
 }
 
+void hk_packet_describe_tcp(__u32 ports, struct hk_hook_packet *packet)
+{
+	packet->protocol = IPPROTO_TCP;
+	packet->flags |= HK_PACKET_PORTS;
+	packet->src_port = (__u16)(ports >> 16);
+	packet->dst_port = (__u16)ports;
+}
+
 int hk_packet_parse(const __u8 *data, __u32 length, struct hk_hook_packet *packet)
 {
 	if (length < IP4_HEADER)

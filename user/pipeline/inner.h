@@ -30,6 +30,9 @@ int hk_packet_parse(const __u8 *data, __u32 length, struct hk_hook_packet *packe
 void hk_packet_describe_payload(const __u8 *outer, __u32 outer_length, unsigned meta_flags, __u32 length,
 	struct hk_hook_packet *packet);
 
+/* Behind hk_packet_describe_payload(): the envelope rode in TCP with these ports. */
+void hk_packet_describe_tcp(__u32 ports, struct hk_hook_packet *packet);
+
 /* An inner flow: both directions have the same key. ICMP has its echo identifier at both ends. */
 struct hk_flow_key {
 	struct hk_address low;

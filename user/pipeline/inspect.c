@@ -35,6 +35,8 @@ static bool parse_inner(const struct hk_opening *opening, struct hk_hook_packet 
 	if (opening->not_ip) {
 		hk_packet_describe_payload(opening->frame + meta->l3_offset,
 			meta->envelope_offset - meta->l3_offset, meta->flags, opening->inner_length, packet);
+		if (meta->envelope == HK_ENVELOPE_TLS)
+			hk_packet_describe_tcp(meta->spi, packet);
 		return true;
 	}
 	return !hk_packet_parse(opening->inner, opening->inner_length, packet) &&

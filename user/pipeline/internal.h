@@ -16,12 +16,14 @@
 #define HK_PIPELINE_INTERNAL_H
 
 #include "user/envelope/envelope.h"
+#include "user/envelope/streams.h"
 #include "user/pipeline/flow.h"
 #include "user/pipeline/nonces.h"
 #include "user/pipeline/pipeline.h"
 
-#define HK_PIPELINE_EVENTS (4 * HK_PIPELINE_BATCH)
-#define HK_PIPELINE_NOBODY 0xff
+#define HK_PIPELINE_EVENTS	 (4 * HK_PIPELINE_BATCH)
+#define HK_PIPELINE_NOBODY	 0xff
+#define HK_PIPELINE_STREAM_PLAIN (1u << 20) /* of a batch: records may be much larger than frames */
 
 /* A packet that opened. Its hook packet stands at the same place in the area. */
 struct hk_parsed {
@@ -41,9 +43,10 @@ struct hk_pipeline {
 	struct hk_crypto *crypto;
 	struct hk_flow_table *flows;
 	struct hk_nonces *nonces;
-	unsigned wants;	  /* of the feeds, read once a batch */
-	bool keeps_flows; /* somebody wants flow records, or a hook gives flow verdicts */
-	__u64 wall_ns;	  /* for flows that end between batches */
+	struct hk_streams *streams; /* or NULL */
+	unsigned wants;		    /* of the feeds, read once a batch */
+	bool keeps_flows;	    /* somebody wants flow records, or a hook gives flow verdicts */
+	__u64 wall_ns;		    /* for flows that end between batches */
 
 	/* the batch in work */
 	const struct hk_inspection *inspection;

@@ -30,6 +30,8 @@ static int make_area(struct hk_pipeline *pipeline)
 	if (pipeline->plain_stride / CACHE_LINE % 2 == 0)
 		pipeline->plain_stride += CACHE_LINE;
 	size = pipeline->plain_offset + (size_t)HK_PIPELINE_BATCH * pipeline->plain_stride;
+	if (options->stream_bytes)
+		size += HK_PIPELINE_STREAM_PLAIN;
 	pipeline->area = aligned_alloc(CACHE_LINE, size);
 	if (!pipeline->area)
 		return -ENOMEM;
@@ -49,6 +51,45 @@ static int check_options(const struct hk_pipeline_options *options, struct hk_er
 	return 0;
 }
 
+/* Opened records lie at the area's end: hooks see them there as they see packets. */
+static int make_streams(struct hk_pipeline *pipeline, struct hk_error *error)
+{
+	__u8 *plain = hk_pipeline_plain(pipeline, HK_PIPELINE_BATCH);
+	unsigned i;
+
+	if (!pipeline->options.stream_bytes)
+		return 0;
+	pipeline->streams = hk_streams_new(pipeline->options.stream_bytes, plain, HK_PIPELINE_STREAM_PLAIN,
+		&pipeline->options.counts->streams_evicted);
+	if (!pipeline->streams)
+		return hk_error_set(error, ENOMEM, "no memory for TCP streams: %llu bytes wanted",
+			(unsigned long long)pipeline->options.stream_bytes);
+	for (i = 0; i < HK_PIPELINE_BATCH; i++)
+		pipeline->openings[i].streams = pipeline->streams;
+	return 0;
+}
+
+__u64 hk_pipeline_stream_bytes(const struct hk_config *config)
+{
+	__u64 bytes = 0;
+	unsigned i;
+
+	for (i = 0; i < config->domains_count; i++)
+		if (config->domains[i].envelope == HK_ENVELOPE_TLS)
+			bytes += config->domains[i].tls.memory;
+	return bytes;
+}
+
+/* A dropped segment comes again: its stream must not be completed by that. */
+static void block_streams(struct hk_pipeline *pipeline, const struct hk_fate *fates)
+{
+	unsigned place, frame;
+
+	for (place = 0; hk_streams_noted(pipeline->streams, place, &frame); place++)
+		if (fates[frame].action == HK_ACTION_DROP)
+			hk_streams_block(pipeline->streams, place);
+}
+
 static int make_parts(struct hk_pipeline *pipeline, struct hk_error *error)
 {
 	unsigned i;
@@ -61,6 +102,7 @@ static int make_parts(struct hk_pipeline *pipeline, struct hk_error *error)
 		pipeline->openings[i].crypto = pipeline->crypto;
 		pipeline->openings[i].now_ns = &pipeline->now_ns;
 		pipeline->openings[i].expanded = pipeline->expanded[i];
+		pipeline->openings[i].index = i;
 	}
 	pipeline->flows = hk_flow_table_new(pipeline->options.flows_max, hk_pipeline_emit_flow, pipeline);
 	pipeline->nonces = calloc(1, sizeof(*pipeline->nonces));
@@ -69,7 +111,7 @@ static int make_parts(struct hk_pipeline *pipeline, struct hk_error *error)
 			"no memory for a pipeline with %u flows and frames of %u bytes",
 			pipeline->options.flows_max, pipeline->options.frame_max);
 	memset(pipeline->nonces, 0, sizeof(*pipeline->nonces)); /* touches its pages */
-	return 0;
+	return make_streams(pipeline, error);
 }
 
 int hk_pipeline_new(
@@ -100,6 +142,7 @@ void hk_pipeline_free(struct hk_pipeline *pipeline)
 		return;
 	hk_crypto_free(pipeline->crypto);
 	hk_flow_table_free(pipeline->flows);
+	hk_streams_free(pipeline->streams);
 	free(pipeline->nonces);
 	if (pipeline->area)
 		hk_wipe(pipeline->area, pipeline->area_size);
@@ -136,9 +179,13 @@ void hk_pipeline_run(struct hk_pipeline *pipeline, struct hk_inspection *inspect
 	pipeline->now_ns = now_ns;
 	pipeline->hooked = 0;
 	read_wants(pipeline);
+	if (pipeline->streams)
+		hk_streams_begin(pipeline->streams);
 	hk_pipeline_open(pipeline);
 	hk_pipeline_inspect(pipeline);
 	hk_pipeline_decide(pipeline, fates);
+	if (pipeline->streams)
+		block_streams(pipeline, fates);
 	hk_pipeline_emit(pipeline, fates);
 	count_batch(pipeline);
 }

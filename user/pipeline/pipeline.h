@@ -28,6 +28,7 @@ struct hk_pipeline_options {
 	unsigned worker;	    /* 0.. */
 	__u32 frame_max;	    /* the largest frame, bytes */
 	unsigned flows_max;	    /* inner flows kept */
+	__u64 stream_bytes;	    /* memory for TCP streams: hk_pipeline_stream_bytes(); 0: none */
 	const char *crypto;	    /* backend name or NULL */
 	struct hk_feed_queue *feed; /* or NULL */
 	struct hk_counts *counts;   /* the worker's; the pipeline adds all but `received` and `reasons` */
@@ -58,6 +59,9 @@ struct hk_fate {
 	__u32 kernel_lifetime_ms;
 	__u8 kernel_verdict;
 };
+
+/* What the TLS domains of a configuration ask for. */
+__u64 hk_pipeline_stream_bytes(const struct hk_config *config);
 
 int hk_pipeline_new(
 	struct hk_pipeline **out, const struct hk_pipeline_options *options, struct hk_error *error);

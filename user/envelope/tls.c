@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * TLS 1.2 with AES-GCM over TCP (RFC 5246, RFC 5288; docs/wire-formats.md): the
+ * one envelope with a session, since its sequence numbers are counted and not
+ * sent. A segment is put into its stream; when it completes records they are
+ * verified and opened, and their application data goes on as one payload with
+ * the connection's ends. The segments themselves are only ever forwarded.
+ *
+ *   in order      synced at SYN: hello → randoms, change cipher spec → keys, then
+ *                 record numbers are counted
+ *   after a gap   lost: a segment in which a record header stands begins anew; the
+ *                 record's number is guessed (the explicit nonce counts along) and
+ *                 the tag says whether the guess was right
+ */
+#include "user/envelope/openers.h"
+
+#include <string.h>
+
+#include "bpf/parse/tls.h"
+#include "user/envelope/bytes.h"
+#include "user/envelope/hello.h"
+#include "user/envelope/streams.h"
+#include "user/keys/connections.h"
+
+#define RECORD_HEADER 5
+#define RECORD_MAX    (16384 + 2048)
+#define NONCE	      8
+#define TAG	      16
+#define AAD	      13
+#define GUESSES	      8 /* record numbers tried after a gap, beside those the nonce suggests */
+#define TLS_12	      0x0303
+
+enum { CHANGE_CIPHER_SPEC = 20, ALERT = 21, HANDSHAKE = 22, DATA = 23, HEARTBEAT = 24 };
+
+/* One segment on its way through. */
+struct segment {
+	struct hk_opening *opening;
+	struct hk_streams *streams;
+	struct hk_stream *stream;
+	__u8 *plain; /* room for what is ready; NULL: none yet */
+	__u32 plain_length;
+	unsigned records, data; /* taken from the stream; with application data */
+};
+
+static struct hk_tls_tuple tuple_of(const struct hk_stream *stream)
+{
+	const struct hk_stream_name *name = &stream->name;
+	struct hk_tls_tuple tuple = {.domain = name->domain};
+
+	tuple.client = stream->server ? name->dst : name->src;
+	tuple.server = stream->server ? name->src : name->dst;
+	tuple.client_port = stream->server ? name->dst_port : name->src_port;
+	tuple.server_port = stream->server ? name->src_port : name->dst_port;
+	return tuple;
+}
+
+/* --- keys --- */
+
+/* TLS_*_WITH_AES_{128,256}_GCM_*: RFC 5288, 5289, 5487. 0: another suite. */
+static unsigned suite_key_size(unsigned suite)
+{
+	if (suite >= 0x009c && suite <= 0x00ad)
+		return suite & 1 ? 32 : 16;
+	if (suite >= 0xc02b && suite <= 0xc032)
+		return suite & 1 ? 16 : 32;
+	return 0;
+}
+
+static void use_keys(struct hk_stream *stream, const __u8 *key, unsigned size, const __u8 *iv, __u64 id)
+{
+	memcpy(stream->key, key, size);
+	memcpy(stream->iv, iv, sizeof(stream->iv));
+	stream->key_size = (__u8)size;
+	stream->key_id = id;
+	stream->keyed = true;
+}
+
+/* RFC 5246 6.3: client key | server key | client IV | server IV */
+static void derive_keys(struct hk_stream *stream, const struct hk_hello *hello,
+	const struct hk_tls_secret *secret, unsigned size, __u64 id)
+{
+	__u8 seed[64], block[2 * 32 + 2 * 4];
+
+	memcpy(seed, hello->server_random, 32);
+	memcpy(seed + 32, hello->client_random, 32);
+	hk_crypto_tls_prf(size == 32, secret->master, HK_TLS_MASTER_SIZE, "key expansion", seed, sizeof(seed),
+		block, 2 * size + 8);
+	use_keys(stream, block + (stream->server ? size : 0), size,
+		block + 2 * size + (stream->server ? 4 : 0), id);
+	hk_wipe(block, sizeof(block));
+}
+
+/* Asked once per keyring. Afterwards the stream is keyed, ignored, or has no key. */
+static void find_keys(struct hk_stream *stream, const struct hk_keyring *keyring)
+{
+	struct hk_tls_tuple tuple = tuple_of(stream);
+	const struct hk_tls_secret *secret;
+	struct hk_hello hello;
+	unsigned size;
+	__u64 id = 0;
+
+	stream->serial = hk_keyring_serial(keyring);
+	stream->keyed = false;
+	secret = hk_keyring_tls_tuple(keyring, &tuple, &id);
+	if (secret) {
+		use_keys(stream, secret->keys[stream->server], secret->key_size, secret->ivs[stream->server],
+			id);
+		return;
+	}
+	if (!hk_hello_get(&tuple, &hello) || !hello.has_server)
+		return;
+	size = suite_key_size(hello.suite);
+	if (hello.version != TLS_12)
+		stream->ignored = HK_REASON_TLS_VERSION;
+	else if (!size)
+		stream->ignored = HK_REASON_TLS_CIPHER;
+	if (stream->ignored || !hello.has_client)
+		return;
+	secret = hk_keyring_tls_random(keyring, tuple.domain, hello.client_random, &id);
+	if (secret)
+		derive_keys(stream, &hello, secret, size, id);
+}
+
+/* --- records --- */
+
+static bool open_with(struct segment *segment, const __u8 *record, __u32 length, __u64 sequence)
+{
+	struct hk_stream *stream = segment->stream;
+	__u8 aad[AAD];
+	struct hk_gcm_job job = {.key = stream->key,
+		.key_size = stream->key_size,
+		.in = record + RECORD_HEADER + NONCE,
+		.out = segment->plain + segment->plain_length,
+		.length = length - NONCE - TAG,
+		.aad = aad,
+		.aad_length = AAD,
+		.tag = record + RECORD_HEADER + length - TAG,
+		.cache_id = (stream->key_id << 32 ^ segment->opening->meta->spi) | 1ull << 63};
+
+	hk_put32(aad, (__u32)(sequence >> 32));
+	hk_put32(aad + 4, (__u32)sequence);
+	memcpy(aad + 8, record, 3);
+	hk_put16(aad + 11, job.length);
+	memcpy(job.nonce, stream->iv, 4);
+	memcpy(job.nonce + 4, record + RECORD_HEADER, NONCE);
+	hk_crypto_gcm_open(segment->opening->crypto, &job, 1);
+	if (job.verified)
+		stream->sequence = sequence + 1;
+	return job.verified;
+}
+
+static __u64 nonce_of(const __u8 *record)
+{
+	return (__u64)hk_get32(record + RECORD_HEADER) << 32 | hk_get32(record + RECORD_HEADER + 4);
+}
+
+/* The record's number is not known: what the nonce says, then the next few. */
+static bool open_guessing(struct segment *segment, const __u8 *record, __u32 length)
+{
+	struct hk_stream *stream = segment->stream;
+	__u64 nonce = nonce_of(record), from = stream->sequence, guess;
+
+	if (stream->nonce_known && from &&
+		open_with(segment, record, length, from - 1 + (nonce - stream->nonce)))
+		return true;
+	if (open_with(segment, record, length, nonce))
+		return true;
+	for (guess = from; guess < from + GUESSES; guess++)
+		if (open_with(segment, record, length, guess))
+			return true;
+	return false;
+}
+
+/* What is only read when it was verified is remembered for the datagram's description. */
+static void describe(struct segment *segment, const __u8 *record)
+{
+	struct hk_opening *opening = segment->opening;
+
+	if (segment->data)
+		return;
+	memset(opening->nonce, 0, sizeof(opening->nonce));
+	memcpy(opening->nonce, segment->stream->iv, 4);
+	memcpy(opening->nonce + 4, record + RECORD_HEADER, NONCE);
+	opening->tag_offset =
+		opening->meta->envelope_offset; /* the record's own may be in no frame any more */
+	opening->key.id = segment->stream->key_id;
+}
+
+static unsigned read_encrypted(struct segment *segment, const __u8 *record, __u32 length)
+{
+	struct hk_stream *stream = segment->stream;
+
+	if (stream->serial != hk_keyring_serial(segment->opening->keyring))
+		find_keys(stream, segment->opening->keyring);
+	if (stream->ignored)
+		return stream->ignored;
+	if (!stream->keyed) {
+		stream->sequence++;
+		return HK_REASON_NO_KEY;
+	}
+	if (length < NONCE + TAG)
+		return HK_REASON_TLS_RECORD;
+	if (stream->sure ? !open_with(segment, record, length, stream->sequence)
+			 : !open_guessing(segment, record, length))
+		return stream->sure ? HK_REASON_BAD_ICV : HK_REASON_TLS_GAP;
+	stream->sure = stream->nonce_known = true;
+	stream->nonce = nonce_of(record);
+	if (record[0] == DATA) {
+		describe(segment, record);
+		segment->plain_length += length - NONCE - TAG;
+		segment->data++;
+	}
+	if (record[0] == CHANGE_CIPHER_SPEC) { /* renegotiated: the new keys are nobody's we know */
+		stream->keyed = false;
+		stream->sequence = 0;
+	}
+	return HK_REASON_OK;
+}
+
+static unsigned read_clear(struct segment *segment, const __u8 *record, __u32 length)
+{
+	struct hk_stream *stream = segment->stream;
+	struct hk_tls_tuple tuple;
+
+	switch (record[0]) {
+	case HANDSHAKE:
+		tuple = tuple_of(stream);
+		hk_hello_read(&tuple, record + RECORD_HEADER, length);
+		return HK_REASON_OK;
+	case CHANGE_CIPHER_SPEC:
+		stream->encrypted = true;
+		stream->sequence = 0;
+		stream->sure = true;
+		stream->serial = 0; /* keys are looked for with the first record under them */
+		return HK_REASON_OK;
+	case ALERT: return HK_REASON_OK;
+	case DATA: /* TLS 1.3 without its imitation of a change cipher spec */
+		find_keys(stream, segment->opening->keyring);
+		return stream->ignored ? stream->ignored : HK_REASON_TLS_RECORD;
+	default: return HK_REASON_TLS_RECORD;
+	}
+}
+
+static bool is_header(const __u8 *bytes)
+{
+	return bytes[0] >= CHANGE_CIPHER_SPEC && bytes[0] <= HEARTBEAT && bytes[1] == 3 && bytes[2] <= 4 &&
+	       hk_get16(bytes + 3) <= RECORD_MAX;
+}
+
+/* All records that are whole, in order; without a key they are counted all the same. */
+static unsigned read_records(struct segment *segment)
+{
+	struct hk_stream *stream = segment->stream;
+	unsigned reason, result = HK_REASON_OK;
+	const __u8 *record;
+	__u32 ready, length;
+
+	for (;;) {
+		record = hk_stream_ready(stream, &ready);
+		if (ready < RECORD_HEADER)
+			return result;
+		if (!is_header(record))
+			return stream->encrypted && !stream->sure ? HK_REASON_TLS_GAP : HK_REASON_TLS_RECORD;
+		length = hk_get16(record + 3);
+		if (ready < RECORD_HEADER + length)
+			return result;
+		reason = stream->encrypted ? read_encrypted(segment, record, length)
+					   : read_clear(segment, record, length);
+		if (reason != HK_REASON_OK)
+			result = reason;
+		if (reason != HK_REASON_OK && reason != HK_REASON_NO_KEY)
+			return result;
+		hk_stream_take(segment->streams, stream, RECORD_HEADER + length);
+		segment->records++;
+	}
+}
+
+static unsigned finish(struct segment *segment, unsigned reason)
+{
+	struct hk_opening *opening = segment->opening;
+
+	if (reason != HK_REASON_OK) {
+		if (segment->plain)
+			hk_wipe(segment->plain, segment->plain_length);
+		if (reason != HK_REASON_NO_KEY && reason != segment->stream->ignored)
+			hk_stream_lose(segment->streams, segment->stream);
+		return reason;
+	}
+	if (!segment->data)
+		return segment->records ? HK_REASON_TLS_CONTROL : HK_REASON_TLS_PARTIAL;
+	opening->auth = HK_AUTH_VERIFIED;
+	opening->not_ip = 1;
+	opening->inner = segment->plain;
+	opening->inner_length = opening->plain_length = segment->plain_length;
+	return HK_REASON_OK;
+}
+
+/* --- segments --- */
+
+/* After a gap: where in this segment a record may begin; `length` when nowhere. */
+static __u32 find_header(const __u8 *data, __u32 length)
+{
+	__u32 at;
+
+	for (at = 0; at + RECORD_HEADER <= length; at++)
+		if (data[at] >= CHANGE_CIPHER_SPEC && data[at] <= DATA && data[at + 1] == 3 &&
+			data[at + 2] == 3 && hk_get16(data + at + 3) <= RECORD_MAX &&
+			hk_get16(data + at + 3) >= NONCE + TAG)
+			return at;
+	return length;
+}
+
+static unsigned resync(struct segment *segment, __u32 sequence, const __u8 *data, __u32 length)
+{
+	struct hk_stream *stream = segment->stream;
+	__u32 at = find_header(data, length);
+
+	if (at == length)
+		return HK_STREAM_GAP;
+	stream->lost = false;
+	stream->sure = false;
+	stream->encrypted = true;
+	stream->next = sequence + at;
+	return hk_stream_put(segment->streams, stream, stream->next, data + at, length - at);
+}
+
+static unsigned put(struct segment *segment, __u32 sequence, const __u8 *data, __u32 length)
+{
+	unsigned result;
+
+	if (segment->stream->lost)
+		return resync(segment, sequence, data, length);
+	result = hk_stream_put(segment->streams, segment->stream, sequence, data, length);
+	if (result != HK_STREAM_GAP)
+		return result;
+	hk_stream_lose(segment->streams, segment->stream);
+	resync(segment, sequence, data, length); /* what is whole in it comes with the next segment */
+	return HK_STREAM_GAP;
+}
+
+static unsigned read_segment(struct segment *segment, __u32 sequence, const __u8 *data, __u32 length)
+{
+	__u32 ready;
+
+	if (segment->stream->blocked)
+		return HK_REASON_FLOW_DROP;
+	if (segment->stream->ignored)
+		return segment->stream->ignored;
+	switch (put(segment, sequence, data, length)) {
+	case HK_STREAM_WAITING: return HK_REASON_TLS_PARTIAL;
+	case HK_STREAM_REPEATED: return HK_REASON_TLS_REPEATED;
+	case HK_STREAM_OVERLAP: return HK_REASON_TLS_OVERLAP;
+	case HK_STREAM_GAP: return HK_REASON_TLS_GAP;
+	case HK_STREAM_NO_ROOM:
+		hk_stream_lose(segment->streams, segment->stream);
+		return HK_REASON_TLS_NO_ROOM;
+	default: break;
+	}
+	hk_stream_ready(segment->stream, &ready);
+	segment->plain = hk_streams_room(segment->streams, ready);
+	if (!segment->plain) {
+		hk_stream_lose(segment->streams, segment->stream);
+		return HK_REASON_TLS_NO_ROOM;
+	}
+	return finish(segment, read_records(segment));
+}
+
+/* The stream of the segment; SYN begins it, RST ends it (then NULL), anything else finds it lost. */
+static struct hk_stream *stream_of(struct segment *segment, const __u8 *tcp, bool server)
+{
+	const struct hk_opening *opening = segment->opening;
+	struct hk_stream_name name = {.src = opening->outer_src,
+		.dst = opening->outer_dst,
+		.src_port = hk_get16(tcp),
+		.dst_port = hk_get16(tcp + 2),
+		.domain = opening->meta->domain};
+	struct hk_stream *stream = hk_streams_find(segment->streams, &name);
+
+	if (tcp[13] & HK_TCP_RST) {
+		if (stream)
+			hk_streams_end(segment->streams, stream);
+		return NULL;
+	}
+	/* a SYN again is the same one, unless it counts from elsewhere */
+	if (stream && (!(tcp[13] & HK_TCP_SYN) || hk_get32(tcp + 4) + 1 == stream->next))
+		return stream;
+	stream = hk_streams_make(segment->streams, &name);
+	stream->server = server;
+	stream->lost = !(tcp[13] & HK_TCP_SYN);
+	stream->next = hk_get32(tcp + 4) + 1;
+	return stream;
+}
+
+static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyring)
+{
+	const struct hk_meta *meta = opening->meta;
+
+	if (meta->envelope_offset + HK_TCP_HEADER_SIZE > meta->payload_offset)
+		return HK_REASON_META_INVALID;
+	opening->keyring = keyring;
+	opening->cipher = HK_CIPHER_NONE;
+	opening->messages = 0;
+	opening->clear_length = opening->cipher_length = 0;
+	opening->key.master = NULL;
+	return HK_REASON_OK;
+}
+
+static void cipher(struct hk_opening *opening)
+{
+	(void)opening;
+}
+
+static unsigned rebuild(struct hk_opening *opening)
+{
+	const struct hk_meta *meta = opening->meta;
+	const __u8 *tcp = opening->frame + meta->envelope_offset;
+	struct segment segment = {.opening = opening, .streams = opening->streams};
+	__u32 length = (__u32)meta->end_offset - meta->payload_offset, sequence = hk_get32(tcp + 4);
+	unsigned reason;
+
+	if (!segment.streams) /* the first TLS domain came with a reload: memory is taken at start */
+		return HK_REASON_TLS_NO_ROOM;
+	segment.stream = stream_of(&segment, tcp, hk_get16(tcp + 2) != opening->domain->carrier);
+	if (!segment.stream || !length)
+		return HK_REASON_TLS_CONTROL;
+	if (tcp[13] & HK_TCP_SYN)
+		sequence++;
+	reason = read_segment(&segment, sequence, opening->frame + meta->payload_offset, length);
+	if (reason == HK_REASON_OK)
+		hk_streams_note(segment.streams, opening->index, segment.stream);
+	return reason;
+}
+
+const struct hk_envelope_ops hk_tls_ops = {.plan = plan, .cipher = cipher, .rebuild = rebuild};
