@@ -68,12 +68,14 @@ encrypt='EVP_(Encrypt|Cipher|Seal|CIPHER_CTX_ctrl)|IMB_DIR_ENCRYPT|IMB_CIPHER_|I
 find_calls "$encrypt" '^user/crypto/(schedule|libcrypto|ipsecmb)\.c$' "${sources[@]}" >"$work/found"
 empty "encrypting calls stand in user/crypto/ alone" "$work/found"
 
-# Tags for output, whoever asks: nobody but the seal side. HMAC() makes the fingerprints of `keys list`.
-tags='EVP_CTRL_(AEAD|GCM)_GET_TAG|EVP_MAC|EVP_DigestSign|EVP_Seal|EVP_EncryptFinal|HMAC_|CMAC_|IMB_AUTH_(HMAC|AES|GCM|GHASH)|IMB_[A-Z0-9_]*GCM[A-Z0-9_]*_ENC|IMB_GHASH|IMB_HMAC|IMB_(SUBMIT_HASH|SHA)'
+# Tags for output, whoever asks: nobody but the seal side. HMAC is also a key derivation's PRF (HKDF, prf+):
+# that, and the fingerprints of `keys list`, stand in the crypto room's files named here and nowhere else.
+prf='^user/crypto/(crypto|levels|libcrypto|ipsecmb)\.c$'
+tags='EVP_CTRL_(AEAD|GCM)_GET_TAG|EVP_MAC|EVP_DigestSign|EVP_Seal|EVP_EncryptFinal|\bHMAC_|CMAC_|IMB_AUTH_(AES|GCM|GHASH)|IMB_[A-Z0-9_]*GCM[A-Z0-9_]*_ENC|IMB_GHASH'
 find_calls "$tags" '^$' "${sources[@]}" >"$work/found"
 empty "no file of the box makes a tag" "$work/found"
-find_calls 'HMAC *\(' '^user/crypto/crypto\.c$' "${sources[@]}" >"$work/found"
-empty "HMAC is named in the fingerprint's file alone" "$work/found"
+find_calls 'HMAC *\(|IMB_AUTH_HMAC|IMB_HMAC|IMB_(SUBMIT_HASH|SHA)' "$prf" "${sources[@]}" >"$work/found"
+empty "HMAC is named by key derivation and fingerprints alone" "$work/found"
 {
 	grep -nE '^#include.*user/endpoint/' "${sources[@]}"
 	find_calls 'hk_(seal|protection|sa|nonce_state|host)_[a-z]' '^$' "${sources[@]}"
