@@ -552,8 +552,8 @@ static void setups_that_are_refused(void)
 {
 	static const char *const bad[] = {"", "ssi=yes", "mode", "mode=", "mode=other", "mode=cluster,x=1",
 		"mode=cluster,ssi=2", "mode=cluster,rekey-shift=48", "mode=direct,rekey-mask=1",
-		"mode=cluster,rekey-mask=0x1ffffffff", "mode=server,servers=1.2.3",
-		"mode=cluster,protocol=256"};
+		"mode=cluster,rekey-mask=0x1ffffffff", "mode=server,servers=1.2.3", "mode=server",
+		"mode=cluster,servers=10.0.0.1", "mode=cluster,protocol=256"};
 	struct hk_tss_setup setup;
 	struct hk_error error;
 	unsigned i;

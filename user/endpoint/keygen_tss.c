@@ -138,12 +138,17 @@ static int judge(struct plan *plan, const struct wishes *wishes, struct hk_error
 	__u64 sdi = 0, slot = 0, generation = 1;
 	bool single = wishes->profile && strcmp(wishes->profile, "single") == 0;
 
-	if (!wishes->out || !wishes->sdi)
-		return hk_error_set(error, EINVAL, "--%s is missing", wishes->out ? "sdi" : "out");
+	if (!wishes->out || !wishes->sdi || !wishes->tss) {
+		hk_error_set(error, EINVAL, "--%s is missing",
+			!wishes->out   ? "out"
+			: !wishes->sdi ? "sdi"
+				       : "tss");
+		return -EINVAL;
+	}
 	if (wishes->profile && !single && strcmp(wishes->profile, "split") != 0)
 		return hk_error_set(
 			error, EINVAL, "--profile '%s': must be split or single", wishes->profile);
-	if (hk_tss_setup_parse(&plan->setup, wishes->tss ? wishes->tss : "", error) ||
+	if (hk_tss_setup_parse(&plan->setup, wishes->tss, error) ||
 		number("sdi", wishes->sdi, HK_TSS_SDI_MAX, &sdi, error) ||
 		number("slot", wishes->slot, 1, &slot, error) ||
 		number("generation", wishes->generation, 0xffffffff, &generation, error))
@@ -282,7 +287,7 @@ int hk_endpoint_keygen_tss(int argc, char **argv)
 		status = judge(&plan, &wishes, &error);
 	if (!status && (RAND_priv_bytes(plan.enc, 32) != 1 || RAND_priv_bytes(plan.auth, 32) != 1))
 		status = hk_error_set(&error, EIO, "no random bytes");
-	if (!status)
+	if (!status && wishes.out) /* judge() has seen to it */
 		status = write_files(&wishes, &plan, &error);
 	hk_crypto_fingerprint(label, plan.enc, 32, fingerprint);
 	hk_hex_format(fingerprint, 8, text);

@@ -159,7 +159,7 @@ static int number(const char *what, const char *text, const char *otherwise, __u
 
 static int judge_numbers(struct run *run, const struct options *options, struct hk_error *error)
 {
-	__u64 sdi, an, epoch, ssi;
+	__u64 sdi = 0, an = 0, epoch = 0, ssi = 0;
 	bool wanted = run->setup.options.ssi;
 
 	if (number("sdi", options->sdi, NULL, HK_TSS_SDI_MAX, &sdi, error) ||
@@ -222,7 +222,7 @@ static bool same_file(const char *one, const char *two)
 {
 	struct stat a, b;
 
-	return !stat(one, &a) && !stat(two, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	return one && two && !stat(one, &a) && !stat(two, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 static int open_captures(struct run *run, const struct options *options, struct hk_error *error)

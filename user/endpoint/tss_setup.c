@@ -155,6 +155,9 @@ int hk_tss_setup_parse(struct hk_tss_setup *out, const char *text, struct hk_err
 		status = parse_word(out, word, error);
 	if (!status && !out->options.mode)
 		status = hk_error_set(error, EINVAL, "tss '%s': needs mode=cluster, server or direct", text);
+	if (!status && (out->options.mode == HK_TSS_SERVER) != (out->options.servers_count > 0))
+		status = hk_error_set(
+			error, EINVAL, "tss '%s': mode=server and servers= need each other", text);
 	if (!status && out->options.rekey_mask && out->options.mode != HK_TSS_CLUSTER)
 		status = hk_error_set(
 			error, EINVAL, "tss '%s': rekey-mask means something in mode cluster", text);
