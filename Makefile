@@ -56,7 +56,7 @@ CFLAGS_  += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 LDFLAGS_ += -fsanitize=address,undefined
 endif
 
-ROOMS     := base crypto keys envelope pipeline feed hooks dataplane control
+ROOMS     := base crypto keys envelope pipeline feed hooks dataplane control push
 CORE_SRC  := $(sort $(wildcard $(ROOMS:%=user/%/*.c)))
 SEAL_SRC  := $(filter-out user/endpoint/main.c,$(sort $(wildcard user/endpoint/*.c)))
 CMD_SRC   := $(filter-out user/cmd/halfkeyd.c,$(sort $(wildcard user/cmd/*.c)))
@@ -132,6 +132,8 @@ link = $(CC) $(CFLAGS_) $(CFLAGS) $(LDFLAGS_) $(LDFLAGS) -o $@ $(filter %.o,$^) 
 $(O)/halfkeyd: $(O)/user/cmd/halfkeyd.o $(CORE_LIB)
 $(O)/halfkey: $(call obj,$(CMD_SRC)) $(CORE_LIB)
 $(O)/halfkey-endpoint: $(O)/user/endpoint/main.o $(SEAL_LIB) $(CORE_LIB)
+# SQLite holds the key server's state; no program of the box links it.
+$(O)/halfkey-endpoint $(O)/tests/%: LIBS += -lsqlite3
 $(BINS):
 	$(call say,LINK,$@)
 	$(Q)$(link)

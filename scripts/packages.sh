@@ -8,7 +8,7 @@
 set -eu
 
 build="gcc make clang llvm libbpf-dev libxdp-dev libelf-dev zlib1g-dev bpftool libcap-dev
-	libipsec-mb-dev libssl-dev libcyaml-dev libyaml-dev libjansson-dev libpcap-dev libhyperscan-dev"
+	libipsec-mb-dev libssl-dev libsqlite3-dev libcyaml-dev libyaml-dev libjansson-dev libpcap-dev libhyperscan-dev"
 run="iproute2 ethtool procps util-linux"
 tests="libcunit1-dev clang-format clang-tidy cppcheck curl tcpdump tshark jq socat python3 binutils openssl
 	iputils-ping mandoc shellcheck libclang-rt-14-dev"

@@ -9,6 +9,7 @@
 
 #include "user/base/nearest.h"
 #include "user/cmd/keys_change.h"
+#include "user/cmd/keys_pull.h"
 #include "user/cmd/pages.h"
 #include "user/cmd/table.h"
 
@@ -112,21 +113,24 @@ static int run(int argc, char **argv)
 {
 	struct hk_nearest nearest = {0};
 	struct hk_options options;
-	int status = hk_options_parse(&options, &hk_command_keys, "sicj", argc, argv);
 	unsigned i;
+	int status;
 
+	if (argc > 1 && strcmp(argv[1], "pull") == 0) /* options of its own */
+		return hk_keys_pull(argc - 1, argv + 1);
+	status = hk_options_parse(&options, &hk_command_keys, "sicj", argc, argv);
 	if (status >= 0)
 		return status;
 	if (optind == argc)
-		return hk_usage("keys", "what with them? list, add, rotate, retire or import");
+		return hk_usage("keys", "what with them? list, add, rotate, retire, import or pull");
 	for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(actions[i].name, argv[optind]) == 0)
 			return actions[i].run(&options, argc - optind - 1, argv + optind + 1);
 		hk_nearest_offer(&nearest, argv[optind], actions[i].name);
 	}
 	return hk_usage("keys",
-		"\"%.40s\" is not what can be done with keys: list is, and add, rotate, retire and "
-		"import%s%s%s",
+		"\"%.40s\" is not what can be done with keys: list is, and add, rotate, retire, "
+		"import and pull%s%s%s",
 		argv[optind], nearest.name ? ": did you mean \"" : "", nearest.name ? nearest.name : "",
 		nearest.name ? "\"?" : "");
 }
@@ -139,6 +143,7 @@ const struct hk_command hk_command_keys = {
 		"       halfkey keys rotate DOMAIN SECONDS FILE\n"
 		"       halfkey keys retire DOMAIN FIELD=VALUE...\n"
 		"       halfkey keys import DOMAIN FILE [gcm|gcm-split]\n"
+		"       halfkey keys pull --help       fetch them from a key server\n"
 		"\n"
 		"list shows domain, receiver, slot and generation or SPI, state, times, when a packet\n"
 		"last asked for it, and a fingerprint of each key. The fingerprint is keyed with a\n"
