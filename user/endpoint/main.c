@@ -11,6 +11,8 @@ static const struct command {
 	const char *text;
 } commands[] = {
 	{"keygen", hk_endpoint_keygen, "write matching key files for the box and the end hosts"},
+	{"keys", hk_endpoint_keys, "fetch keys of a key server, also for stock IPsec hosts"},
+	{"keyserver", hk_endpoint_keyserver, "draw, rotate and push keys by role"},
 	{"seal", hk_endpoint_seal, "seal the packets of a capture file"},
 	{"dtls", hk_endpoint_dtls, "make keys for DTLS records, seal and open them in capture files"},
 	{"tunnel", hk_endpoint_tunnel, "run a TUN tunnel of sealed packets"},
@@ -25,7 +27,7 @@ static void usage(FILE *out)
 	fprintf(out, "Usage: halfkey-endpoint COMMAND [OPTION]...\n"
 		     "The end host's side of Halfkey: the only program that holds authentication keys.\n\n");
 	for (i = 0; i < COUNT; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].text);
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].text);
 	fprintf(out, "\n`halfkey-endpoint COMMAND --help` says more. Example:\n"
 		     "  halfkey-endpoint keygen --out keys --peer client=192.0.2.1,10.9.0.1/24 "
 		     "--peer server=192.0.2.9,10.9.0.9/24\n");
@@ -47,7 +49,9 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	if (argc > 1)
-		fprintf(stderr, "halfkey-endpoint: unknown command '%s': use keygen, seal, dtls or tunnel\n",
+		fprintf(stderr,
+			"halfkey-endpoint: unknown command '%s': use keygen, keys, keyserver, seal, dtls or "
+			"tunnel\n",
 			argv[1]);
 	else
 		usage(stderr);

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The key server: draws master keys, rotates them, gives SPIs out once, and
+ * pushes to each client what its certificate's role may have.
+ *
+ *   keyserver_config.c      YAML into struct hk_ks_config, every value checked
+ *   keyserver_store.c       what must outlive the process (SQLite)
+ *   keyserver_rotate.c      generations: next, current, previous, retired
+ *   keyserver_lines.c       the text a role gets: the one place that writes keys out
+ *   keyserver_answer.c      requests, by role
+ *   keyserver_connection.c  TLS and messages, many clients in one thread (epoll)
+ *   keyserver_command.c     the command line
+ *
+ * A receiver is a host of a domain. Its master keys never leave the server but
+ * to itself (both sides), to the boxes (encryption side) and to readers (MK_r);
+ * a sender gets derived keys of SPIs of its own.
+ */
+#ifndef HK_ENDPOINT_KEYSERVER_H
+#define HK_ENDPOINT_KEYSERVER_H
+
+#include "user/endpoint/seal.h"
+#include "user/push/push.h"
+
+#define HK_KS_DOMAINS	  64
+#define HK_KS_HOSTS	  1024 /* per domain */
+#define HK_KS_NAMES	  64   /* boxes, readers per domain */
+#define HK_KS_GENERATIONS 3    /* of one receiver with keys: previous, current, next */
+#define HK_KS_PATIENCE_S  5    /* how long a new generation waits for a client that does not confirm it */
+
+/* --- configuration ---------------------------------------------------------------------------- */
+
+struct hk_ks_host {
+	char *name, *address;
+	struct hk_address receiver; /* parsed */
+};
+
+struct hk_ks_domain {
+	char *name, *envelope_name, *profile_name, *version_name, *suite_name, *mkid_text;
+	char *lifetime_text, *ahead_text, *grace_text;
+	struct hk_ks_host *hosts;
+	unsigned hosts_count;
+	char **boxes, **readers;
+	unsigned boxes_count, readers_count;
+	/* parsed */
+	__u8 envelope, variant, profile;
+	__u16 mkid;
+	__s64 lifetime, ahead, grace; /* seconds */
+};
+
+struct hk_ks_config {
+	char *listen, *state, *ca, *cert, *key, *crl, *stats;
+	struct hk_ks_domain *domains;
+	unsigned domains_count;
+};
+
+int hk_ks_config_read(struct hk_ks_config **out, const char *path, struct hk_error *error);
+void hk_ks_config_free(struct hk_ks_config *config);
+
+/* --- state -------------------------------------------------------------------------------------- */
+
+enum hk_ks_state { HK_KS_NEXT, HK_KS_CURRENT, HK_KS_PREVIOUS, HK_KS_RETIRED };
+
+/* One generation of one receiver's master keys. Times in seconds since 1970. */
+struct hk_ks_generation {
+	__u32 generation; /* 0: no such row */
+	__u8 slot;
+	__u8 state; /* enum hk_ks_state */
+	__s64 created, activates, ends;
+	__u64 serial; /* clients that confirmed this serial have it; this run only */
+	__u8 enc[32], auth[32], reader[32];
+};
+
+/* Generations of one receiver that have keys. */
+struct hk_ks_receiver {
+	struct hk_ks_generation rows[HK_KS_GENERATIONS];
+	__u32 newest;	 /* highest generation number ever */
+	bool order;	 /* rotate as soon as the slot is free */
+	unsigned tokens; /* SPIs this host may ask for at once, as a sender */
+};
+
+struct hk_ks_store;
+
+/* Opens or creates `directory`/keyserver.db; refused where others could read or write, or a server runs. */
+int hk_ks_store_open(struct hk_ks_store **out, const char *directory, bool server, struct hk_error *error);
+void hk_ks_store_close(struct hk_ks_store *store);
+/* Generations with keys, and `newest`. */
+int hk_ks_store_load(struct hk_ks_store *store, const char *domain, const char *host,
+	struct hk_ks_receiver *out, struct hk_error *error);
+int hk_ks_store_add(struct hk_ks_store *store, const char *domain, const char *host,
+	const struct hk_ks_generation *row, struct hk_error *error);
+/* `from` becomes previous until `ends`, `to` current: one transaction. `from` may be 0. */
+int hk_ks_store_activate(struct hk_ks_store *store, const char *domain, const char *host, __u32 from,
+	__u32 to, __s64 now, __s64 ends, struct hk_error *error);
+/* Forgets the keys; the number stays used. */
+int hk_ks_store_retire(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
+	struct hk_error *error);
+/*
+ * The next serial number of this generation, no lower than `least`; on disk before
+ * this returns, and never returned again. -EAGAIN: `limit` is reached.
+ */
+int hk_ks_store_allocate(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
+	const char *sender, __u64 least, __u64 limit, __u64 *serial, struct hk_error *error);
+/* Numbers given out: calls `row` for each of a generation. */
+int hk_ks_store_allocations(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
+	void (*row)(void *context, __u64 serial, const char *sender), void *context, struct hk_error *error);
+/* Orders of the operator's other process: put one, take all. */
+int hk_ks_store_order(
+	struct hk_ks_store *store, const char *domain, const char *host, struct hk_error *error);
+int hk_ks_store_orders(struct hk_ks_store *store,
+	void (*row)(void *context, const char *domain, const char *host), void *context,
+	struct hk_error *error);
+
+/* --- the server --------------------------------------------------------------------------------- */
+
+#define HK_KS_COUNTERS(C)                                                                        \
+	C(CONNECTIONS, "connections", "TCP connections taken")                                   \
+	C(CLIENTS, "clients", "clients that proved who they are")                                \
+	C(NO_TLS, "handshake-failed", "TLS handshakes that failed")                              \
+	C(BAD_CERTIFICATE, "certificate-refused", "certificates refused")                        \
+	C(FULL, "full", "connections refused: too many")                                         \
+	C(TIMEOUT, "timeout", "connections closed: too slow or silent")                          \
+	C(MALFORMED, "malformed", "connections closed: not a message")                           \
+	C(REFUSED, "refused", "requests refused")                                                \
+	C(REFUSED_AUTH, "refused-auth", "of them: for an authentication key by a box or reader") \
+	C(SPIS, "spis", "SPIs given out")                                                        \
+	C(PUSHES, "pushes", "key sets pushed")                                                   \
+	C(ROTATIONS, "rotations", "generations activated")
+
+enum hk_ks_counter {
+#define HK_C(id, name, text) HK_KS_##id,
+	HK_KS_COUNTERS(HK_C)
+#undef HK_C
+		HK_KS_COUNTER_COUNT
+};
+
+#define HK_KS_WANTS 256 /* receivers that one client sends to */
+
+struct hk_ks_want {
+	unsigned receiver; /* index of the host */
+	__u32 generation;  /* the one it has an SPI of; 0: none yet */
+	__s64 since;	   /* waiting since; 0: served */
+};
+
+/* A client as the answers see it; keyserver_connection.c has the rest. */
+struct hk_ks_client {
+	struct hk_push_identity who;
+	const struct hk_ks_domain *domain; /* NULL: not subscribed */
+	unsigned domain_index, host_index; /* host_index: role host */
+	bool inbound;			   /* wants the SPIs towards it as explicit keys */
+	__u64 sent, acked;		   /* serials */
+	__s64 sent_at;
+	unsigned refusals;
+	struct hk_ks_want wants[HK_KS_WANTS];
+	unsigned wants_count;
+	struct hk_ks_client *next;
+};
+
+struct hk_ks_domain_state {
+	__u64 serial; /* of the key set in force */
+	struct hk_ks_receiver *receivers;
+};
+
+struct hk_ks {
+	const struct hk_ks_config *config;
+	struct hk_ks_store *store;
+	struct hk_crypto *crypto;
+	struct hk_ks_domain_state domains[HK_KS_DOMAINS];
+	struct hk_ks_client *clients;
+	__u64 counters[HK_KS_COUNTER_COUNT];
+	__s64 now; /* seconds; set by the loop */
+	__s64 started;
+};
+
+int hk_ks_start(struct hk_ks *ks, struct hk_error *error);
+void hk_ks_stop(struct hk_ks *ks);
+/* Once a second: orders, new generations, activation, retirement; then everything that became due. */
+int hk_ks_tick(struct hk_ks *ks, struct hk_error *error);
+struct hk_ks_generation *hk_ks_current(struct hk_ks *ks, unsigned domain, unsigned host);
+/* Have all clients that must read `generation` of this receiver confirmed it? */
+bool hk_ks_confirmed(
+	const struct hk_ks *ks, unsigned domain, unsigned host, const struct hk_ks_generation *row);
+/* A new SPI of the receiver's current generation for `sender`: its number. 0, -EAGAIN: later. */
+int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, const char *sender, __u32 *spi,
+	struct hk_error *error);
+
+/* The key set that `client`'s role may have, as key file lines. Wipe and free. NULL: no memory. */
+char *hk_ks_lines(struct hk_ks *ks, const struct hk_ks_client *client, size_t *size);
+/* Both sides of one SPI, for its sender or its receiver alone. Wipe and free. */
+char *hk_ks_spi_lines(
+	struct hk_ks *ks, unsigned domain, unsigned host, const struct hk_ks_generation *row, __u32 spi);
+/* All SPIs in use towards `host`, both sides. Wipe and free. */
+char *hk_ks_inbound_lines(struct hk_ks *ks, unsigned domain, unsigned host);
+__u32 hk_ks_spi(const struct hk_ks_domain *domain, unsigned slot, __u64 serial);
+
+/* One request of a client. False: close the connection. */
+bool hk_ks_answer(struct hk_ks *ks, struct hk_ks_client *client, const json_t *request);
+/* Sends what became due to everyone: key sets that changed, SPIs that were waited for. */
+void hk_ks_serve(struct hk_ks *ks);
+/* Queues a message (takes it). In keyserver_connection.c; tests have their own. */
+void hk_ks_send(struct hk_ks_client *client, json_t *message);
+
+int hk_ks_run(struct hk_ks *ks, SSL_CTX *tls, struct hk_error *error); /* until SIGTERM */
+
+#endif

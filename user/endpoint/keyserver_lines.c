@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a role may have, as key file lines: the one place of the key server that
+ * writes keys out. Which sides go to whom is the table below and nothing else;
+ * a request has no influence on it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/base/text.h"
+#include "user/endpoint/keyserver.h"
+
+struct text {
+	char *bytes;
+	size_t size, capacity;
+	bool failed;
+};
+
+/* Grows by copying and wiping: realloc would leave keys behind. */
+static bool room(struct text *text, size_t more)
+{
+	size_t want = text->size + more + 1, capacity = 1024;
+	char *grown;
+
+	if (want <= text->capacity)
+		return true;
+	while (capacity < want)
+		capacity *= 2;
+	grown = calloc(1, capacity);
+	if (!grown) {
+		text->failed = true;
+		return false;
+	}
+	if (text->bytes) {
+		memcpy(grown, text->bytes, text->size);
+		hk_wipe(text->bytes, text->size);
+		free(text->bytes);
+	}
+	text->bytes = grown;
+	text->capacity = capacity;
+	return true;
+}
+
+static void add(struct text *text, const char *line)
+{
+	size_t size = strlen(line);
+
+	if (text->failed || !room(text, size))
+		return;
+	memcpy(text->bytes + text->size, line, size + 1);
+	text->size += size;
+}
+
+static char *finish(struct text *text, size_t *size)
+{
+	if (!text->failed && !text->bytes)
+		(void)room(text, 0);
+	if (text->failed) {
+		if (text->bytes)
+			hk_wipe(text->bytes, text->size);
+		free(text->bytes);
+		return NULL;
+	}
+	if (size)
+		*size = text->size;
+	return text->bytes;
+}
+
+static void add_master(struct text *text, const struct hk_ks_host *host, const struct hk_ks_generation *row,
+	const char *side, const __u8 key[32])
+{
+	char line[256], receiver[HK_ADDRESS_TEXT], hex[65];
+
+	hk_hex_format(key, 32, hex);
+	snprintf(line, sizeof(line), "receiver=%s slot=%u generation=%u side=%s key=%s\n",
+		hk_address_format(&host->receiver, receiver), row->slot, row->generation, side, hex);
+	add(text, line);
+	hk_wipe(hex, sizeof(hex));
+	hk_wipe(line, sizeof(line));
+}
+
+static void add_generation(struct text *text, const struct hk_ks_domain *domain,
+	const struct hk_ks_host *host, const struct hk_ks_generation *row, unsigned role)
+{
+	const char *enc = domain->profile == HK_PROFILE_SINGLE ? "single" : "enc";
+
+	switch (role) {
+	case HK_PUSH_HOST:
+		add_master(text, host, row, enc, row->enc);
+		if (domain->profile == HK_PROFILE_SPLIT)
+			add_master(text, host, row, "auth", row->auth);
+		break;
+	case HK_PUSH_BOX: add_master(text, host, row, enc, row->enc); break;
+	case HK_PUSH_READER: add_master(text, host, row, "reader", row->reader); break;
+	default: break;
+	}
+}
+
+char *hk_ks_lines(struct hk_ks *ks, const struct hk_ks_client *client, size_t *size)
+{
+	const struct hk_ks_domain *domain = client->domain;
+	struct text text = {0};
+	unsigned i, j;
+
+	for (i = 0; i < domain->hosts_count; i++) {
+		if (client->who.role == HK_PUSH_HOST && i != client->host_index)
+			continue;
+		for (j = 0; j < HK_KS_GENERATIONS; j++) {
+			const struct hk_ks_generation *row =
+				&ks->domains[client->domain_index].receivers[i].rows[j];
+
+			if (row->generation)
+				add_generation(&text, domain, &domain->hosts[i], row, client->who.role);
+		}
+	}
+	return finish(&text, size);
+}
+
+static void add_explicit(struct text *text, const struct hk_sa_name *name, const char *side, const __u8 *key,
+	unsigned size, const __u8 *salt)
+{
+	char line[320], receiver[HK_ADDRESS_TEXT], hex[65], salt_hex[9] = "", variant[32];
+
+	hk_hex_format(key, size, hex);
+	if (salt)
+		hk_hex_format(salt, 4, salt_hex);
+	if (name->envelope == HK_ENVELOPE_PSP)
+		snprintf(variant, sizeof(variant), "version=%u", name->variant);
+	else
+		snprintf(variant, sizeof(variant), "suite=%s", hk_suite_name(name->variant));
+	snprintf(line, sizeof(line), "receiver=%s spi=0x%08x %s side=%s key=%s%s%s\n",
+		hk_address_format(&name->receiver, receiver), name->spi, variant, side, hex,
+		salt ? " salt=" : "", salt_hex);
+	add(text, line);
+	hk_wipe(hex, sizeof(hex));
+	hk_wipe(salt_hex, sizeof(salt_hex));
+	hk_wipe(line, sizeof(line));
+}
+
+static void add_spi(struct text *text, struct hk_ks *ks, const struct hk_ks_domain *domain,
+	const struct hk_ks_host *host, const struct hk_ks_generation *row, __u32 spi)
+{
+	bool split = domain->profile == HK_PROFILE_SPLIT, esp = domain->envelope == HK_ENVELOPE_ESP;
+	struct hk_sa_name name = {domain->envelope, domain->variant, domain->mkid, spi, host->receiver};
+	struct hk_sa_keys keys = {0};
+	struct hk_kdf_key enc, auth;
+
+	if (hk_kdf_key_init(&enc, row->enc) || hk_kdf_key_init(&auth, row->auth) ||
+		hk_sa_derive_keys(&keys, ks->crypto, &name, &enc, split ? &auth : NULL, NULL)) {
+		text->failed = true;
+	} else {
+		add_explicit(text, &name, split ? "enc" : "single", keys.enc, keys.key_size,
+			esp && domain->variant != HK_SUITE_CBC_HMAC ? keys.salt_enc : NULL);
+		if (split)
+			add_explicit(text, &name, "auth", keys.auth, keys.key_size,
+				esp && domain->variant == HK_SUITE_GCM_SPLIT ? keys.salt_auth : NULL);
+	}
+	hk_wipe(&enc, sizeof(enc));
+	hk_wipe(&auth, sizeof(auth));
+	hk_wipe(&keys, sizeof(keys));
+}
+
+char *hk_ks_spi_lines(
+	struct hk_ks *ks, unsigned domain, unsigned host, const struct hk_ks_generation *row, __u32 spi)
+{
+	const struct hk_ks_domain *config = &ks->config->domains[domain];
+	struct text text = {0};
+
+	add_spi(&text, ks, config, &config->hosts[host], row, spi);
+	return finish(&text, NULL);
+}
+
+struct inbound {
+	struct text text;
+	struct hk_ks *ks;
+	const struct hk_ks_domain *domain;
+	const struct hk_ks_host *host;
+	const struct hk_ks_generation *row;
+};
+
+static void add_inbound(void *context, __u64 serial, const char *sender)
+{
+	struct inbound *in = context;
+	char line[128], address[HK_ADDRESS_TEXT];
+	unsigned i;
+
+	for (i = 0; sender && i < in->domain->hosts_count; i++)
+		if (strcmp(in->domain->hosts[i].name, sender) == 0)
+			break;
+	if (!sender || i == in->domain->hosts_count)
+		return; /* a sender that has left the domain */
+	snprintf(line, sizeof(line), "# from=%s (%.31s)\n",
+		hk_address_format(&in->domain->hosts[i].receiver, address), sender);
+	add(&in->text, line);
+	add_spi(&in->text, in->ks, in->domain, in->host, in->row,
+		hk_ks_spi(in->domain, in->row->slot, serial));
+}
+
+char *hk_ks_inbound_lines(struct hk_ks *ks, unsigned domain, unsigned host)
+{
+	struct inbound in = {.ks = ks, .domain = &ks->config->domains[domain]};
+	struct hk_error error = {{0}};
+	unsigned i;
+
+	in.host = &in.domain->hosts[host];
+	for (i = 0; i < HK_KS_GENERATIONS; i++) {
+		in.row = &ks->domains[domain].receivers[host].rows[i];
+		if (in.row->generation && in.row->state != HK_KS_NEXT &&
+			hk_ks_store_allocations(ks->store, in.domain->name, in.host->name, in.row->generation,
+				add_inbound, &in, &error))
+			in.text.failed = true;
+	}
+	return finish(&in.text, NULL);
+}

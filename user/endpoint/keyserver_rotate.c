@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A receiver's generations over time, and the SPIs given out of the current one:
+ *
+ *            created          activates                      ends
+ *   next ──────┤ pushed to      ├── current ── ... ── previous ─┤ retired: wiped
+ *              │ receiver, boxes│   senders get SPIs of it   grace
+ *
+ * Generation g lies in slot g modulo 2 (PSP) or 4 (ESP); a generation is made
+ * only when no other one with keys lies there. On disk first, in force second.
+ */
+#include <errno.h>
+#include <openssl/rand.h>
+#include <string.h>
+#include <stdlib.h>
+
+#include "user/base/log.h"
+#include "user/endpoint/keyserver.h"
+
+/*
+ * SPIs follow the clock as well as their counter: a state directory that was
+ * put back from an older copy does not give out a number again as long as the
+ * clock is right. Numbers never leave the range of their own second, and a
+ * server gives none out in the second it starts in: an earlier run may have.
+ */
+#define SPI_RATE 64 /* per second and receiver */
+#define SPI_BASE 0x1000
+#define SPI_ROOM (1ull << 28)
+
+#define SENDER_RATE  4 /* SPIs per second that one host may ask for */
+#define SENDER_BURST 64
+
+static unsigned slots_of(const struct hk_ks_domain *domain)
+{
+	return domain->envelope == HK_ENVELOPE_PSP ? 2 : 4;
+}
+
+static struct hk_ks_generation *find(struct hk_ks_receiver *receiver, unsigned state)
+{
+	unsigned i;
+
+	for (i = 0; i < HK_KS_GENERATIONS; i++)
+		if (receiver->rows[i].generation && receiver->rows[i].state == state)
+			return &receiver->rows[i];
+	return NULL;
+}
+
+struct hk_ks_generation *hk_ks_current(struct hk_ks *ks, unsigned domain, unsigned host)
+{
+	return find(&ks->domains[domain].receivers[host], HK_KS_CURRENT);
+}
+
+bool hk_ks_confirmed(
+	const struct hk_ks *ks, unsigned domain, unsigned host, const struct hk_ks_generation *row)
+{
+	const struct hk_ks_client *client;
+
+	for (client = ks->clients; client; client = client->next) {
+		if (!client->domain || client->domain_index != domain || client->acked >= row->serial ||
+			ks->now - client->sent_at > HK_KS_PATIENCE_S)
+			continue;
+		if (client->who.role == HK_PUSH_BOX ||
+			(client->who.role == HK_PUSH_HOST && client->host_index == host))
+			return false;
+	}
+	return true;
+}
+
+/* The row a new generation goes into; NULL: none, or its slot still holds keys. */
+static struct hk_ks_generation *free_row(const struct hk_ks_domain *domain, struct hk_ks_receiver *receiver)
+{
+	unsigned slot = (receiver->newest + 1) % slots_of(domain), i;
+	struct hk_ks_generation *row = NULL;
+
+	for (i = 0; i < HK_KS_GENERATIONS; i++) {
+		if (!receiver->rows[i].generation)
+			row = &receiver->rows[i];
+		else if (receiver->rows[i].slot == slot)
+			return NULL;
+	}
+	return row;
+}
+
+/* A new generation: the first is in force at once, later ones when `ahead` is over. */
+static int create(struct hk_ks *ks, unsigned index, unsigned host, struct hk_error *error)
+{
+	const struct hk_ks_domain *domain = &ks->config->domains[index];
+	struct hk_ks_receiver *receiver = &ks->domains[index].receivers[host];
+	struct hk_ks_generation *row = free_row(domain, receiver), made = {0};
+	bool first = !find(receiver, HK_KS_CURRENT);
+	int status;
+
+	if (!row || receiver->newest == 0xffffffff)
+		return -EAGAIN;
+	made.generation = receiver->newest + 1;
+	made.slot = (__u8)(made.generation % slots_of(domain));
+	made.state = first ? HK_KS_CURRENT : HK_KS_NEXT;
+	made.created = ks->now;
+	made.activates = first ? ks->now : ks->now + domain->ahead;
+	if (RAND_priv_bytes(made.enc, 32) != 1 || RAND_priv_bytes(made.auth, 32) != 1 ||
+		RAND_priv_bytes(made.reader, 32) != 1)
+		return hk_error_set(error, EIO, "the system gives no random numbers");
+	status = hk_ks_store_add(ks->store, domain->name, domain->hosts[host].name, &made, error);
+	if (!status) {
+		made.serial = ++ks->domains[index].serial;
+		*row = made;
+		receiver->newest = made.generation;
+		receiver->order = false;
+		hk_log_info("domain %s, host %s: generation %u made, slot %u, in force %s", domain->name,
+			domain->hosts[host].name, row->generation, row->slot, first ? "now" : "soon");
+	}
+	hk_wipe(&made, sizeof(made));
+	return status;
+}
+
+static int activate(struct hk_ks *ks, unsigned index, unsigned host, struct hk_ks_generation *current,
+	struct hk_ks_generation *next, struct hk_error *error)
+{
+	const struct hk_ks_domain *domain = &ks->config->domains[index];
+	__s64 ends = ks->now + domain->grace;
+	int status = hk_ks_store_activate(ks->store, domain->name, domain->hosts[host].name,
+		current ? current->generation : 0, next->generation, ks->now, ends, error);
+
+	if (status)
+		return status;
+	if (current) {
+		current->state = HK_KS_PREVIOUS;
+		current->ends = ends;
+	}
+	next->state = HK_KS_CURRENT;
+	next->activates = ks->now;
+	ks->counters[HK_KS_ROTATIONS]++;
+	hk_log_info("domain %s, host %s: generation %u is in force", domain->name, domain->hosts[host].name,
+		next->generation);
+	return 0;
+}
+
+static int retire(
+	struct hk_ks *ks, unsigned index, unsigned host, struct hk_ks_generation *row, struct hk_error *error)
+{
+	const struct hk_ks_domain *domain = &ks->config->domains[index];
+	int status =
+		hk_ks_store_retire(ks->store, domain->name, domain->hosts[host].name, row->generation, error);
+
+	if (status)
+		return status;
+	hk_log_info("domain %s, host %s: generation %u is retired, its keys are wiped", domain->name,
+		domain->hosts[host].name, row->generation);
+	hk_wipe(row, sizeof(*row));
+	ks->domains[index].serial++;
+	return 0;
+}
+
+static int step(struct hk_ks *ks, unsigned index, unsigned host, struct hk_error *error)
+{
+	const struct hk_ks_domain *domain = &ks->config->domains[index];
+	struct hk_ks_receiver *receiver = &ks->domains[index].receivers[host];
+	struct hk_ks_generation *previous = find(receiver, HK_KS_PREVIOUS), *current, *next;
+	int status = 0;
+
+	if (previous && ks->now >= previous->ends)
+		status = retire(ks, index, host, previous, error);
+	current = find(receiver, HK_KS_CURRENT);
+	next = find(receiver, HK_KS_NEXT);
+	if (!status && next && ks->now >= next->activates && (hk_ks_confirmed(ks, index, host, next)))
+		return activate(ks, index, host, current, next, error);
+	if (!status && !next &&
+		(!current || receiver->order ||
+			ks->now >= current->activates + domain->lifetime - domain->ahead))
+		status = create(ks, index, host, error);
+	return status == -EAGAIN ? 0 : status;
+}
+
+static void take_order(void *context, const char *domain, const char *host)
+{
+	struct hk_ks *ks = context;
+	unsigned i, j;
+
+	for (i = 0; i < ks->config->domains_count; i++)
+		for (j = 0; j < ks->config->domains[i].hosts_count; j++)
+			if ((!strcmp(domain, "all") || !strcmp(domain, ks->config->domains[i].name)) &&
+				(!strcmp(host, "all") || !strcmp(host, ks->config->domains[i].hosts[j].name)))
+				ks->domains[i].receivers[j].order = true;
+}
+
+int hk_ks_tick(struct hk_ks *ks, struct hk_error *error)
+{
+	int status = hk_ks_store_orders(ks->store, take_order, ks, error);
+	unsigned i, j;
+
+	for (i = 0; i < ks->config->domains_count; i++)
+		for (j = 0; j < ks->config->domains[i].hosts_count && !status; j++) {
+			struct hk_ks_receiver *receiver = &ks->domains[i].receivers[j];
+
+			receiver->tokens += receiver->tokens < SENDER_BURST ? SENDER_RATE : 0;
+			status = step(ks, i, j, error);
+		}
+	if (!status)
+		hk_ks_serve(ks);
+	return status;
+}
+
+__u32 hk_ks_spi(const struct hk_ks_domain *domain, unsigned slot, __u64 serial)
+{
+	unsigned shift = domain->envelope == HK_ENVELOPE_PSP ? 31 : 29;
+
+	return (__u32)slot << shift | (__u32)(SPI_BASE + serial);
+}
+
+int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, const char *sender, __u32 *spi,
+	struct hk_error *error)
+{
+	const struct hk_ks_domain *config = &ks->config->domains[domain];
+	struct hk_ks_generation *row = hk_ks_current(ks, domain, host);
+	__u64 least, limit, serial = 0;
+	int status;
+
+	if (!row || ks->now <= ks->started)
+		return -EAGAIN;
+	least = ks->now > row->created ? (__u64)(ks->now - row->created) * SPI_RATE : 0;
+	limit = least + SPI_RATE < SPI_ROOM ? least + SPI_RATE : SPI_ROOM;
+	status = hk_ks_store_allocate(ks->store, config->name, config->hosts[host].name, row->generation,
+		sender, least, limit, &serial, error);
+	if (!status) {
+		*spi = hk_ks_spi(config, row->slot, serial);
+		ks->counters[HK_KS_SPIS]++;
+	}
+	return status;
+}
+
+int hk_ks_start(struct hk_ks *ks, struct hk_error *error)
+{
+	unsigned i, j;
+	int status = 0;
+
+	ks->started = time(NULL);
+	ks->crypto = hk_crypto_new("libcrypto");
+	if (!ks->crypto)
+		return hk_error_set(error, ENOMEM, "the crypto library does not start");
+	for (i = 0; i < ks->config->domains_count && !status; i++) {
+		const struct hk_ks_domain *domain = &ks->config->domains[i];
+
+		ks->domains[i].receivers = calloc(domain->hosts_count, sizeof(struct hk_ks_receiver));
+		if (!ks->domains[i].receivers)
+			return hk_error_set(error, ENOMEM, "no memory for domain '%s'", domain->name);
+		ks->domains[i].serial = 1;
+		for (j = 0; j < domain->hosts_count && !status; j++) {
+			struct hk_ks_receiver *receiver = &ks->domains[i].receivers[j];
+			unsigned k;
+
+			status = hk_ks_store_load(
+				ks->store, domain->name, domain->hosts[j].name, receiver, error);
+			receiver->tokens = SENDER_BURST;
+			for (k = 0; k < HK_KS_GENERATIONS; k++) {
+				receiver->rows[k].serial = 1;
+				if (receiver->rows[k].generation &&
+					receiver->rows[k].slot !=
+						receiver->rows[k].generation % slots_of(domain))
+					status = hk_error_set(error, EUCLEAN,
+						"domain '%s': its state is of another envelope: give it a "
+						"new name",
+						domain->name);
+			}
+		}
+	}
+	return status;
+}
+
+void hk_ks_stop(struct hk_ks *ks)
+{
+	unsigned i;
+
+	for (i = 0; i < ks->config->domains_count; i++) {
+		if (ks->domains[i].receivers)
+			hk_wipe(ks->domains[i].receivers,
+				ks->config->domains[i].hosts_count * sizeof(struct hk_ks_receiver));
+		free(ks->domains[i].receivers);
+	}
+	hk_crypto_free(ks->crypto);
+}
