@@ -64,6 +64,38 @@ void hk_host_free(struct hk_host *host)
 	free(host);
 }
 
+/* Would the same packet still find the same keys? */
+static bool still_known(const struct hk_host *host, const struct entry *entry)
+{
+	struct hk_sa *sa = NULL;
+	bool same = !hk_host_keys_sa(host->options.keys, host->crypto, hk_sa_name(entry->sa), &sa) &&
+		    hk_equal(hk_sa_fingerprint(sa), hk_sa_fingerprint(entry->sa), 8);
+
+	hk_sa_free(sa);
+	return same;
+}
+
+void hk_host_rekey(struct hk_host *host, const struct hk_host_keys *keys)
+{
+	struct entry **place, *entry;
+	unsigned i;
+
+	host->options.keys = keys;
+	for (i = 0; i < BUCKETS; i++) {
+		for (place = &host->buckets[i]; *place;) {
+			entry = *place;
+			if (still_known(host, entry)) {
+				place = &entry->next;
+				continue;
+			}
+			*place = entry->next;
+			hk_sa_free(entry->sa);
+			free(entry);
+			host->used--;
+		}
+	}
+}
+
 /* SPIs of verified packets only: an honest sender's choice, so a plain mix will do. */
 static struct entry **bucket(struct hk_host *host, __u32 spi)
 {
@@ -150,7 +182,10 @@ static unsigned open_unknown(struct hk_host *host, unsigned variant, const struc
 		.receiver = host->options.local,
 	};
 	struct hk_sa *sa = NULL;
-	unsigned refusal = hk_host_keys_sa(host->options.keys, host->crypto, &name, &sa), full;
+	unsigned refusal = !host->options.keys
+				   ? HK_REFUSAL_NO_KEY
+				   : hk_host_keys_sa(host->options.keys, host->crypto, &name, &sa),
+		 full;
 
 	if (refusal)
 		return refusal;

@@ -26,6 +26,12 @@ struct hk_host *hk_host_new(const struct hk_host_options *options); /* NULL and 
 void hk_host_free(struct hk_host *host);
 
 /*
+ * New keys: what they no longer open is forgotten, with its window; everything
+ * else stays as it is. `keys` outlives the host, or its next keys.
+ */
+void hk_host_rekey(struct hk_host *host, const struct hk_host_keys *keys);
+
+/*
  * Opens a packet that was parsed by hk_sealed_parse() or hk_sealed_read();
  * `parsed` is what that returned, so that its refusals are counted as well.
  * enum hk_refusal, counted. `out` as for hk_open_packet().

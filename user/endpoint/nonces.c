@@ -69,6 +69,8 @@ static int record_write(struct hk_nonce_state *nonces, __u64 iv, __u64 sn)
 	struct stat stat;
 	int size;
 
+	if (nonces->fd < 0)
+		return 0; /* fresh: its number of the key server is its state */
 	if (fstat(nonces->fd, &stat))
 		return -EIO;
 	memset(text, '\n', sizeof(text));
@@ -276,6 +278,22 @@ int hk_nonce_state_open_at(struct hk_nonce_state **out, const char *directory,
 	return 0;
 }
 
+int hk_nonce_state_fresh(struct hk_nonce_state **out, const struct hk_sa *sa)
+{
+	struct hk_nonce_state *nonces = calloc(1, sizeof(*nonces));
+
+	if (!nonces)
+		return -ENOMEM;
+	nonces->fd = -1;
+	nonces->spi = hk_sa_name(sa)->spi;
+	nonces->sn_limited = hk_sa_name(sa)->envelope == HK_ENVELOPE_ESP;
+	nonces->sn = 1;
+	nonces->iv_max = ~0ull;
+	start_at_clock(nonces);
+	*out = nonces;
+	return 0;
+}
+
 /* Puts the next block on disk before any number of it is used. */
 static int reserve(struct hk_nonce_state *nonces)
 {
@@ -315,13 +333,14 @@ void hk_nonce_state_close(struct hk_nonce_state *nonces)
 		return;
 	/* On failure the reservation on disk stands: numbers are lost, none repeats. */
 	(void)record_write(nonces, nonces->iv, nonces->sn);
-	close(nonces->fd);
+	if (nonces->fd >= 0)
+		close(nonces->fd);
 	free(nonces);
 }
 
 void hk_nonce_state_discard(struct hk_nonce_state *nonces)
 {
-	if (nonces && nonces->untouched)
+	if (nonces && nonces->untouched && nonces->fd >= 0)
 		unlink(nonces->path);
 	hk_nonce_state_close(nonces);
 }

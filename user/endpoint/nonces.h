@@ -45,6 +45,12 @@ struct hk_nonce_place {
 int hk_nonce_state_open_at(struct hk_nonce_state **out, const char *directory,
 	const struct hk_nonce_place *place, const char *sender, bool first_use, struct hk_error *error);
 
+/*
+ * Numbers of an SPI that a key server has just given out for the first time, to
+ * us alone: nothing is kept on disk, because no process will use that SPI again.
+ */
+int hk_nonce_state_fresh(struct hk_nonce_state **out, const struct hk_sa *sa);
+
 /* The next numbers. 0, -EOVERFLOW: this SPI is used up, take another; -EIO: the state cannot be written. */
 int hk_nonce_state_next(struct hk_nonce_state *nonces, struct hk_numbers *out);
 

@@ -7,6 +7,7 @@
  *   tunnel_plan.c     checks it: struct hk_tunnel, keys, SPIs, nonce state
  *   tunnel_setup.c    device, sockets, dropping privileges
  *   tunnel_run.c      the packet loop
+ *   tunnel_server.c   keys from a key server
  *   tunnel_stats.c    counters for people and as JSON
  */
 #ifndef HK_ENDPOINT_TUNNEL_H
@@ -41,8 +42,9 @@ struct hk_tunnel_device_config {
 
 struct hk_tunnel_config {
 	char *keys, *state, *local, *envelope, *suite, *carrier, *stats, *user;
-	char *version; /* PSP */
-	char *mkid;    /* ESP */
+	char *version;				 /* PSP */
+	char *mkid;				 /* ESP */
+	char *server, *ca, *cert, *key, *domain; /* a key server instead of `keys` */
 	bool first_use;
 	struct hk_tunnel_device_config device;
 	struct hk_tunnel_peer_config *peers;
@@ -62,6 +64,7 @@ void hk_tunnel_config_free(struct hk_tunnel_config *config);
 	U(INVALID, "invalid", "not a packet that can be sealed")                                            \
 	U(TOO_BIG, "too-big", "larger than an envelope or the path carries")                                \
 	U(SPI_USED_UP, "spi-used-up", "all SPIs for the peer have used their numbers: new keys are needed") \
+	U(NO_KEY, "no-key", "the key server has given no key for the peer yet")                             \
 	U(STATE, "state", "the nonce state could not be written")                                           \
 	U(CIPHER, "cipher", "the crypto library failed")                                                    \
 	U(SEND, "send", "the network took no packet")
@@ -89,8 +92,11 @@ struct hk_tunnel_peer {
 	unsigned spis_count, spi_now;
 };
 
+struct hk_tunnel_server;
+
 struct hk_tunnel {
 	struct hk_host_keys *keys;
+	struct hk_tunnel_server *server; /* NULL: keys from a file */
 	struct hk_host *host;
 	struct hk_address local;
 	__u8 envelope, variant;
@@ -114,6 +120,16 @@ int hk_tunnel_open_state(
 int hk_tunnel_setup(struct hk_tunnel *tunnel, const struct hk_tunnel_config *config, struct hk_error *error);
 int hk_tunnel_run(struct hk_tunnel *tunnel, struct hk_error *error); /* until SIGTERM or SIGINT */
 void hk_tunnel_close(struct hk_tunnel *tunnel);
+
+/* With a key server: TLS while we may read its files, the thread when rights are dropped. */
+int hk_tunnel_server_plan(
+	struct hk_tunnel *tunnel, const struct hk_tunnel_config *config, struct hk_error *error);
+int hk_tunnel_server_start(struct hk_tunnel *tunnel, struct hk_error *error);
+int hk_tunnel_server_fd(const struct hk_tunnel *tunnel); /* readable: apply; -1: no server */
+void hk_tunnel_server_apply(struct hk_tunnel *tunnel);
+/* Another SPI for `peer` is needed. */
+void hk_tunnel_server_want(struct hk_tunnel *tunnel, const struct hk_tunnel_peer *peer);
+void hk_tunnel_server_stop(struct hk_tunnel *tunnel);
 
 /* Largest inner packet whose outer packet is no larger than `outer`. */
 unsigned hk_tunnel_mtu_for(const struct hk_tunnel *tunnel, unsigned outer);

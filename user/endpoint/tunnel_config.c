@@ -20,6 +20,9 @@ static const char help[] =
 	"  -c, --config FILE      YAML file, as keygen writes it; options below override it\n"
 	"  -k, --keys FILE        this host's key file (mode 0600)\n"
 	"      --state DIR        nonce state (default: /var/lib/halfkey-endpoint)\n"
+	"      --server NAME[:PORT]   a key server instead of --keys; with it:\n"
+	"      --ca, --cert, --key FILE   the CA, this host's certificate and its private key\n"
+	"      --domain NAME      the domain at the key server\n"
 	"      --first-use        these keys never sealed anything: create their nonce state\n"
 	"  -l, --local ADDRESS    this host's outer address, IPv4 or IPv6\n"
 	"  -p, --peer ADDRESS[=PREFIX,...]\n"
@@ -77,6 +80,11 @@ static const cyaml_schema_field_t config_fields[] = {
 	TEXT("suite", struct hk_tunnel_config, suite),
 	TEXT("mkid", struct hk_tunnel_config, mkid),
 	TEXT("carrier", struct hk_tunnel_config, carrier),
+	TEXT("server", struct hk_tunnel_config, server),
+	TEXT("ca", struct hk_tunnel_config, ca),
+	TEXT("cert", struct hk_tunnel_config, cert),
+	TEXT("key", struct hk_tunnel_config, key),
+	TEXT("domain", struct hk_tunnel_config, domain),
 	TEXT("stats", struct hk_tunnel_config, stats),
 	TEXT("user", struct hk_tunnel_config, user),
 	CYAML_FIELD_MAPPING("device", CYAML_FLAG_OPTIONAL, struct hk_tunnel_config, device, device_fields),
@@ -132,6 +140,9 @@ static int load(struct hk_tunnel_config **out, const char *path, struct hk_error
 	resolve(&(*out)->keys, path);
 	resolve(&(*out)->state, path);
 	resolve(&(*out)->stats, path);
+	resolve(&(*out)->ca, path);
+	resolve(&(*out)->cert, path);
+	resolve(&(*out)->key, path);
 	return 0;
 }
 
@@ -192,6 +203,11 @@ static void add_peer(struct hk_tunnel_config *config, const char *value)
 enum {
 	OPT_STATE = 256,
 	OPT_FIRST_USE,
+	OPT_SERVER,
+	OPT_CA,
+	OPT_CERT,
+	OPT_KEY,
+	OPT_DOMAIN,
 	OPT_SPI,
 	OPT_VERSION,
 	OPT_SUITE,
@@ -206,6 +222,11 @@ static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"keys", required_argument, NULL, 'k'},
 	{"state", required_argument, NULL, OPT_STATE},
+	{"server", required_argument, NULL, OPT_SERVER},
+	{"ca", required_argument, NULL, OPT_CA},
+	{"cert", required_argument, NULL, OPT_CERT},
+	{"key", required_argument, NULL, OPT_KEY},
+	{"domain", required_argument, NULL, OPT_DOMAIN},
 	{"first-use", no_argument, NULL, OPT_FIRST_USE},
 	{"local", required_argument, NULL, 'l'},
 	{"peer", required_argument, NULL, 'p'},
@@ -233,6 +254,11 @@ static char **place_of(struct hk_tunnel_config *config, int option)
 	case 'l': return &config->local;
 	case 'e': return &config->envelope;
 	case 'd': return &config->device.name;
+	case OPT_SERVER: return &config->server;
+	case OPT_CA: return &config->ca;
+	case OPT_CERT: return &config->cert;
+	case OPT_KEY: return &config->key;
+	case OPT_DOMAIN: return &config->domain;
 	case OPT_STATE: return &config->state;
 	case OPT_VERSION: return &config->version;
 	case OPT_SUITE: return &config->suite;

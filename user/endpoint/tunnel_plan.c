@@ -215,10 +215,12 @@ static int plan_host(struct hk_tunnel *tunnel, const struct hk_tunnel_config *co
 	};
 	int status;
 
-	if (!config->keys)
-		return hk_error_set(
-			error, EINVAL, "no key file: name it with --keys or in the configuration");
-	status = hk_host_keys_load(&tunnel->keys, config->keys, error);
+	if (!config->keys && !config->server)
+		return hk_error_set(error, EINVAL,
+			"no key file and no key server: name one with --keys or --server, or in the "
+			"configuration");
+	status = config->server ? hk_tunnel_server_plan(tunnel, config, error)
+				: hk_host_keys_load(&tunnel->keys, config->keys, error);
 	if (status)
 		return status;
 	options.keys = tunnel->keys;
@@ -318,9 +320,13 @@ static int open_peer(struct hk_tunnel *tunnel, struct hk_tunnel_peer *peer, cons
 int hk_tunnel_open_state(
 	struct hk_tunnel *tunnel, const struct hk_tunnel_config *config, struct hk_error *error)
 {
-	struct hk_crypto *crypto = hk_crypto_new("libcrypto");
+	struct hk_crypto *crypto = config->server ? NULL : hk_crypto_new("libcrypto");
 	unsigned i, created = 0;
-	int status = crypto ? 0 : hk_error_set(error, ENOMEM, "the crypto library does not start");
+	int status;
+
+	if (config->server)
+		return 0; /* SPIs come while it runs, each of them fresh */
+	status = crypto ? 0 : hk_error_set(error, ENOMEM, "the crypto library does not start");
 
 	for (i = 0; i < tunnel->peers_count && !status; i++)
 		status = open_peer(
@@ -357,6 +363,7 @@ void hk_tunnel_close(struct hk_tunnel *tunnel)
 {
 	unsigned i, j;
 
+	hk_tunnel_server_stop(tunnel);
 	for (i = 0; i < tunnel->peers_count; i++) {
 		for (j = 0; j < tunnel->peers[i].spis_count; j++) {
 			if (tunnel->running)

@@ -35,11 +35,12 @@ struct loop {
 /* --- out ------------------------------------------------------------------------------------- */
 
 /* The next SPI of the peer that still has numbers; NULL and `why`. */
-static struct hk_tunnel_spi *next_spi(struct hk_tunnel_peer *peer, struct hk_numbers *numbers, unsigned *why)
+static struct hk_tunnel_spi *next_spi(
+	struct hk_tunnel *tunnel, struct hk_tunnel_peer *peer, struct hk_numbers *numbers, unsigned *why)
 {
 	int status;
 
-	*why = HK_UNSENT_SPI_USED_UP;
+	*why = peer->spis_count ? HK_UNSENT_SPI_USED_UP : HK_UNSENT_NO_KEY;
 	while (peer->spi_now < peer->spis_count) {
 		status = hk_nonce_state_next(peer->spis[peer->spi_now].nonces, numbers);
 		if (!status)
@@ -51,6 +52,7 @@ static struct hk_tunnel_spi *next_spi(struct hk_tunnel_peer *peer, struct hk_num
 		hk_log_warn("SPI 0x%08x has used all its numbers: going on with the next",
 			hk_sa_name(peer->spis[peer->spi_now].sa)->spi);
 		peer->spi_now++;
+		hk_tunnel_server_want(tunnel, peer);
 	}
 	return NULL;
 }
@@ -80,7 +82,7 @@ static unsigned queue_packet(struct loop *loop, __u32 length)
 	peer = hk_tunnel_route(tunnel, &inner.destination);
 	if (!peer)
 		return HK_UNSENT_NO_ROUTE;
-	spi = next_spi(peer, &numbers, &why);
+	spi = next_spi(tunnel, peer, &numbers, &why);
 	if (!spi)
 		return why;
 	size = hk_seal_envelope(
@@ -242,9 +244,9 @@ static bool handle_signal(struct hk_tunnel *tunnel)
 int hk_tunnel_run(struct hk_tunnel *tunnel, struct hk_error *error)
 {
 	struct pollfd fds[] = {
-		{.fd = tunnel->tun, .events = POLLIN},
-		{.fd = tunnel->receiver, .events = POLLIN},
+		{.fd = tunnel->tun, .events = POLLIN}, {.fd = tunnel->receiver, .events = POLLIN},
 		{.fd = tunnel->signals, .events = POLLIN},
+		{.fd = hk_tunnel_server_fd(tunnel), .events = POLLIN}, /* -1 is passed over */
 	};
 	struct loop *loop = calloc(1, sizeof(*loop));
 	bool running = true;
@@ -253,8 +255,11 @@ int hk_tunnel_run(struct hk_tunnel *tunnel, struct hk_error *error)
 	if (!loop)
 		return hk_error_set(error, ENOMEM, "no memory for the packet loop");
 	loop->tunnel = tunnel;
+	if (tunnel->server)
+		status = hk_tunnel_server_start(tunnel, error);
+	running = !status;
 	while (running) {
-		if (poll(fds, 3, -1) < 0 && errno != EINTR) {
+		if (poll(fds, 4, -1) < 0 && errno != EINTR) {
 			status = hk_error_set(error, errno, "poll: %s", strerror(errno));
 			break;
 		}
@@ -268,6 +273,8 @@ int hk_tunnel_run(struct hk_tunnel *tunnel, struct hk_error *error)
 			incoming(loop);
 		if (fds[2].revents)
 			running = handle_signal(tunnel);
+		if (fds[3].revents)
+			hk_tunnel_server_apply(tunnel);
 	}
 	hk_wipe(loop, sizeof(*loop));
 	free(loop);

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A tunnel that gets its keys from a key server. A thread talks to the server;
+ * what it brings waits in a mailbox of one letter until the packet loop has put
+ * it in force, and only then is it confirmed. Every SPI that comes is fresh: it
+ * was never given to anyone, so no state of it is kept on disk.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "user/base/log.h"
+#include "user/base/text.h"
+#include "user/endpoint/keyclient.h"
+#include "user/endpoint/tunnel.h"
+
+#define RETRY_MAX_S 16
+
+struct hk_tunnel_server {
+	struct hk_tunnel *tunnel;
+	struct hk_key_client client;
+	pthread_t thread;
+	bool started;
+	atomic_bool over;
+	atomic_bool wanted[HK_TUNNEL_PEERS];
+	unsigned peers_count;
+	struct hk_crypto *crypto;
+	int event; /* the loop polls it */
+	/* the mailbox */
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	bool full;
+	bool is_spi;
+	struct hk_address to;
+	__u32 spi;
+	const char *lines; /* the thread's; it waits as long as we read */
+	int status;
+	struct hk_error error;
+};
+
+/* --- the packet loop's side -------------------------------------------------------------------- */
+
+static int apply_keys(struct hk_tunnel *tunnel, const char *lines, struct hk_error *error)
+{
+	struct hk_host_keys *keys = NULL, *old = tunnel->keys;
+	int status = hk_host_keys_parse(&keys, "key server", lines, error);
+
+	if (status)
+		return status;
+	tunnel->keys = keys;
+	hk_host_rekey(tunnel->host, keys);
+	hk_host_keys_free(old);
+	hk_log_info("%s: keys to receive with came from the key server", tunnel->device);
+	return 0;
+}
+
+static struct hk_tunnel_peer *find_peer(struct hk_tunnel *tunnel, const struct hk_address *remote)
+{
+	unsigned i;
+
+	for (i = 0; i < tunnel->peers_count; i++)
+		if (memcmp(&tunnel->peers[i].remote, remote, sizeof(*remote)) == 0)
+			return &tunnel->peers[i];
+	return NULL;
+}
+
+static void drop_spis(struct hk_tunnel_peer *peer)
+{
+	unsigned i;
+
+	for (i = 0; i < peer->spis_count; i++) {
+		hk_nonce_state_close(peer->spis[i].nonces);
+		hk_sa_free(peer->spis[i].sa);
+	}
+	memset(peer->spis, 0, sizeof(peer->spis));
+	peer->spis_count = peer->spi_now = 0;
+}
+
+static int apply_spi(struct hk_tunnel *tunnel, const struct hk_tunnel_server *server, struct hk_error *error)
+{
+	struct hk_tunnel_peer *peer = find_peer(tunnel, &server->to);
+	struct hk_sa_name name = {tunnel->envelope, tunnel->variant, tunnel->mkid, server->spi, server->to};
+	struct hk_host_keys *keys = NULL;
+	struct hk_tunnel_spi fresh = {0};
+	char remote[HK_ADDRESS_TEXT];
+	unsigned refusal;
+	int status;
+
+	if (!peer)
+		return 0;
+	status = hk_host_keys_parse(&keys, "key server", server->lines, error);
+	if (status)
+		return status;
+	refusal = hk_host_keys_sa(keys, server->crypto, &name, &fresh.sa);
+	hk_host_keys_free(keys);
+	if (refusal)
+		return hk_error_set(error, ENOKEY,
+			"SPI 0x%08x from the key server does not fit envelope, version or suite of this "
+			"tunnel",
+			server->spi);
+	status = hk_nonce_state_fresh(&fresh.nonces, fresh.sa);
+	if (status) {
+		hk_sa_free(fresh.sa);
+		return hk_error_set(error, ENOMEM, "no memory for SPI 0x%08x", server->spi);
+	}
+	drop_spis(peer);
+	peer->spis[0] = fresh;
+	peer->spis_count = 1;
+	hk_log_info("%s: to %s with SPI 0x%08x", tunnel->device, hk_address_format(&peer->remote, remote),
+		server->spi);
+	return 0;
+}
+
+int hk_tunnel_server_fd(const struct hk_tunnel *tunnel)
+{
+	return tunnel->server ? tunnel->server->event : -1;
+}
+
+void hk_tunnel_server_apply(struct hk_tunnel *tunnel)
+{
+	struct hk_tunnel_server *server = tunnel->server;
+	__u64 count;
+
+	if (read(server->event, &count, sizeof(count)) < 0)
+		return;
+	pthread_mutex_lock(&server->lock);
+	if (server->full) {
+		memset(&server->error, 0, sizeof(server->error));
+		server->status = server->is_spi ? apply_spi(tunnel, server, &server->error)
+						: apply_keys(tunnel, server->lines, &server->error);
+		server->full = false;
+		pthread_cond_signal(&server->done);
+	}
+	pthread_mutex_unlock(&server->lock);
+}
+
+void hk_tunnel_server_want(struct hk_tunnel *tunnel, const struct hk_tunnel_peer *peer)
+{
+	if (tunnel->server)
+		atomic_store(&tunnel->server->wanted[peer - tunnel->peers], true);
+}
+
+/* --- the thread's side ------------------------------------------------------------------------- */
+
+/* Leaves a letter and waits until the loop has dealt with it. */
+static int deliver(struct hk_tunnel_server *server, const struct hk_address *to, __u32 spi, const char *lines,
+	struct hk_error *error)
+{
+	const __u64 one = 1;
+	int status;
+
+	pthread_mutex_lock(&server->lock);
+	server->is_spi = to != NULL;
+	if (to)
+		server->to = *to;
+	server->spi = spi;
+	server->lines = lines;
+	server->full = true;
+	if (write(server->event, &one, sizeof(one)) < 0)
+		hk_log_error("eventfd: %s", strerror(errno));
+	while (server->full && !atomic_load(&server->over))
+		pthread_cond_wait(&server->done, &server->lock);
+	status = server->full ? -ECANCELED : server->status;
+	if (status && error && !server->full)
+		*error = server->error;
+	server->full = false;
+	server->lines = NULL;
+	pthread_mutex_unlock(&server->lock);
+	return status;
+}
+
+static int keys_came(void *context, const char *lines, struct hk_error *error)
+{
+	return deliver(context, NULL, 0, lines, error);
+}
+
+static int spi_came(
+	void *context, const struct hk_address *to, __u32 spi, const char *lines, struct hk_error *error)
+{
+	return deliver(context, to, spi, lines, error);
+}
+
+/* Only what never changes while the tunnel runs is read here: the peers' addresses. */
+static bool want(void *context, struct hk_address *to)
+{
+	struct hk_tunnel_server *server = context;
+	unsigned i;
+
+	for (i = 0; i < server->peers_count; i++)
+		if (atomic_exchange(&server->wanted[i], false)) {
+			*to = server->tunnel->peers[i].remote;
+			return true;
+		}
+	return false;
+}
+
+static bool over(void *context)
+{
+	return atomic_load(&((struct hk_tunnel_server *)context)->over);
+}
+
+/* The server pushes new generations within a session; a new session starts with new SPIs. */
+static void started(void *context)
+{
+	struct hk_tunnel_server *server = context;
+	unsigned i;
+
+	for (i = 0; i < server->peers_count; i++)
+		atomic_store(&server->wanted[i], true);
+}
+
+static void *talk(void *context)
+{
+	struct hk_tunnel_server *server = context;
+	unsigned delay = 1, i;
+	time_t began;
+
+	while (!over(server)) {
+		struct hk_error error = {{0}};
+
+		began = time(NULL);
+		if (!hk_key_session(&server->client, &error))
+			break;
+		delay = time(NULL) - began > RETRY_MAX_S ? 1 : delay;
+		hk_log_warn("%s; the keys at hand stay in use, next try in %u s", error.text, delay);
+		for (i = 0; i < delay * 10 && !over(server); i++)
+			usleep(100000);
+		delay = delay < RETRY_MAX_S ? delay * 2 : RETRY_MAX_S;
+	}
+	return NULL;
+}
+
+/* --- set-up ------------------------------------------------------------------------------------- */
+
+int hk_tunnel_server_plan(
+	struct hk_tunnel *tunnel, const struct hk_tunnel_config *config, struct hk_error *error)
+{
+	struct hk_push_files files = {config->ca, config->cert, config->key, NULL};
+	struct hk_tunnel_server *server;
+	unsigned i;
+
+	if (config->keys)
+		return hk_error_set(
+			error, EINVAL, "keys and server: keys come from a file or a server, not from both");
+	for (i = 0; i < config->peers_count; i++)
+		if (config->peers[i].spi)
+			return hk_error_set(error, EINVAL,
+				"peer '%s': its SPI comes from the key server: leave spi out",
+				config->peers[i].remote);
+	if (!config->domain)
+		return hk_error_set(error, EINVAL, "server: needs a domain as well");
+	server = calloc(1, sizeof(*server));
+	if (!server)
+		return hk_error_set(error, ENOMEM, "no memory for the key server's thread");
+	tunnel->server = server;
+	server->tunnel = tunnel;
+	server->peers_count = tunnel->peers_count;
+	pthread_mutex_init(&server->lock, NULL);
+	pthread_cond_init(&server->done, NULL);
+	server->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	server->crypto = hk_crypto_new("libcrypto");
+	server->client = (struct hk_key_client){
+		.server = config->server,
+		.domain = config->domain,
+		.context = server,
+		.keys = keys_came,
+		.spi = spi_came,
+		.want = want,
+		.over = over,
+		.started = started,
+	};
+	hk_push_wipe_json();
+	server->client.tls = hk_push_tls(&files, false, error);
+	if (!server->client.tls)
+		return -EINVAL;
+	return server->event < 0 || !server->crypto
+		       ? hk_error_set(error, ENOMEM, "no memory for a key server")
+		       : 0;
+}
+
+int hk_tunnel_server_start(struct hk_tunnel *tunnel, struct hk_error *error)
+{
+	int code = pthread_create(&tunnel->server->thread, NULL, talk, tunnel->server);
+
+	tunnel->server->started = code == 0;
+	return code ? hk_error_set(error, code, "no thread for the key server: %s", strerror(code)) : 0;
+}
+
+void hk_tunnel_server_stop(struct hk_tunnel *tunnel)
+{
+	struct hk_tunnel_server *server = tunnel->server;
+
+	if (!server)
+		return;
+	pthread_mutex_lock(&server->lock);
+	atomic_store(&server->over, true);
+	pthread_cond_signal(&server->done);
+	pthread_mutex_unlock(&server->lock);
+	if (server->started)
+		pthread_join(server->thread, NULL);
+	SSL_CTX_free(server->client.tls);
+	hk_crypto_free(server->crypto);
+	if (server->event >= 0)
+		close(server->event);
+	free(server);
+	tunnel->server = NULL;
+}
