@@ -351,6 +351,56 @@ static void overlaps_and_rubbish(void)
 	box_free(&scene.box);
 }
 
+/* What a hook dropped comes again with TCP, and then it must not complete the record. */
+static void dropped_for_good(void)
+{
+	static const char rules[] =
+		"rules:\n  - {match: {protocol: tcp, destination-port: 8443}, action: drop}\n";
+	struct hk_domain_config *domain;
+	int fd = memfd_create("rules", MFD_CLOEXEC);
+	unsigned i, dropped = 0, again;
+
+	talk_start(&talk, AES128, 900);
+	chat();
+	memset(&scene, 0, sizeof(scene));
+	box_init(&scene.box);
+	domain = box_domain(&scene.box, HK_ENVELOPE_TLS, HK_PROFILE_SINGLE, 0, talk.log);
+	domain->carrier = TALK_PORT;
+	domain->tls.memory = HK_STREAMS_MIN;
+	CU_ASSERT_FATAL(write(fd, rules, strlen(rules)) == (ssize_t)strlen(rules));
+	CU_ASSERT_EQUAL_FATAL(hk_files_add(&scene.box.files, HK_FILE_SETTINGS, "rules.yaml", fd), 0);
+	scene.box.hook = (struct hk_hook_config){.use = (char *)"firewall", .settings = (char *)"rules.yaml"};
+	scene.box.config.hooks = &scene.box.hook;
+	scene.box.config.hooks_count = 1;
+	CU_ASSERT_EQUAL_FATAL(box_build(&scene.box, NULL, BOX_FRAME, 0), 0);
+	for (i = 0; i < talk.count && !scene.reasons[HK_REASON_HOOK_DROP]; i++) {
+		dropped = i;
+		if (!talk.segments[i].server) {
+			struct hk_fate fate;
+			__u8 frame[BOX_FRAME];
+
+			fate = box_run(&scene.box, frame, talk_frame(&talk.segments[i], frame));
+			scene.reasons[fate.reason]++;
+			if (fate.reason == HK_REASON_HOOK_DROP)
+				CU_ASSERT_EQUAL(fate.action, HK_ACTION_DROP);
+		} else {
+			run_batch(&talk.segments[i], 1);
+		}
+	}
+	CU_ASSERT_EQUAL(scene.reasons[HK_REASON_HOOK_DROP], 1);
+	for (again = 0; again < 3; again++)
+		run_batch(&talk.segments[dropped], 1);
+	CU_ASSERT_EQUAL(scene.reasons[HK_REASON_FLOW_DROP], 3);
+	for (; i < talk.count; i++)
+		run_batch(&talk.segments[i], 1);
+	CU_ASSERT(scene.reasons[HK_REASON_FLOW_DROP] > 10);
+	CU_ASSERT_EQUAL(scene.reasons[HK_REASON_HOOK_DROP], 1);
+	CU_ASSERT_EQUAL(scene.heard_length[0], 0);
+	CU_ASSERT_EQUAL(scene.heard_length[1], talk.data_length[1]); /* the other direction is not meant */
+	box_free(&scene.box);
+	talk_end(&talk);
+}
+
 /* --- the pool --- */
 
 static __u64 evicted;
@@ -505,6 +555,7 @@ int main(void)
 		{"keys of one connection", keys_of_a_connection},
 		{"every bit", every_bit},
 		{"overlaps and rubbish", overlaps_and_rubbish},
+		{"what a hook dropped stays dropped", dropped_for_good},
 		{"memory is bounded", memory_is_bounded},
 		{"reassembly", reassembly},
 		{"the PRF against OpenSSL's", prf},
