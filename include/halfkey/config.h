@@ -20,6 +20,9 @@
 #define HK_PORTS_MAX   2
 #define HK_HOOKS_MAX   16
 
+/* Where the control socket is unless `control:` says otherwise: HK_RUN_DIRECTORY/<instance>.sock */
+#define HK_RUN_DIRECTORY "/run/halfkey"
+
 enum hk_attach { HK_ATTACH_AUTO = 0, HK_ATTACH_NATIVE = 1, HK_ATTACH_GENERIC = 2 };
 
 /* wire-formats.md, section 2: what sources leave open, or define in two ways. */

@@ -394,7 +394,13 @@ static void listening(void)
 	CU_ASSERT(fd >= 0);
 	close(fd);
 	error.text[0] = '\0';
-	CU_ASSERT(hk_control_listen("/nonexistent/deeper/x.sock", &error) < 0);
+	/* a wrong path is refused, and not made right by a new directory */
+	memset(&error, 0, sizeof(error));
+	snprintf(other, sizeof(other), "%s/no/x.sock", directory);
+	CU_ASSERT_EQUAL(hk_control_listen(other, &error), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "make its directory first"));
+	*strrchr(other, '/') = '\0';
+	CU_ASSERT_NOT_EQUAL(access(other, F_OK), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "/nonexistent"));
 }
 

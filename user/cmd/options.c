@@ -90,7 +90,8 @@ char *hk_socket_path(const struct hk_options *options, struct hk_error *error)
 		hk_config_free(config);
 		return path;
 	}
-	if (asprintf(&path, "/run/halfkey/%s.sock", options->instance ? options->instance : "default") < 0)
+	if (asprintf(&path, HK_RUN_DIRECTORY "/%s.sock", options->instance ? options->instance : "default") <
+		0)
 		return NULL;
 	return path;
 }

@@ -53,7 +53,7 @@ static int read_control(struct hk_reading *reading)
 	const struct hk_config *config = reading->config;
 
 	if (hk_read_text(reading, "control", "control", reading->raw->control, &reading->config->control) ||
-		set_default(&reading->config->control, "/run/halfkey/%s.sock", config->instance))
+		set_default(&reading->config->control, HK_RUN_DIRECTORY "/%s.sock", config->instance))
 		return -EINVAL;
 	if (config->control[0] != '/')
 		return hk_reading_refuse(reading, "control",

@@ -19,7 +19,8 @@ static int make_directory(const char *path, struct hk_error *error)
 	if (!copy)
 		return hk_error_set(error, ENOMEM, "%s: out of memory", path);
 	directory = dirname(copy);
-	if (mkdir(directory, 0755) && errno != EEXIST)
+	/* /run is empty after each boot, so its own folder is made; a wrong path is not made right */
+	if (strcmp(directory, HK_RUN_DIRECTORY) == 0 && mkdir(directory, 0755) && errno != EEXIST)
 		code = hk_error_set(error, errno, "%s: cannot make its directory: %s", path, strerror(errno));
 	free(copy);
 	return code;
@@ -85,5 +86,6 @@ int hk_control_listen(const char *path, struct hk_error *error)
 	if (!code)
 		return fd;
 	close(fd);
-	return hk_error_set(error, -code, "%s: cannot listen there: %s", path, strerror(-code));
+	return hk_error_set(error, -code, "%s: cannot listen there: %s%s", path, strerror(-code),
+		code == -ENOENT ? " (make its directory first)" : "");
 }
