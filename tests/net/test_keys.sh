@@ -1,0 +1,122 @@
+#!/bin/bash
+# Keys of a running box: added, rotated, retired and imported over the control
+# socket, and in a watched directory, while sealed traffic goes on; and no key
+# byte anywhere that an operator, a log or a core file could show it.
+# shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
+. "$(dirname "$0")/lib.sh"
+. tests/net/sealed.sh
+test_begin keys
+
+config() { # EXTRA-DOMAIN-KEY
+	{ echo "mode: inline"; sealed_domains | sed "/keys: keys\/box.keys/a\    keys-dir: more"; } | box_config
+}
+count_keys() { box keys list --json | jq length; }
+keys_are() { [ "$(count_keys)" = "$1" ]; }
+state_of() { box keys list --json | jq -r ".[] | select(.generation == $1) | .state" | sort -u | head -n 1; }
+refused() { # NAME WORDS COMMAND...
+	local name=$1 words=$2 out
+	shift 2
+	if out=$("$@" 2>&1); then not_ok "$name - was accepted"; elif grep -q "$words" <<<"$out"; then ok "$name"; else
+		not_ok "$name - $out"
+	fi
+}
+# drop_in NAME: standard input becomes a file of the watched directory, in one step
+drop_in() { (umask 077; cat >"$topology_dir/more/.$1"; mv "$topology_dir/more/.$1" "$topology_dir/more/$1"); }
+
+domain() { sed -n 's/.*name: *\([a-z0-9-]*\).*/\1/p' "$topology_dir/keys/domain.yaml" | head -n 1; }
+random_key() { openssl rand -hex "$1"; }
+
+by_socket() {
+	local d=$1 n=$2
+	echo "receiver=192.0.2.9 spi=77 version=5 side=enc key=$secret" | check "keys add from standard input" box keys add "$d" -
+	check_equal "it is there" $((n + 1)) "$(count_keys)"
+	check_equal "with its SPI and state" "77 current" "$(box keys list --json | jq -r '.[] | select(.spi == 77) | "\(.spi) \(.state)"')"
+	echo "receiver=192.0.2.9 spi=77 version=5 side=enc key=$secret" | box keys add "$d" - >"$topology_dir/again"
+	check "the same again is no error" grep -q "0 added, 1 known" "$topology_dir/again"
+	echo "receiver=192.0.2.9 spi=78 version=5 side=auth key=$(random_key 32)" >"$topology_dir/auth.keys"
+	chmod 600 "$topology_dir/auth.keys"
+	refused "an authentication key is refused, with file and line" ":1: side=auth" box keys add "$d" "$topology_dir/auth.keys"
+	chmod 644 "$topology_dir/auth.keys"
+	refused "a key file that others can read is refused" "mode 0644" box keys add "$d" "$topology_dir/auth.keys"
+	refused "a key on the command line is refused" "no place on a command line" box keys retire "$d" key=00
+	refused "an unknown domain is refused" "no domain" box keys retire nonesuch slot=0 generation=1
+	check "keys retire" box keys retire "$d" receiver=192.0.2.9 spi=77 version=5
+	check_equal "it is gone, and its tombstone says so" retired "$(box keys list --json | jq -r '.[] | select(.spi == 77) | .state')"
+	check "sealed traffic went on" pings client 10.9.0.9
+}
+
+by_directory() {
+	local d=$1 n
+	n=$(count_keys)
+	echo "receiver=192.0.2.9 spi=91 version=5 side=enc key=$other" | drop_in one.keys
+	check "a file in keys-dir is taken" wait_for 5 keys_are $((n + 1))
+	echo "receiver=192.0.2.9 spi=92 version=5 side=enc key=00" | drop_in two.keys
+	check "a bad one is refused, with file and line" wait_for 5 grep -q 'more/two.keys:1: key= must be' "$topology_dir/halfkeyd.log"
+	check_equal "and changes nothing" $((n + 1)) "$(count_keys)"
+	check "status shows the sentence" grep -q 'two.keys:1' <<<"$(box status --json | jq -r .reloads.last_error)"
+	rm "$topology_dir/more/two.keys"
+	box reload >/dev/null
+	sleep 1
+	check_equal "a reload reads the directory, too" $((n + 1)) "$(box keys list --json | jq '[.[] | select(.state != "retired")] | length + 1')"
+	rm "$topology_dir/more/one.keys"
+	check "a file that goes takes its keys along" wait_for 5 grep -q '1 retired (more/one.keys)' "$topology_dir/halfkeyd.log"
+	check "sealed traffic went on" pings client 10.9.0.9
+	: "$d"
+}
+
+timed() {
+	local d=$1 now
+	now=$(date +%s)
+	echo "receiver=192.0.2.9 spi=93 version=5 side=enc key=$(random_key 32) not-before=$((now + 2)) not-after=$((now + 4))" |
+		box keys add "$d" - >/dev/null
+	state_93() { box keys list --json | jq -r '.[] | select(.spi == 93) | .state'; }
+	is_93() { [ "$(state_93)" = "$1" ]; }
+	check_equal "before its time a key waits" not-yet "$(state_93)"
+	check "then it is in force" wait_for 4 is_93 current
+	check "then it is expired and wiped" wait_for 5 is_93 expired
+}
+
+# Every place that shows anything: no digit of a key that came and went.
+nothing_shows() {
+	local log=$topology_dir/everything pid key
+	pid=$(box status --json | jq .processes.inspector)
+	{
+		cat "$topology_dir/halfkeyd.log"
+		box status --json
+		box stats --json
+		box keys list
+		box keys list --json
+		tr '\0' '\n' <"/proc/$pid/cmdline"
+	} >"$log" 2>&1
+	for key in "$secret" "$other" "$(sed -n 's/.*key=\([0-9a-f]*\).*/\1/p' "$topology_dir/keys/box.keys" | head -n 1)"; do
+		check_equal "logs and answers show no key (${#key} digits)" 0 "$(grep -c -e "${key:0:12}" -e "${key:40:12}" "$log")"
+	done
+	if ! command -v gcore >/dev/null; then
+		skip "a core file holds no key - gcore is not installed"
+		return
+	fi
+	gcore -o "$topology_dir/core" "$pid" >/dev/null 2>&1 || { skip "a core file holds no key - gcore cannot read the inspector"; return; }
+	for key in "$secret" "$other"; do
+		check_equal "a core file holds no key" 0 "$(python3 -c 'import sys; d=open(sys.argv[1],"rb").read(); k=sys.argv[2]; print(d.count(bytes.fromhex(k)) + d.count(k.encode()))' \
+			"$topology_dir/core.$pid" "$key")"
+	done
+}
+
+topology_up 1
+sealed_keys
+mkdir -m 700 "$topology_dir/more"
+config
+secret=$(random_key 32)
+other=$(random_key 32)
+box_start
+sealed_up
+check "it inspects" pings client 10.9.0.9
+by_socket "$(domain)" "$(count_keys)"
+by_directory "$(domain)"
+timed "$(domain)"
+nothing_shows
+check_equal "last used is shown for the tunnel's keys" true \
+	"$(box keys list --json | jq 'any(.[]; .kind == "master" and .used > 0)')"
+box_conserves "key changes"
+sealed_down
+test_end
