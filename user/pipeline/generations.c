@@ -10,6 +10,7 @@
  */
 #include "user/pipeline/internal.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include <halfkey/reason.h>
@@ -32,7 +33,19 @@ static bool may_be_wrong_key(unsigned reason)
 	}
 }
 
-static bool is_sensible(const struct hk_opening *opening)
+/* UDP may go without a checksum, and a fragment's covers what is not here: neither proves anything. */
+static bool has_no_sum(const __u8 *data, const struct hk_hook_packet *packet)
+{
+	const __u8 *udp = data + packet->l4_offset;
+
+	if (packet->flags & HK_PACKET_FRAGMENT)
+		return true;
+	return packet->protocol == IPPROTO_UDP && packet->l4_offset &&
+	       packet->data_length - packet->l4_offset >= 8 && !udp[6] && !udp[7];
+}
+
+/* `strict`: it has to prove itself by its transport checksum, which noise behind clear headers has not. */
+static bool is_sensible(const struct hk_opening *opening, bool strict)
 {
 	struct hk_hook_packet packet;
 
@@ -40,23 +53,51 @@ static bool is_sensible(const struct hk_opening *opening)
 		return true;
 	memset(&packet, 0, sizeof(packet));
 	return !hk_packet_parse(opening->inner, opening->inner_length, &packet) &&
-	       hk_plausible(opening->inner, &packet, opening->suspect);
+	       hk_plausible(opening->inner, &packet, opening->suspect || strict) &&
+	       !(strict && has_no_sum(opening->inner, &packet));
 }
 
-static void try_other(struct hk_pipeline *pipeline, unsigned i, unsigned reason)
+static bool opens_with(struct hk_pipeline *pipeline, unsigned i, const struct hk_key_choice *key, bool strict)
+{
+	return hk_pipeline_open_with(pipeline, i, key) == HK_REASON_OK &&
+	       is_sensible(&pipeline->openings[i], strict);
+}
+
+/* What proves itself wins; without a proof, the generation tried first. True: it is open now. */
+static bool try_other(struct hk_pipeline *pipeline, unsigned i, bool opened)
+{
+	const struct hk_keyring *keyring = pipeline->inspection->keyring;
+	struct hk_key_choice first = pipeline->openings[i].key, other;
+
+	if (!hk_keyring_other(keyring, &first, &other))
+		return opened;
+	if (opens_with(pipeline, i, &other, true)) {
+		hk_keyring_prefer(keyring, &other);
+		return true;
+	}
+	if (opened)
+		return opens_with(pipeline, i, &first, false);
+	if (opens_with(pipeline, i, &other, false))
+		return true;
+	pipeline->openings[i].key = first;
+	return false;
+}
+
+static void decide(struct hk_pipeline *pipeline, unsigned i)
 {
 	const struct hk_keyring *keyring = pipeline->inspection->keyring;
 	struct hk_opening *opening = &pipeline->openings[i];
-	struct hk_key_choice first = opening->key, other;
+	struct hk_key_choice first = opening->key;
+	unsigned reason = pipeline->reasons[i];
+	bool opened = reason == HK_REASON_OK && is_sensible(opening, false);
 
-	if (hk_keyring_other(keyring, &first, &other) &&
-		hk_pipeline_open_with(pipeline, i, &other) == HK_REASON_OK && is_sensible(opening)) {
-		pipeline->reasons[i] = HK_REASON_OK;
-		hk_keyring_prefer(keyring, &other);
+	if (opened && is_sensible(opening, true))
 		return;
-	}
-	opening->key = first;
-	if (reason != HK_REASON_DUMMY && hk_keyring_retired(keyring, &first))
+	if (reason == HK_REASON_OK)
+		reason = HK_REASON_IMPLAUSIBLE;
+	if (try_other(pipeline, i, opened))
+		reason = HK_REASON_OK;
+	else if (reason != HK_REASON_DUMMY && hk_keyring_retired(keyring, &first))
 		reason = HK_REASON_STALE_KEY;
 	pipeline->reasons[i] = (__u8)reason;
 }
@@ -65,20 +106,15 @@ void hk_pipeline_generations(struct hk_pipeline *pipeline)
 {
 	const struct hk_opening *opening;
 	struct hk_key_choice other;
-	unsigned i, reason;
+	unsigned i;
 
 	for (i = 0; i < pipeline->count; i++) {
 		opening = &pipeline->openings[i];
-		reason = pipeline->reasons[i];
-		if (!may_be_wrong_key(reason) || !opening->key.master || !opening->messages)
+		if (!may_be_wrong_key(pipeline->reasons[i]) || !opening->key.master || !opening->messages)
 			continue;
 		if (!hk_keyring_other(pipeline->inspection->keyring, &opening->key, &other) &&
 			!hk_keyring_retired(pipeline->inspection->keyring, &opening->key))
 			continue;
-		if (reason == HK_REASON_OK && is_sensible(opening))
-			continue;
-		if (reason == HK_REASON_OK)
-			reason = HK_REASON_IMPLAUSIBLE;
-		try_other(pipeline, i, reason);
+		decide(pipeline, i);
 	}
 }
