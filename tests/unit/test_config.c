@@ -351,6 +351,42 @@ static void tss_domains(void)
 	hk_config_free(config);
 }
 
+#define INLINE(more)                                                                                         \
+	"mode: passive\nports: [a]\ndomains:\n  - {name: f, envelope: inline, receivers: [10.0.0.1], keys: " \
+	"k" more "\n"
+
+static void inline_domains(void)
+{
+	struct hk_config *config =
+		good(INLINE(", profile: split, inline: {next-header: 253, children: 9, creations: 77}}"));
+
+	if (config) {
+		CU_ASSERT_EQUAL(config->domains[0].inline_keying.next_header, 253);
+		CU_ASSERT_EQUAL(config->domains[0].inline_keying.children, 9);
+		CU_ASSERT_EQUAL(config->domains[0].inline_keying.creations, 77);
+	}
+	hk_config_free(config);
+	config = good(INLINE(", profile: split}"));
+	if (config) {
+		CU_ASSERT_EQUAL(config->domains[0].inline_keying.next_header, 254);
+		CU_ASSERT_EQUAL(config->domains[0].inline_keying.children, 256);
+		CU_ASSERT_EQUAL(config->domains[0].inline_keying.creations, 65536);
+	}
+	hk_config_free(config);
+	bad(INLINE(", profile: single}"), NAME ":4: domain f: profile", "split");
+	bad(INLINE(", profile: split, suite: gcm-split}"), NAME ":4: domain f: suite", "gcm-split");
+	bad(INLINE(", profile: split, mkid: 3}"), NAME ":4: domain f: mkid", "secret");
+	bad(INLINE(", profile: split, esn: yes}"), NAME ":4: domain f: esn", "inline");
+	bad(INLINE(", profile: split, inline: {next-header: 17}}"), NAME ":4: domain f: inline.next", "254");
+	bad(INLINE(", profile: split, inline: {next-header: 256}}"), NAME ":4: inline.next-header", "255");
+	bad(INLINE(", profile: split, inline: {children: 0}}"), NAME ":4: inline.children", "4096");
+	bad(INLINE(", profile: split, inline: {creations: x}}"), NAME ":4: inline.creations", "number");
+	bad(INLINE(", profile: split}\n  - {name: g, envelope: esp, profile: split, suite: ctr-hmac, mkid: "
+		   "1, "
+		   "receivers: [10.0.0.0/8], keys: k}"),
+		NAME ":4: domain f: receivers: 10.0.0.1", "look alike");
+}
+
 static void tss_refusals(void)
 {
 	bad(TSS("split", ""), NAME ":4: domain f: has no `mode`", "cluster");
@@ -703,6 +739,7 @@ int main(void)
 		{"ports: refusals", port_refusals},
 		{"domains: refusals", domain_refusals},
 		{"domains: TSS", tss_domains},
+		{"domains of inline keying", inline_domains},
 		{"domains: TSS, refusals", tss_refusals},
 		{"domains: one prefix under two envelopes", same_prefix_in_another_envelope_is_fine},
 		{"receivers: refusals", receiver_refusals},

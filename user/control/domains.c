@@ -318,6 +318,42 @@ static int refuse_claim(struct hk_reading *reading, const struct claim *first, c
 		domains[second->domain].name, text, domains[first->domain].name);
 }
 
+/* ESP and inline keying look alike on the wire: at one receiver, whose packet would it be? */
+static bool alike(const struct claim *a, const struct claim *b)
+{
+	return (a->envelope == HK_ENVELOPE_ESP && b->envelope == HK_ENVELOPE_INLINE) ||
+	       (a->envelope == HK_ENVELOPE_INLINE && b->envelope == HK_ENVELOPE_ESP);
+}
+
+static int refuse_alike(struct hk_reading *reading, const struct claim *first, const struct claim *second)
+{
+	const struct hk_domain_config *domains = reading->config->domains;
+	char where[WHERE], text[HK_PREFIX_TEXT];
+
+	snprintf(where, sizeof(where), "domains[%u].receivers[%u]", second->domain, second->place);
+	hk_prefix_format(&second->prefix, text);
+	return hk_reading_refuse(reading, where,
+		"domain %s: receivers: %s overlaps domain %s: a receiver has esp or inline, which look alike",
+		domains[second->domain].name, text, domains[first->domain].name);
+}
+
+/* `claims` are sorted, so the prefixes around one stand on the stack: an envelope has each length once. */
+static int check_alike(struct hk_reading *reading, const struct claim *claims, unsigned count)
+{
+	const struct claim *around[129 * HK_ENVELOPE_MAX];
+	unsigned i, k, depth = 0;
+
+	for (i = 0; i < count; i++) {
+		while (depth && !hk_prefix_holds(&around[depth - 1]->prefix, &claims[i].prefix.address))
+			depth--;
+		for (k = 0; k < depth; k++)
+			if (alike(around[k], &claims[i]))
+				return refuse_alike(reading, around[k], &claims[i]);
+		around[depth++] = &claims[i];
+	}
+	return 0;
+}
+
 static int check_claims(struct hk_reading *reading, struct claim *claims, unsigned count)
 {
 	const struct hk_domain_config *domain;
@@ -332,7 +368,7 @@ static int check_claims(struct hk_reading *reading, struct claim *claims, unsign
 	for (i = 1; i < count; i++)
 		if (same_claim(&claims[i - 1], &claims[i]))
 			return refuse_claim(reading, &claims[i - 1], &claims[i]);
-	return 0;
+	return check_alike(reading, claims, count);
 }
 
 static int check_receivers(struct hk_reading *reading)
