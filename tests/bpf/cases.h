@@ -23,6 +23,8 @@
 #define NOBODY	  "10.9.9.9"
 #define DTLS	  "10.33.0.9"
 #define TLS	  "10.44.0.9"
+#define EDGE	  "100.64.2.9"
+#define V6_EDGE	  "2001:db8:d::9"
 #define V6_NOBODY "2001:db8:ffff::9"
 #define GOOD	  HK_REASON_TO_WORKER
 
@@ -795,6 +797,52 @@ static const struct packet_case packet_cases[] = {
 		.reason = HK_REASON_UDP_LENGTH,
 		.behind_packet = 64,
 		.pokes = {{AT_TRANSPORT, 5, 80 + 8}}},
+	/* inline keying: what parents and children have in common */
+	{.name = "inline keying over IPv4", .reason = GOOD, .dst = EDGE, .payload = ESP, .protocol = 50},
+	{.name = "inline keying over IPv6", .reason = GOOD, .dst = V6_EDGE, .payload = ESP, .protocol = 50},
+	{.name = "inline keying in UDP", .reason = GOOD, .dst = EDGE, .payload = ESP},
+	{.name = "inline keying, shortest", .reason = GOOD, .dst = EDGE, .payload = ESP, .size = 28},
+	{.name = "inline keying, too short",
+		.reason = HK_REASON_INLINE_SHORT,
+		.dst = EDGE,
+		.payload = ESP,
+		.protocol = 50,
+		.size = 25},
+	{.name = "inline keying, nothing but a header",
+		.reason = HK_REASON_INLINE_SHORT,
+		.dst = EDGE,
+		.payload = RAW,
+		.protocol = 50,
+		.bytes = 7,
+		.byte = 0x20},
+	{.name = "inline keying, alignment",
+		.reason = HK_REASON_INLINE_ALIGN,
+		.dst = EDGE,
+		.payload = ESP,
+		.protocol = 50,
+		.size = 49},
+	{.name = "inline keying, SPI 255",
+		.reason = HK_REASON_INLINE_SPI,
+		.dst = EDGE,
+		.payload = ESP,
+		.protocol = 50,
+		.pokes = {{AT_ENVELOPE, 0, 0}, {AT_ENVELOPE, 1, 0}, {AT_ENVELOPE, 2, 0},
+			{AT_ENVELOPE, 3, 255}}},
+	{.name = "IKE beside inline keying",
+		.reason = HK_REASON_IKE,
+		.dst = EDGE,
+		.port = 4500,
+		.payload = RAW,
+		.bytes = 64,
+		.byte = 0},
+	{.name = "NAT keepalive beside inline keying",
+		.reason = HK_REASON_IKE,
+		.dst = EDGE,
+		.port = 4500,
+		.payload = RAW,
+		.bytes = 1,
+		.byte = 0xff},
+	{.name = "PSP to a receiver of inline keying", .reason = HK_REASON_NO_DOMAIN, .dst = EDGE},
 	/* DTLS: a record of 0xd1 is good where header, flags and length are */
 	{.name = "DTLS",
 		.reason = GOOD,

@@ -251,6 +251,7 @@ static inline void frame_build(struct frame *frame, const struct packet_case *c)
 #define TLS_PORT     8443
 #define DOMAIN_CORE  20 /* TSS */
 #define DOMAIN_NORTH 9	/* EESP; WESP and ESP of the same receivers are the next two */
+#define DOMAIN_EDGE  23 /* inline keying; its receivers have no ESP beside it */
 #define DOMAIN_RIM   21 /* TSS with SSI, over IP protocol 254 */
 
 static inline const struct hk_config *frames_config(void)
@@ -258,6 +259,7 @@ static inline const struct hk_config *frames_config(void)
 	static struct hk_prefix east[2], west[3], south[1];
 	static struct hk_prefix core[2], rim[1], north[2];
 	static struct hk_prefix dtls[1], tls[1];
+	static struct hk_prefix edge[2];
 	static struct hk_domain_config domains[] = {
 		{.name = "east",
 			.id = DOMAIN_EAST,
@@ -329,6 +331,12 @@ static inline const struct hk_config *frames_config(void)
 			.carrier = TLS_PORT,
 			.receivers = tls,
 			.receivers_count = 1},
+		{.name = "edge",
+			.id = DOMAIN_EDGE,
+			.envelope = HK_ENVELOPE_INLINE,
+			.profile = HK_PROFILE_SPLIT,
+			.receivers = edge,
+			.receivers_count = 2},
 	};
 	static const struct hk_config config = {
 		.domains = domains, .domains_count = sizeof(domains) / sizeof(domains[0])};
@@ -343,6 +351,8 @@ static inline const struct hk_config *frames_config(void)
 	hk_prefix_parse("203.0.113.0/24", &south[0]);
 	hk_prefix_parse("10.33.0.0/16", &dtls[0]);
 	hk_prefix_parse("10.44.0.0/16", &tls[0]);
+	hk_prefix_parse("100.64.2.0/24", &edge[0]);
+	hk_prefix_parse("2001:db8:d::/48", &edge[1]);
 	hk_prefix_parse("100.64.0.0/24", &core[0]);
 	hk_prefix_parse("2001:db8:c::/48", &core[1]);
 	hk_prefix_parse("100.64.1.0/24", &rim[0]);

@@ -33,6 +33,7 @@ static void check_meta(const struct hk_meta *meta, size_t size)
 	demand(meta->domain == DOMAIN_EAST || meta->domain == DOMAIN_WEST || meta->domain == DOMAIN_SOUTH ||
 			meta->domain == DOMAIN_CORE || meta->domain == DOMAIN_RIM ||
 			meta->domain == DOMAIN_DTLS || meta->domain == DOMAIN_TLS ||
+			meta->domain == DOMAIN_EDGE ||
 			(meta->domain >= DOMAIN_NORTH && meta->domain <= DOMAIN_NORTH + 2),
 		"no such domain");
 	if (meta->envelope == HK_ENVELOPE_DTLS || meta->envelope == HK_ENVELOPE_TLS)
