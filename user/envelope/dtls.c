@@ -64,6 +64,7 @@ static unsigned split_datagram(struct datagram *datagram)
 	for (seen = 0; reason == HK_REASON_OK && hk_cursor_left(&cursor); seen++) {
 		if (seen == HK_DTLS_RECORDS_MAX)
 			return HK_REASON_DTLS_RECORDS;
+		size = 0; /* a refusal names none */
 		reason = hk_dtls_read_record(&cursor, &size);
 		if (reason == HK_REASON_TO_WORKER)
 			reason = add_record(datagram, cursor.at, size);
