@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,7 @@ SSL_CTX *hk_push_tls(const struct hk_push_files *files, bool server, struct hk_e
 {
 	SSL_CTX *tls = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
 
+	(void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error, not the end of the process */
 	if (!tls || SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) != 1 ||
 		SSL_CTX_set_max_proto_version(tls, TLS1_3_VERSION) != 1) {
 		hk_error_set(error, ENOMEM, "TLS 1.3 is not to be had: %s", why());
