@@ -6,6 +6,7 @@
  *
  * SOURCES: user/control/config.c user/control/domains.c user/control/values.c user/control/outline.c
  * SOURCES: user/control/schema.c user/control/schema_psp.c user/control/schema_esp.c user/control/replace.c
+ * SOURCES: user/control/schema_tss.c user/control/schema_eesp.c user/control/schema_dtls.c
  * SOURCES: user/base/error.c user/base/files.c user/base/text.c user/base/nearest.c -lcyaml -lyaml
  */
 #include <stddef.h>
@@ -56,9 +57,11 @@ static void check_domain(const struct hk_domain_config *domain)
 	demand(domain->name && domain->keys && domain->receivers_count, "half a domain");
 	demand(domain->id < HK_DOMAINS_MAX, "a domain id beyond its bound");
 	demand(domain->envelope == HK_ENVELOPE_ESP || domain->suite == HK_SUITE_NONE,
-		"a PSP domain with a suite");
-	demand(domain->envelope == HK_ENVELOPE_PSP || domain->suite != HK_SUITE_NONE,
+		"a suite in a domain that has none");
+	demand(domain->envelope != HK_ENVELOPE_ESP || domain->suite != HK_SUITE_NONE,
 		"an ESP domain without a suite");
+	demand(domain->envelope != HK_ENVELOPE_EESP || domain->eesp.sn || domain->eesp.iv,
+		"an EESP domain without a nonce");
 	for (i = 0; i < domain->receivers_count; i++)
 		demand(domain->receivers[i].length <= 128, "a prefix longer than an address");
 }

@@ -15,6 +15,7 @@ static const struct command {
 	{"keyserver", hk_endpoint_keyserver, "draw, rotate and push keys by role"},
 	{"seal", hk_endpoint_seal, "seal the packets of a capture file"},
 	{"dtls", hk_endpoint_dtls, "make keys for DTLS records, seal and open them in capture files"},
+	{"eesp", hk_endpoint_eesp, "make keys for EESP and WESP, seal and open capture files"},
 	{"tunnel", hk_endpoint_tunnel, "run a TUN tunnel of sealed packets"},
 };
 
@@ -50,8 +51,9 @@ int main(int argc, char **argv)
 			return commands[i].run(argc - 1, argv + 1);
 	if (argc > 1)
 		fprintf(stderr,
-			"halfkey-endpoint: unknown command '%s': use keygen, keys, keyserver, seal, dtls or "
-			"tunnel\n",
+			"halfkey-endpoint: unknown command '%s': use keygen, keys, keyserver, seal, dtls, "
+			"eesp "
+			"or tunnel\n",
 			argv[1]);
 	else
 		usage(stderr);
