@@ -228,6 +228,30 @@ static void rotate_twice(const struct kind *kind, __u64 seed)
 	box_free(&world.box);
 }
 
+/* Boxes that share keys and nothing else: whichever a packet comes to opens it. */
+static void a_pool_opens_every_packet(void)
+{
+	static struct world boxes[3];
+	__u64 seed, pick = 99;
+	struct met met;
+	unsigned i, batch, n, wrong = 0;
+
+	for (n = 0; n < KINDS; n++) {
+		for (i = 0; i < 3; i++) {
+			seed = 7000 + n; /* the same keys */
+			world_make(&boxes[i], &kinds[n], &seed);
+		}
+		for (batch = 0; batch < 3 * BATCHES; batch++) {
+			run_batch(&boxes[random_next(&pick) % 3], 1, 1, true, &seed, &met);
+			for (i = 0; i < BATCH; i++)
+				wrong += met.reason[i] != HK_REASON_OK || !met.right[i];
+		}
+		for (i = 0; i < 3; i++)
+			box_free(&boxes[i].box);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
 static void every_kind_rotates(void)
 {
 	unsigned i;
@@ -240,6 +264,7 @@ int main(void)
 {
 	static const struct test tests[] = {
 		{"two generations of every slot, every version and suite", every_kind_rotates},
+		{"three boxes with the same keys open every packet", a_pool_opens_every_packet},
 		{0},
 	};
 	int status;
