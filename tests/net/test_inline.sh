@@ -54,6 +54,8 @@ run() {
 	check_equal "all on the way back were opened" $((3 * count)) "$(box_count ok)"
 	check_equal "nothing else was without a key" 1 "$(box_count no-key)"
 	check_equal "nothing was implausible" 0 "$(box_count implausible)"
+	check_equal "two children, both confirmed; the same creation again made none" "2 2 $((count - 1))" \
+		"$(box stats --json | jq -r '.children | "\(.created) \(.confirmed) \(.known)"')"
 	box reload >/dev/null
 	through "after a reload" server client reply.pcap
 	check_equal "children outlive a reload" $((4 * count)) "$(box_count ok)"

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "user/base/text.h"
+#include "user/keys/children.h"
 
 static void set(json_t *object, const char *key, __u64 value)
 {
@@ -272,6 +273,28 @@ static json_t *report_feeds(const struct hk_view_stats *stats)
 	return feeds;
 }
 
+/* SPIs created in band; absent where no domain has inline keying. */
+static void report_children(json_t *report, const struct hk_inspection *inspection)
+{
+	const struct hk_children *children =
+		inspection && inspection->keyring ? hk_keyring_children(inspection->keyring) : NULL;
+	struct hk_children_counts counts;
+	json_t *row;
+
+	if (!children)
+		return;
+	hk_children_count(children, &counts);
+	row = json_object();
+	set(row, "alive", counts.alive);
+	set(row, "created", counts.created);
+	set(row, "confirmed", counts.confirmed);
+	set(row, "known", counts.known);
+	set(row, "refused", counts.refused);
+	set(row, "evicted", counts.evicted);
+	set(row, "expired", counts.expired);
+	json_object_set_new(report, "children", row);
+}
+
 json_t *hk_control_report_stats(const struct hk_view *view)
 {
 	struct hk_view_stats *stats = calloc(1, sizeof(*stats));
@@ -291,6 +314,7 @@ json_t *hk_control_report_stats(const struct hk_view *view)
 	json_object_set_new(report, "workers", report_workers(stats, sum));
 	json_object_set_new(report, "hooks", report_hooks_stats(view->inspection(view->context), sum));
 	json_object_set_new(report, "feeds", report_feeds(stats));
+	report_children(report, view->inspection(view->context));
 out:
 	free(stats);
 	free(sum);
