@@ -2,7 +2,7 @@
 # Everything from a key server: box, client and server start with certificates
 # and no key. Traffic flows and is inspected; keys rotate under it; the key
 # server is killed with -9 and comes back; nothing is lost, misread or repeated.
-# shellcheck disable=SC2154,SC2086 # names from lib.sh and keyserver.sh; ks_files is several words
+# shellcheck disable=SC2154,SC2086,SC2046,SC2034 # names from lib.sh and keyserver.sh; ks_files is several words
 . "$(dirname "$0")/lib.sh"
 . tests/net/sealed.sh
 . tests/net/keyserver.sh

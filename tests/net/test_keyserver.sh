@@ -2,7 +2,7 @@
 # The key server on loopback: what each role gets and never gets, whatever it
 # asks and whatever it shows; kill -9 under load without a repeated SPI; state
 # that others could read; output for stock IPsec hosts. No key in any log.
-# shellcheck disable=SC2154,SC2086 # names from lib.sh and keyserver.sh; ks_files is several words
+# shellcheck disable=SC2154,SC2086,SC2046,SC2034 # names from lib.sh and keyserver.sh; ks_files is several words
 . "$(dirname "$0")/lib.sh"
 . tests/net/keyserver.sh
 test_name=keyserver
@@ -207,7 +207,7 @@ fi
 # --- stock IPsec hosts --------------------------------------------------------------------------------
 
 for suite in ctr-hmac cbc-hmac gcm; do
-	profile=split
+	profile="split"
 	[ $suite = gcm ] && profile=single
 	rm -rf "$ks/state"
 	ks_config "$at" "envelope: esp" "suite: $suite" "profile: $profile"

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The key server without its network: what requests of each role come to, SPIs
+ * that never repeat, generations over time. Messages that would be sent are kept
+ * here instead.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/harness.h"
+#include "user/base/log.h"
+#include "user/endpoint/keyformat.h"
+#include "user/endpoint/keyserver.h"
+
+static char sent[1 << 20];
+
+void hk_ks_send(struct hk_ks_client *client, json_t *message)
+{
+	char *text = json_dumps(message, JSON_COMPACT);
+
+	(void)client;
+	if (text && strlen(sent) + strlen(text) + 2 < sizeof(sent))
+		strcat(strcat(sent, text), "\n");
+	free(text);
+	json_decref(message);
+}
+
+static char directory[64];
+static struct hk_ks_host hosts[3] = {{.name = (char *)"a"}, {.name = (char *)"b"}, {.name = (char *)"c"}};
+static char *boxes[] = {(char *)"box"}, *readers[] = {(char *)"reader"};
+static struct hk_ks_domain domain = {.name = (char *)"d",
+	.hosts = hosts,
+	.hosts_count = 3,
+	.boxes = boxes,
+	.boxes_count = 1,
+	.readers = readers,
+	.readers_count = 1,
+	.envelope = HK_ENVELOPE_PSP,
+	.variant = HK_PSP_SPLIT_256,
+	.profile = HK_PROFILE_SPLIT,
+	.lifetime = 100,
+	.ahead = 10,
+	.grace = 20};
+static struct hk_ks_config config = {.domains = &domain, .domains_count = 1};
+static struct hk_ks ks;
+static struct hk_error error;
+
+static void begin(void)
+{
+	unsigned i;
+
+	strcpy(directory, "/tmp/halfkey-unit-ks.XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
+	for (i = 0; i < 3; i++)
+		hosts[i].receiver = hk_address_v4((const __u8[4]){192, 0, 2, (__u8)(i + 1)});
+	memset(&ks, 0, sizeof(ks));
+	memset(&error, 0, sizeof(error));
+	ks.config = &config;
+	CU_ASSERT_EQUAL_FATAL(hk_ks_store_open(&ks.store, directory, true, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_ks_start(&ks, &error), 0);
+	ks.now = ks.started + 5;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	sent[0] = '\0';
+}
+
+static void end(void)
+{
+	char command[128];
+
+	hk_ks_stop(&ks);
+	hk_ks_store_close(ks.store);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static void again(void)
+{
+	hk_ks_stop(&ks);
+	hk_ks_store_close(ks.store);
+	memset(ks.domains, 0, sizeof(ks.domains));
+	CU_ASSERT_EQUAL_FATAL(hk_ks_store_open(&ks.store, directory, true, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_ks_start(&ks, &error), 0);
+}
+
+static struct hk_ks_client client_of(unsigned role, const char *name)
+{
+	struct hk_ks_client client = {.who = {.role = role}};
+
+	snprintf(client.who.name, sizeof(client.who.name), "%s", name);
+	return client;
+}
+
+static bool ask(struct hk_ks_client *client, const char *text)
+{
+	json_t *request = json_loads(text, 0, NULL);
+	bool go_on;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+	go_on = hk_ks_answer(&ks, client, request);
+	json_decref(request);
+	ks.clients = client;
+	hk_ks_serve(&ks);
+	ks.clients = NULL;
+	return go_on;
+}
+
+/* Words that requests are made of; every combination of them is tried at random. */
+static const char *const ops[] = {"hello", "subscribe", "ack", "spi", "pong", "keys", "auth", ""};
+static const char *const keys[] = {"role", "domain", "side", "inbound", "to", "serial", "name", "op"};
+static const char *const values[] = {"\"host\"", "\"box\"", "\"d\"", "\"auth\"", "\"both\"", "\"single\"",
+	"\"reader\"", "\"enc\"", "true", "1", "\"192.0.2.2\"", "\"a\"", "null", "[]", "{}", "\"\\u0001\""};
+
+static void random_request(__u64 *seed, char *out, size_t room)
+{
+	unsigned i, count = (unsigned)(random_next(seed) % 4);
+	size_t used = (size_t)snprintf(out, room, "{\"op\":\"%s\"", ops[random_next(seed) % 8]);
+
+	for (i = 0; i < count; i++)
+		used += (size_t)snprintf(out + used, room - used, ",\"%s\":%s", keys[random_next(seed) % 7],
+			values[random_next(seed) % 16]);
+	snprintf(out + used, room - used, "}");
+}
+
+static void try_all(unsigned role, const char *name, const char *never_one, const char *never_two)
+{
+	__u64 seed = 20261121 + role;
+	char request[512];
+	unsigned round;
+
+	begin();
+	for (round = 0; round < 4000; round++) {
+		struct hk_ks_client client = client_of(role, name);
+		unsigned i;
+
+		sent[0] = '\0';
+		for (i = 0; i < 4; i++) {
+			random_request(&seed, request, sizeof(request));
+			ask(&client, request);
+		}
+		ask(&client, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+		CU_ASSERT_PTR_NOT_NULL(strstr(sent, "key=")); /* it does get something */
+		CU_ASSERT_PTR_NULL(strstr(sent, never_one));
+		CU_ASSERT_PTR_NULL(strstr(sent, never_two));
+	}
+	end();
+}
+
+static void box_never_gets_auth(void)
+{
+	try_all(HK_PUSH_BOX, "box", "side=auth", "side=reader");
+}
+
+static void reader_gets_reader_alone(void)
+{
+	try_all(HK_PUSH_READER, "reader", "side=auth", "side=enc");
+}
+
+static void host_gets_its_own(void)
+{
+	struct hk_ks_client client = client_of(HK_PUSH_HOST, "a");
+
+	begin();
+	ask(&client, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+	ask(&client, "{\"op\":\"spi\",\"to\":\"192.0.2.2\"}");
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "receiver=192.0.2.1 slot=1 generation=1 side=auth"));
+	CU_ASSERT_PTR_NULL(strstr(sent, "receiver=192.0.2.2 slot"));
+	CU_ASSERT_PTR_NULL(strstr(sent, "192.0.2.3"));
+	end();
+}
+
+static void refusals_end_a_connection(void)
+{
+	struct hk_ks_client client = client_of(HK_PUSH_BOX, "box");
+	unsigned i;
+
+	begin();
+	for (i = 0; i < 15; i++)
+		CU_ASSERT(ask(&client, "{\"op\":\"spi\",\"to\":\"192.0.2.1\"}"));
+	CU_ASSERT_FALSE(ask(&client, "{\"op\":\"spi\",\"to\":\"192.0.2.1\"}"));
+	CU_ASSERT_EQUAL(ks.counters[HK_KS_REFUSED_AUTH], 16);
+	end();
+}
+
+static void spis_never_repeat(void)
+{
+	__u32 last = 0, spi;
+	unsigned i, given = 0;
+
+	begin();
+	for (i = 0; i < 300; i++) {
+		if (i % 50 == 49)
+			again();
+		if (i % 7 == 6)
+			ks.now++;
+		if (hk_ks_allocate(&ks, 0, 1, "a", &spi, &error))
+			continue;
+		CU_ASSERT(spi > last);
+		last = spi;
+		given++;
+	}
+	CU_ASSERT(given > 200);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, "a", &spi, &error), 0);
+	ks.started = ks.now; /* an earlier run may have used this second */
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, "a", &spi, &error), -EAGAIN);
+	end();
+}
+
+static unsigned states(unsigned host)
+{
+	unsigned i, out = 0;
+
+	for (i = 0; i < HK_KS_GENERATIONS; i++)
+		if (ks.domains[0].receivers[host].rows[i].generation)
+			out |= 1u << ks.domains[0].receivers[host].rows[i].state;
+	return out;
+}
+
+static void generations_follow_each_other(void)
+{
+	__s64 start;
+	unsigned second;
+
+	begin();
+	start = ks.now;
+	for (second = 0; second < 500; second++) {
+		ks.now = start + second;
+		CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+		CU_ASSERT(states(0) & 1u << HK_KS_CURRENT);
+		if (second % 100 == 95)
+			CU_ASSERT_EQUAL(states(0), 1u << HK_KS_CURRENT | 1u << HK_KS_NEXT);
+		if (second > 100 && second % 100 == 10)
+			CU_ASSERT_EQUAL(states(0), 1u << HK_KS_CURRENT | 1u << HK_KS_PREVIOUS);
+		if (second % 100 == 50)
+			again(); /* a crash changes nothing */
+	}
+	CU_ASSERT_EQUAL(hk_ks_current(&ks, 0, 0)->generation, 5);
+	end();
+}
+
+static void next_waits_for_the_box(void)
+{
+	struct hk_ks_client box = client_of(HK_PUSH_BOX, "box");
+
+	begin();
+	ask(&box, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+	ks.clients = &box;
+	ks.now += 90;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	ks.now += 10;
+	box.sent_at = ks.now; /* it was told just now */
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	CU_ASSERT_EQUAL(hk_ks_current(&ks, 0, 0)->generation, 1);
+	box.acked = box.sent;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	CU_ASSERT_EQUAL(hk_ks_current(&ks, 0, 0)->generation, 2);
+	ks.clients = NULL;
+	end();
+}
+
+static void formats_refuse_half_keys(void)
+{
+	static const char enc[] =
+		"receiver=192.0.2.1 spi=0x1000 suite=ctr-hmac side=enc "
+		"key=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f salt=01020304\n";
+	struct hk_key_formatting formatting = {.format = HK_FORMAT_XFRM, .has_from = true};
+
+	formatting.from = hk_address_v4((const __u8[4]){192, 0, 2, 9});
+	formatting.out = tmpfile();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(formatting.out);
+	memset(&error, 0, sizeof(error));
+	CU_ASSERT_EQUAL(hk_key_format(&formatting, "t", enc, &error), -EINVAL);
+	CU_ASSERT_PTR_NULL(strstr(error.text, "000102"));
+	CU_ASSERT_EQUAL(hk_key_format(&formatting, "t", "# from=192.0.2.9\n", &error), 0);
+	fclose(formatting.out);
+}
+
+int main(void)
+{
+	static const struct test tests[] = {
+		{"a box never gets an authentication key, whatever it asks", box_never_gets_auth},
+		{"a reader gets MK_r alone", reader_gets_reader_alone},
+		{"a host gets its own alone", host_gets_its_own},
+		{"refusals are counted and end a connection", refusals_end_a_connection},
+		{"SPIs never repeat, over restarts and clocks", spis_never_repeat},
+		{"generations follow each other", generations_follow_each_other},
+		{"the next generation waits for the box", next_waits_for_the_box},
+		{"formats refuse half a key", formats_refuse_half_keys},
+		{0},
+	};
+
+	hk_log_init(HK_LOG_ERROR, "test");
+	return run_tests("keyserver", tests);
+}
