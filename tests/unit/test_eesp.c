@@ -698,6 +698,30 @@ static void forgers_fail(void)
 			forge(&kinds[i]);
 }
 
+/* XDP tells EESP from ESP by the first bit alone: an ESP key that could be in between is refused. */
+static void ambiguous_spis(void)
+{
+	static const char *const keys[] = {
+		"receiver=192.0.2.9 spi=0x80000100 suite=ctr-hmac side=enc salt=01020304 key="
+		"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n",
+		"receiver=192.0.2.9 spi=0x7f000100 suite=ctr-hmac side=enc salt=01020304 key="
+		"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n",
+	};
+	struct box box;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		box_init(&box);
+		box_domain(&box, HK_ENVELOPE_ESP, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC, keys[i])->config =
+			&box.config;
+		box_domain(&box, HK_ENVELOPE_EESP, HK_PROFILE_SPLIT, 0, "# none\n")->config = &box.config;
+		CU_ASSERT_EQUAL(box_build(&box, NULL, 2048, 0) == 0, i == 1);
+		if (!i)
+			CU_ASSERT_PTR_NOT_NULL(strstr(box.error.text, "would be read as EESP"));
+		box_free(&box);
+	}
+}
+
 static void names_are_checked(void)
 {
 	__u8 key[32] = {1};
@@ -738,6 +762,7 @@ int main(void)
 		{"WESP around ESP-NULL", esp_null},
 		{"hosts: replay, epochs, receivers", hosts_refuse},
 		{"forgers with the box's keys fail", forgers_fail},
+		{"ESP keys that EESP would hide", ambiguous_spis},
 		{"names that cannot be sealed", names_are_checked},
 		{0},
 	};

@@ -239,8 +239,10 @@ static __u8 *put_options(const struct hk_eesp *sa, const struct hk_eesp_shape *s
 		at[2] = shape->crypt_offset;
 		at += 2 + shape->offset_size;
 	}
-	memcpy(at, shape->options, shape->options ? shape->options_size : 0);
-	return at + (shape->options ? shape->options_size : 0);
+	if (!shape->options)
+		return at;
+	memcpy(at, shape->options, shape->options_size);
+	return at + shape->options_size;
 }
 
 static int seal_eesp(struct hk_eesp *sa, const struct hk_eesp_shape *shape,
