@@ -171,7 +171,7 @@ static inline unsigned host_opens(
 	struct hk_inline *sa, const struct sent *sent, struct hk_creation *creation, bool same)
 {
 	static __u8 out[HK_OPEN_ROOM(BOX_FRAME)];
-	struct hk_opened opened;
+	struct hk_opened opened = {0};
 	struct hk_sealed sealed;
 	unsigned refusal = hk_sealed_parse(sent->frame + 14, sent->length - 14, &sealed);
 

@@ -11,7 +11,7 @@
 /* A creation on the parent, opened by the box. */
 static void create(struct scene *scene, struct hk_creation *creation, __u32 spi)
 {
-	struct sent sent;
+	struct sent sent = {0};
 
 	creation_draw(scene, creation, spi, false);
 	send_packet(scene, scene->parent, false, creation, &sent);
@@ -25,7 +25,7 @@ static unsigned child_reason(struct scene *scene, const struct hk_creation *crea
 	struct hk_inline_seen *seen = scene->seen;
 	struct hk_creation copy = *creation;
 	struct hk_error error = {{0}};
-	struct sent sent;
+	struct sent sent = {0};
 	unsigned reason;
 
 	/* the table is what is tested: a seen nonce must not stand in the way */
@@ -83,7 +83,7 @@ static void retransmission(void)
 {
 	struct hk_creation creation;
 	struct scene scene;
-	struct sent sent;
+	struct sent sent = {0};
 	unsigned i;
 
 	scene_init(&scene, NULL, false, 3);
@@ -154,7 +154,7 @@ static void competition(void)
 {
 	struct hk_creation creation;
 	struct scene scene;
-	struct sent sent;
+	struct sent sent = {0};
 	unsigned i;
 
 	scene_init(&scene, NULL, false, 6);
@@ -183,7 +183,7 @@ static void flooding(void)
 {
 	struct hk_creation creation;
 	struct scene scene;
-	struct sent sent;
+	struct sent sent = {0};
 	unsigned i;
 
 	scene_init(&scene, NULL, false, 7);
@@ -215,7 +215,7 @@ static void implausible_creator(void)
 {
 	struct hk_creation creation;
 	struct scene scene;
-	struct sent sent;
+	struct sent sent = {0};
 
 	scene_init(&scene, NULL, false, 8);
 	creation_draw(&scene, &creation, 0x2002, false);

@@ -100,7 +100,7 @@ static void vectors_with(const char *backend)
 	json_t *vectors = load_vectors("packets.json");
 	json_t *one = vector_named(vectors, "inline-parent"), *two = vector_named(vectors, "inline-child");
 	struct hk_creation creation = vector_creation(), got;
-	struct sent parent, child;
+	struct sent parent = {0}, child = {0};
 	struct hk_inline *sa;
 	struct scene scene = {.seed = 1};
 
@@ -156,7 +156,7 @@ static void conversation(struct scene *scene, __u32 spi)
 {
 	struct hk_creation first, second, got;
 	struct hk_inline *at_b, *at_a, *back_a, *back_b;
-	struct sent sent;
+	struct sent sent = {0};
 	unsigned i;
 
 	creation_draw(scene, &first, spi, false);
@@ -223,7 +223,7 @@ static void creation_alone(void)
 	struct hk_creation creation, got;
 	struct hk_inline *at_b;
 	struct scene scene;
-	struct sent sent;
+	struct sent sent = {0};
 	int size;
 
 	scene_init(&scene, NULL, false, 3);
@@ -269,7 +269,7 @@ static void header_fields(void)
 	};
 	struct hk_creation creation = vector_creation(), got;
 	struct scene scene;
-	struct sent sent;
+	struct sent sent = {0};
 	unsigned i, at;
 
 	scene_init(&scene, NULL, false, 4);
@@ -374,7 +374,7 @@ static void every_truncation(void)
 	struct hk_creation creation;
 	struct hk_inline *at_b;
 	struct scene scene;
-	struct sent sent;
+	struct sent sent = {0};
 
 	scene_init(&scene, NULL, false, 5);
 	creation_draw(&scene, &creation, 0x2002, false);
@@ -402,7 +402,7 @@ static void forger(void)
 	struct hk_inline_name name = {.spi = PARENT_SPI};
 	struct hk_error error = {{0}};
 	struct scene scene;
-	struct sent sent;
+	struct sent sent = {0};
 	unsigned at;
 
 	scene_init(&scene, NULL, false, 6);
@@ -445,7 +445,7 @@ static void installed_once(void)
 	struct hk_creation creation;
 	struct hk_inline_seen *again = NULL;
 	struct scene scene;
-	struct sent sent;
+	struct sent sent = {0};
 	struct hk_seal_shape shape = {0};
 	struct hk_inline_packet packet = {.creation = &creation};
 	char command[128];

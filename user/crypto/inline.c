@@ -43,7 +43,7 @@ static __u32 seed(const __u8 *header, __u32 size, __u8 *out)
 void hk_inline_child(struct hk_crypto *crypto, const struct hk_hmac_key *secret, enum hk_side side,
 	const __u8 *header, __u32 size, struct hk_child_secrets *out)
 {
-	__u8 first[SEED_MAX + 1], last[SEED_MAX], second[HASH + SEED_MAX + 1], block[HASH];
+	__u8 first[SEED_MAX + 1], last[SEED_MAX], second[HASH + SEED_MAX + 1], block[HASH] = {0};
 	__u32 length = LABEL + seed(header, size, first + LABEL);
 	struct hk_hmac_job jobs[2] = {
 		{.key = secret, .message = first, .out = out->key, .length = length + 1},
