@@ -75,8 +75,8 @@ another_program() {
 	box_start
 	sed 's/^instance:.*/instance: other/; s/control\.sock/other.sock/' "$topology_dir/halfkey.yaml" >"$topology_dir/other.yaml"
 	in_box timeout 20 "$O/halfkeyd" -c "$topology_dir/other.yaml" >"$topology_dir/out" 2>&1
-	check_equal "a port with another XDP program is refused" 1 $?
-	check "the sentence says so" grep -q "another XDP program" "$topology_dir/out"
+	check_equal "a port with another instance is refused" 1 $?
+	check "the sentence names that instance" grep -q "instance '$topology_instance' has it" "$topology_dir/out"
 	check_equal "no pins of it are left" "" "$(ls -d /sys/fs/bpf/halfkey/v*/other 2>/dev/null)"
 	check "the first goes on" box_ready
 	box_stop
