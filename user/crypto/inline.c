@@ -18,9 +18,19 @@ static void put32(__u8 *at, __u32 value)
 	at[3] = (__u8)value;
 }
 
+/* "IKp1e": packets of a parent, r: a child, s: a child as a parent; e and a are the sides */
+static void put_label(__u8 out[LABEL], char kind, enum hk_side side)
+{
+	out[0] = 'I';
+	out[1] = 'K';
+	out[2] = (__u8)kind;
+	out[3] = '1';
+	out[4] = side == HK_SIDE_AUTH ? 'a' : 'e';
+}
+
 void hk_inline_info(__u8 out[HK_INLINE_INFO], enum hk_side side, const __u8 nonce[HK_INLINE_NONCE], __u32 spi)
 {
-	memcpy(out, side == HK_SIDE_AUTH ? "IKp1a" : "IKp1e", LABEL);
+	put_label(out, 'p', side);
 	memcpy(out + LABEL, nonce, HK_INLINE_NONCE);
 	put32(out + LABEL + HK_INLINE_NONCE, spi);
 }
@@ -50,8 +60,8 @@ void hk_inline_child(struct hk_crypto *crypto, const struct hk_hmac_key *secret,
 		{.key = secret, .message = last, .out = out->parent, .length = length},
 	};
 
-	memcpy(first, side == HK_SIDE_AUTH ? "IKr1a" : "IKr1e", LABEL);
-	memcpy(last, side == HK_SIDE_AUTH ? "IKs1a" : "IKs1e", LABEL);
+	put_label(first, 'r', side);
+	put_label(last, 's', side);
 	memcpy(last + LABEL, first + LABEL, length - LABEL);
 	first[length] = 1;
 	hk_crypto_hmac(crypto, jobs, 2);

@@ -32,7 +32,9 @@ struct hk_inline_seen {
 
 static void header_of(const struct hk_inline *parent, __u8 out[HEADER])
 {
-	memcpy(out, "hkseen1\n", 8);
+	static const __u8 mark[8] = {'h', 'k', 's', 'e', 'e', 'n', '1', '\n'};
+
+	memcpy(out, mark, sizeof(mark));
 	memcpy(out + 8, parent->fingerprint, 8);
 }
 
