@@ -63,6 +63,7 @@ one() { # TAG KEYGEN-OPTION...
 	topology_stop "${tunnels[@]}"
 	tunnels=()
 	box_stop
+	# shellcheck disable=SC2034 # test_end looks at it
 	box_pid=
 	"$O/halfkey" detach -i "$topology_instance" >/dev/null 2>&1
 }

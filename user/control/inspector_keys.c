@@ -67,7 +67,7 @@ static int text_read(const struct hk_inspector *inspector, struct text *text, in
 	if (status.st_size < 0 || (size_t)status.st_size > text_max(inspector))
 		return hk_error_set(
 			error, EFBIG, "%s: is longer than %u keys can be", name, inspector->config->keys_max);
-	if (text_room(text, (size_t)status.st_size, name, error))
+	if (text_room(text, (size_t)status.st_size, name, error) || !text->bytes)
 		return -ENOMEM;
 	while (at + 1 < text->size && (got = pread(fd, text->bytes + at, text->size - 1 - at, (off_t)at)) > 0)
 		at += (size_t)got;
@@ -167,7 +167,7 @@ void hk_inspector_keys_file(struct hk_inspector *inspector, const struct hk_requ
 				 : hk_error_set(&error, ENOENT, "there is no domain %s", keys->domain);
 
 	answer(inspector, code, &error);
-	if (!code)
+	if (!code && update.domain)
 		hk_log_info("keys of domain %s: %u added, %u known, %u retired (%s)", update.domain->name,
 			result.added, result.known, result.retired, keys->path);
 	if (fd >= 0)

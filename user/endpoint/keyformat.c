@@ -69,7 +69,7 @@ static void print_xfrm(const struct state *state, unsigned suite, const struct h
 		hk_address_format(&state->from, source),
 		hk_address_format(&enc->receiver.address, destination), enc->spi, state->formatting->reqid,
 		state->formatting->transport ? "transport" : "tunnel");
-	if (suites[suite].xfrm_mac) {
+	if (suites[suite].xfrm_mac && auth) {
 		fprintf(out, "%s 0x", suites[suite].xfrm_mac);
 		print_hex(out, auth->key, auth->key_size);
 		fprintf(out, " 128 ");
@@ -96,7 +96,7 @@ static void print_wireshark(const struct state *state, unsigned suite, const str
 	if (suites[suite].salted)
 		print_hex(out, enc->salt, sizeof(enc->salt));
 	fprintf(out, "\",\"%s\",\"%s", suites[suite].wireshark_mac, suites[suite].xfrm_mac ? "0x" : "");
-	if (suites[suite].xfrm_mac)
+	if (suites[suite].xfrm_mac && auth)
 		print_hex(out, auth->key, auth->key_size);
 	fprintf(out, "\"\n");
 }

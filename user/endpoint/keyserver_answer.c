@@ -29,7 +29,7 @@ static const char *quotable(const json_t *value, char out[32])
 	const char *text = json_is_string(value) ? json_string_value(value) : "";
 	size_t i;
 
-	for (i = 0; text[i] && i < 31; i++)
+	for (i = 0; i < 31 && text[i]; i++)
 		out[i] = text[i] > 32 && text[i] < 127 && text[i] != '"' ? text[i] : '?';
 	out[i] = '\0';
 	return out;

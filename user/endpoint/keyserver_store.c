@@ -169,10 +169,10 @@ static int open_db(struct hk_ks_store *store, struct hk_error *error)
 int hk_ks_store_open(struct hk_ks_store **out, const char *directory, bool server, struct hk_error *error)
 {
 	struct hk_ks_store *store = calloc(1, sizeof(*store));
-	int status = store ? 0 : -ENOMEM;
+	int status = 0;
 
-	if (status)
-		return status;
+	if (!store)
+		return -ENOMEM;
 	store->lock = -1;
 	if (strlen(directory) > sizeof(store->path) - 32)
 		status = hk_error_set(error, ENAMETOOLONG, "%.80s...: too long a path", directory);

@@ -123,7 +123,8 @@ static unsigned plan_sub_sa(struct hk_opening *opening, const struct hk_keyring 
 	opening->cipher = opening->variant == HK_SUITE_GCM ? HK_CIPHER_GCM : HK_CIPHER_CTR;
 	opening->key_size = 32;
 	opening->info_size = 2;
-	memcpy(opening->info, header + 2, 2);
+	opening->info[0] = header[2];
+	opening->info[1] = header[3];
 	return HK_REASON_OK;
 }
 

@@ -75,7 +75,8 @@ static int check_shared(const struct hk_key_loader *loader, const struct hk_key_
 	if (loader->domain->profile != other->domain->profile)
 		return refuse_pair(loader, line, other, error,
 			"a key belongs to one profile for life; make a new one for this domain");
-	if (row->is_level != other->row.is_level || (row->is_level && strcmp(row->level, other->row.level)))
+	if (row->is_level != other->row.is_level ||
+		(row->is_level && strcmp(row->level, other->row.level) != 0))
 		return refuse_pair(loader, line, other, error,
 			"the root of a level is the root of this level and nothing else");
 	if (row->is_level && (row->domain != other->row.domain || row->generation == other->row.generation))
@@ -317,7 +318,7 @@ int hk_key_combine(struct hk_key_loader *loader, struct hk_key_line *line, struc
 static int add_line(struct hk_key_loader *loader, struct hk_key_line *line, struct hk_error *error)
 {
 	struct hk_keyring *keyring = loader->keyring;
-	__u32 index, other = HK_KEY_NONE;
+	__u32 index = HK_KEY_NONE, other = HK_KEY_NONE;
 	int result = hk_key_combine(loader, line, error);
 
 	if (!result)

@@ -2,6 +2,7 @@
 /* Changes to a keyring in use: see update.h. */
 #include "user/keys/update.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,7 @@ static int new_line(struct hk_key_change *change, const struct hk_key_line *line
 		return result;
 	}
 	change->result.added++;
+	assert(keyring->entries); /* what was staged has a place */
 	return change->update->rotate ? grace_older(change, &keyring->entries[index].row) : 0;
 }
 
