@@ -80,7 +80,7 @@ BENCHES  := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC)) \
 HOOKS    := $(patsubst docs/examples/%.c,$(O)/hooks/%.so,$(HOOK_SRC))
 BPF_SKEL := $(O)/bpf/halfkey.skel.h
 
-.PHONY: all help packages demo check unit units bpftests nettests bench lint format install uninstall clean
+.PHONY: all help packages demo check unit units bpftests nettests bench fuzz lint format install clean
 .SECONDARY:
 .DEFAULT_GOAL := all
 
@@ -92,6 +92,7 @@ help:
 	@echo 'make check      install packages, build, and run every test (root)'
 	@echo 'make unit       unit tests only (no root, no packages)'
 	@echo 'make bench      measure: in memory and over veth (root)'
+	@echo 'make fuzz       fuzz every parser for hours; RUNS=N inputs each'
 	@echo 'make lint       static analysis and formatting; make format: reformat'
 	@echo 'make install DESTDIR=DIR PREFIX=/usr'
 	@echo 'make clean'
@@ -193,6 +194,11 @@ demo: packages
 bench: packages
 	@$(MAKE) --no-print-directory O=$(O) all nettests benches
 	@O=$(O) scripts/as-root.sh tests/bench/run.sh $(BENCH)
+
+# RUNS: inputs for each parser; `make check` gives each a short run.
+RUNS ?= 20000000
+fuzz: packages
+	@O=$(O) tests/fuzz/run.sh $(RUNS)
 
 lint:
 	@O=$(O) tests/lint.sh
