@@ -5,8 +5,7 @@
  * With WRITE_SEEDS it writes the corpus to begin with: the reference's examples.
  *
  * SOURCES: user/control/config.c user/control/domains.c user/control/values.c user/control/outline.c
- * SOURCES: user/control/schema.c user/control/schema_psp.c user/control/schema_esp.c user/control/replace.c
- * SOURCES: user/control/schema_tss.c user/control/schema_eesp.c user/control/schema_dtls.c
+ * SOURCES: user/control/schema*.c user/control/replace.c
  * SOURCES: user/base/error.c user/base/files.c user/base/text.c user/base/nearest.c -lcyaml -lyaml
  */
 #include <stddef.h>
