@@ -163,7 +163,7 @@ static int start(const char *directory)
 	struct hk_control_server *server;
 	struct hk_error error = {""};
 
-	snprintf(path, sizeof(path), "%s/run/halfkey.sock", directory);
+	snprintf(path, sizeof(path), "%s/halfkey.sock", directory);
 	listen_fd = hk_control_listen(path, &error);
 	if (listen_fd < 0 || pipe(stop_pipe) || hk_control_server_new(&server, listen_fd, &view))
 		return -1;
