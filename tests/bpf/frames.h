@@ -250,7 +250,7 @@ static inline void frame_build(struct frame *frame, const struct packet_case *c)
 #define DOMAIN_TLS   10
 #define TLS_PORT     8443
 #define DOMAIN_CORE  20 /* TSS */
-#define DOMAIN_NORTH 9	/* EESP; WESP and ESP of the same receivers are the next two */
+#define DOMAIN_NORTH 30 /* EESP; WESP and ESP of the same receivers are the next two */
 #define DOMAIN_EDGE  23 /* inline keying; its receivers have no ESP beside it */
 #define DOMAIN_RIM   21 /* TSS with SSI, over IP protocol 254 */
 
