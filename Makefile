@@ -80,7 +80,7 @@ BENCHES  := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC)) \
 HOOKS    := $(patsubst docs/examples/%.c,$(O)/hooks/%.so,$(HOOK_SRC))
 BPF_SKEL := $(O)/bpf/halfkey.skel.h
 
-.PHONY: all help packages demo check unit units bpftests nettests bench fuzz lint format install clean
+.PHONY: all help packages demo check unit units hooks bpftests nettests bench fuzz lint format install clean
 .SECONDARY:
 .DEFAULT_GOAL := all
 
@@ -172,6 +172,7 @@ $(O)/bench/%: $(O)/tests/bench/%.o $(call obj,$(BENCH_LIB)) $(SEAL_LIB) $(CORE_L
 	$(Q)$(link)
 
 units: $(UNITS)
+hooks: $(HOOKS)
 bpftests: $(BPFTESTS)
 nettests: $(NETHELP)
 benches: $(BENCHES)

@@ -9,7 +9,7 @@ trap 'rm -f "$log"' EXIT
 failed=0
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 
-if ! make --no-print-directory -j2 O="$out" SAN=1 units "$out/halfkey" >"$log" 2>&1; then
+if ! make --no-print-directory -j2 O="$out" SAN=1 units hooks "$out/halfkey" >"$log" 2>&1; then
 	tail -n 30 "$log"
 	echo "not ok asan: build"
 	exit 1
