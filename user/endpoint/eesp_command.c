@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <openssl/rand.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 
 #include "user/base/files.h"
 #include "user/base/text.h"
+#include "user/endpoint/captures.h"
 #include "user/endpoint/commands.h"
 #include "user/endpoint/epoch.h"
 #include "user/endpoint/nonces.h"
@@ -84,8 +84,7 @@ struct run {
 	struct hk_nonce_state *nonces;
 	int epoch_fd;
 	__u64 number;
-	pcap_t *in, *dead;
-	pcap_dumper_t *out;
+	struct hk_captures captures;
 	unsigned long done, copied, refused;
 	__u8 frame[FRAME_MAX + 64], plain[HK_OPEN_ROOM(FRAME_MAX)];
 };
@@ -433,7 +432,7 @@ static void write_packet(
 	memcpy(run->frame, frame, 12);
 	hk_put16(run->frame + 12, packet[0] >> 4 == 4 ? 0x0800 : 0x86dd);
 	out.caplen = out.len = 14 + size;
-	pcap_dump((u_char *)run->out, &out, run->frame);
+	pcap_dump((u_char *)run->captures.out, &out, run->frame);
 	run->done++;
 }
 
@@ -445,7 +444,7 @@ static void convert(struct run *run, const struct pcap_pkthdr *header, const __u
 	int size;
 
 	if (!length) {
-		pcap_dump((u_char *)run->out, header, frame);
+		pcap_dump((u_char *)run->captures.out, header, frame);
 		run->copied++;
 		return;
 	}
@@ -466,26 +465,16 @@ static void convert(struct run *run, const struct pcap_pkthdr *header, const __u
 		write_packet(run, header, frame, run->plain, (__u32)size);
 }
 
-static int open_captures(struct run *run, struct hk_error *error)
+static int take_frame(
+	void *context, const struct pcap_pkthdr *header, const u_char *frame, struct hk_error *error)
 {
-	char text[PCAP_ERRBUF_SIZE];
-
-	run->in = pcap_open_offline_with_tstamp_precision(run->options.in, PCAP_TSTAMP_PRECISION_NANO, text);
-	if (!run->in)
-		return hk_error_set(error, EINVAL, "%s: cannot read the capture: %s", run->options.in, text);
-	if (pcap_datalink(run->in) != DLT_EN10MB)
-		return hk_error_set(error, EINVAL, "%s: must be a capture of Ethernet", run->options.in);
-	run->dead = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, FRAME_MAX, PCAP_TSTAMP_PRECISION_NANO);
-	run->out = run->dead ? pcap_dump_open(run->dead, run->options.out) : NULL;
-	if (!run->out)
-		return hk_error_set(error, EIO, "%s: cannot write the capture", run->options.out);
+	(void)error; /* a frame that cannot be turned is counted, and no error */
+	convert(context, header, frame);
 	return 0;
 }
 
 static int run_all(struct run *run, struct hk_error *error)
 {
-	struct pcap_pkthdr *header;
-	const u_char *frame;
 	int status = judge(run, error);
 
 	run->crypto = hk_crypto_new("libcrypto");
@@ -496,11 +485,9 @@ static int run_all(struct run *run, struct hk_error *error)
 	if (!status)
 		status = run->options.open ? start_opening(run, error) : start_sealing(run, error);
 	if (!status)
-		status = open_captures(run, error);
-	while (!status && pcap_next_ex(run->in, &header, &frame) == 1)
-		convert(run, header, frame);
-	if (!status && pcap_dump_flush(run->out))
-		status = hk_error_set(error, EIO, "%s: cannot write all of it", run->options.out);
+		status = hk_captures_open(&run->captures, run->options.in, run->options.out, false, error);
+	if (!status)
+		status = hk_captures_each(&run->captures, take_frame, run, error);
 	if (!status)
 		printf("%s %lu, copied %lu, refused %lu\n", run->options.open ? "opened" : "sealed",
 			run->done, run->copied, run->refused);
@@ -515,12 +502,7 @@ static void close_all(struct run *run)
 	hk_crypto_free(run->crypto);
 	if (run->epoch_fd >= 0)
 		close(run->epoch_fd);
-	if (run->out)
-		pcap_dump_close(run->out);
-	if (run->dead)
-		pcap_close(run->dead);
-	if (run->in)
-		pcap_close(run->in);
+	hk_captures_close(&run->captures);
 	hk_wipe(run, sizeof(*run));
 }
 

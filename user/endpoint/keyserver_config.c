@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The key server's YAML file: read, every value checked, one sentence for the first that is wrong. */
 #include <ctype.h>
-#include <cyaml/cyaml.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "user/base/text.h"
 #include "user/endpoint/keyserver.h"
+#include "user/endpoint/yaml.h"
 
 #define LIFETIME_MAX (30 * 86400) /* SPIs follow the clock: they last for 48 days (keyserver_rotate.c) */
 
@@ -61,37 +61,6 @@ static const cyaml_schema_field_t config_fields[] = {
 };
 static const cyaml_schema_value_t config_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct hk_ks_config, config_fields)};
-
-static void keep_message(cyaml_log_t level, void *context, const char *format, va_list arguments)
-{
-	char *kept = context;
-
-	(void)level;
-	if (kept[0])
-		return;
-	vsnprintf(kept, 256, format, arguments);
-	kept[strcspn(kept, "\n")] = '\0';
-}
-
-static cyaml_config_t yaml_options(char *kept)
-{
-	return (cyaml_config_t){
-		.log_fn = keep_message, .log_ctx = kept, .log_level = CYAML_LOG_WARNING, .mem_fn = cyaml_mem};
-}
-
-/* A path in the file counts from the file's own directory. */
-static void resolve(char **path, const char *file)
-{
-	const char *slash = strrchr(file, '/');
-	char *whole;
-
-	if (!*path || **path == '/' || !slash)
-		return;
-	if (asprintf(&whole, "%.*s/%s", (int)(slash - file), file, *path) < 0)
-		abort(); /* at start, out of memory */
-	free(*path);
-	*path = whole;
-}
 
 static int check_name(const char *what, const char *name, struct hk_error *error)
 {
@@ -241,8 +210,8 @@ static int check_domain(struct hk_ks_config *config, unsigned index, struct hk_e
 int hk_ks_config_read(struct hk_ks_config **out, const char *path, struct hk_error *error)
 {
 	struct hk_ks_config *config = NULL;
-	char kept[256] = "";
-	cyaml_config_t options = yaml_options(kept);
+	char kept[HK_YAML_MESSAGE] = "";
+	cyaml_config_t options = hk_yaml_options(kept);
 	cyaml_err_t code = cyaml_load_file(path, &options, &config_schema, (cyaml_data_t **)&config, NULL);
 	struct hk_error inner = {{0}};
 	unsigned i;
@@ -251,12 +220,12 @@ int hk_ks_config_read(struct hk_ks_config **out, const char *path, struct hk_err
 	if (code != CYAML_OK)
 		return hk_error_set(error, EINVAL, "%s: not a key server's configuration: %s%s%s", path,
 			cyaml_strerror(code), kept[0] ? ": " : "", kept);
-	resolve(&config->state, path);
-	resolve(&config->ca, path);
-	resolve(&config->cert, path);
-	resolve(&config->key, path);
-	resolve(&config->crl, path);
-	resolve(&config->stats, path);
+	hk_yaml_resolve(&config->state, path);
+	hk_yaml_resolve(&config->ca, path);
+	hk_yaml_resolve(&config->cert, path);
+	hk_yaml_resolve(&config->key, path);
+	hk_yaml_resolve(&config->crl, path);
+	hk_yaml_resolve(&config->stats, path);
 	for (i = 0; i < config->domains_count && !status; i++)
 		status = check_domain(config, i, &inner);
 	if (status) {
@@ -269,8 +238,8 @@ int hk_ks_config_read(struct hk_ks_config **out, const char *path, struct hk_err
 
 void hk_ks_config_free(struct hk_ks_config *config)
 {
-	char kept[256] = "";
-	cyaml_config_t options = yaml_options(kept);
+	char kept[HK_YAML_MESSAGE] = "";
+	cyaml_config_t options = hk_yaml_options(kept);
 
 	if (config)
 		cyaml_free(&options, &config_schema, config, 0);

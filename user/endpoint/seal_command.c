@@ -6,13 +6,13 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "user/base/text.h"
+#include "user/endpoint/captures.h"
 #include "user/endpoint/commands.h"
 #include "user/endpoint/hostkeys.h"
 #include "user/endpoint/inner.h"
@@ -59,9 +59,7 @@ struct run {
 	bool matching; /* --match was given */
 	struct hk_sa *sa;
 	struct hk_nonce_state *nonces;
-	pcap_t *in, *dead;
-	pcap_dumper_t *out;
-	int link;
+	struct hk_captures captures;
 	unsigned long sealed, copied, refused;
 	__u8 frame[FRAME_MAX + 14];
 };
@@ -272,40 +270,10 @@ static int open_keys(struct run *run, const struct seal_options *options, struct
 	return status;
 }
 
-static bool same_file(const char *one, const char *two)
-{
-	struct stat a, b;
-
-	return one && two && !stat(one, &a) && !stat(two, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-static int open_captures(struct run *run, const struct seal_options *options, struct hk_error *error)
-{
-	char text[PCAP_ERRBUF_SIZE];
-
-	if (same_file(options->in, options->out))
-		return hk_error_set(error, EINVAL,
-			"%s: is the capture to read as well: name another to write", options->out);
-	run->in = pcap_open_offline_with_tstamp_precision(options->in, PCAP_TSTAMP_PRECISION_NANO, text);
-	if (!run->in)
-		return hk_error_set(error, EINVAL, "%s: cannot read the capture: %s", options->in, text);
-	run->link = pcap_datalink(run->in);
-	if (run->link != DLT_EN10MB && run->link != DLT_RAW)
-		return hk_error_set(error, EINVAL, "%s: link type %s: must be Ethernet or raw IP",
-			options->in, pcap_datalink_val_to_name(run->link));
-	run->dead =
-		pcap_open_dead_with_tstamp_precision(run->link, FRAME_MAX + 14, PCAP_TSTAMP_PRECISION_NANO);
-	run->out = run->dead ? pcap_dump_open(run->dead, options->out) : NULL;
-	if (!run->out)
-		return hk_error_set(error, EIO, "%s: cannot write the capture: %s", options->out,
-			run->dead ? pcap_geterr(run->dead) : strerror(ENOMEM));
-	return 0;
-}
-
 /* Finds the IP packet of a frame, without Ethernet padding. NULL: none. */
 static const __u8 *find_ip(const struct run *run, const __u8 *frame, __u32 length, __u32 *ip_length)
 {
-	__u32 link = run->link == DLT_EN10MB ? 14 : 0, total;
+	__u32 link = run->captures.link == DLT_EN10MB ? 14 : 0, total;
 	const __u8 *ip = frame + link;
 
 	if (length < link + 20)
@@ -333,14 +301,15 @@ static bool wanted(const struct run *run, const __u8 *ip, __u32 length)
 
 static void copy_frame(struct run *run, const struct pcap_pkthdr *header, const __u8 *frame)
 {
-	pcap_dump((u_char *)run->out, header, frame);
+	pcap_dump((u_char *)run->captures.out, header, frame);
 	run->copied++;
 }
 
 static int seal_frame(
-	struct run *run, const struct pcap_pkthdr *header, const __u8 *frame, struct hk_error *error)
+	void *context, const struct pcap_pkthdr *header, const u_char *frame, struct hk_error *error)
 {
-	__u32 link = run->link == DLT_EN10MB ? 14 : 0, length = 0;
+	struct run *run = context;
+	__u32 link = run->captures.link == DLT_EN10MB ? 14 : 0, length = 0;
 	const __u8 *ip = find_ip(run, frame, header->caplen, &length);
 	struct pcap_pkthdr sealed = *header;
 	struct hk_numbers numbers;
@@ -363,24 +332,9 @@ static int seal_frame(
 	if (link)
 		hk_put16(run->frame + 12, hk_address_is_v4(&run->name.receiver) ? 0x0800 : 0x86dd);
 	sealed.caplen = sealed.len = link + (__u32)size;
-	pcap_dump((u_char *)run->out, &sealed, run->frame);
+	pcap_dump((u_char *)run->captures.out, &sealed, run->frame);
 	run->sealed++;
 	return 0;
-}
-
-static int seal_all(struct run *run, const struct seal_options *options, struct hk_error *error)
-{
-	struct pcap_pkthdr *header;
-	const u_char *frame;
-	int got, status = 0;
-
-	while (!status && (got = pcap_next_ex(run->in, &header, &frame)) == 1)
-		status = seal_frame(run, header, frame, error);
-	if (!status && got == PCAP_ERROR)
-		status = hk_error_set(error, EIO, "%s: %s", options->in, pcap_geterr(run->in));
-	if (pcap_dump_flush(run->out) && !status)
-		status = hk_error_set(error, EIO, "%s: cannot write all of it", options->out);
-	return status;
 }
 
 static int run_all(struct run *run, const struct seal_options *options, struct hk_error *error)
@@ -395,23 +349,18 @@ static int run_all(struct run *run, const struct seal_options *options, struct h
 	if (!status)
 		status = open_keys(run, options, error);
 	if (!status)
-		status = open_captures(run, options, error);
+		status = hk_captures_open(&run->captures, options->in, options->out, true, error);
 	if (!status)
 		status = hk_nonce_state_open(&run->nonces, state, run->sa,
 			options->sender ? options->sender : options->from, options->first_use, error);
-	return status ? status : seal_all(run, options, error);
+	return status ? status : hk_captures_each(&run->captures, seal_frame, run, error);
 }
 
 static void close_all(struct run *run)
 {
 	hk_nonce_state_close(run->nonces);
 	hk_sa_free(run->sa);
-	if (run->out)
-		pcap_dump_close(run->out);
-	if (run->dead)
-		pcap_close(run->dead);
-	if (run->in)
-		pcap_close(run->in);
+	hk_captures_close(&run->captures);
 }
 
 int hk_endpoint_seal(int argc, char **argv)

@@ -7,13 +7,13 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "user/base/text.h"
+#include "user/endpoint/captures.h"
 #include "user/endpoint/commands.h"
 #include "user/endpoint/inner.h"
 #include "user/endpoint/tss.h"
@@ -55,8 +55,7 @@ struct run {
 	bool to_all;
 	struct hk_tss *tss;
 	struct hk_nonce_state *nonces;
-	pcap_t *in, *dead;
-	pcap_dumper_t *out;
+	struct hk_captures captures;
 	__u32 link; /* bytes in front of IP */
 	__u8 frame[FRAME_MAX + 14];
 	unsigned long sealed, copied, refused;
@@ -218,37 +217,6 @@ static int open_keys(struct run *run, const struct options *options, struct hk_e
 	return status;
 }
 
-static bool same_file(const char *one, const char *two)
-{
-	struct stat a, b;
-
-	return one && two && !stat(one, &a) && !stat(two, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-static int open_captures(struct run *run, const struct options *options, struct hk_error *error)
-{
-	char text[PCAP_ERRBUF_SIZE];
-	int link;
-
-	if (same_file(options->in, options->out))
-		return hk_error_set(error, EINVAL,
-			"%s: is the capture to read as well: name another to write", options->out);
-	run->in = pcap_open_offline_with_tstamp_precision(options->in, PCAP_TSTAMP_PRECISION_NANO, text);
-	if (!run->in)
-		return hk_error_set(error, EINVAL, "%s: cannot read the capture: %s", options->in, text);
-	link = pcap_datalink(run->in);
-	if (link != DLT_EN10MB && link != DLT_RAW)
-		return hk_error_set(error, EINVAL, "%s: link type %s: must be Ethernet or raw IP",
-			options->in, pcap_datalink_val_to_name(link));
-	run->link = link == DLT_EN10MB ? 14 : 0;
-	run->dead = pcap_open_dead_with_tstamp_precision(link, FRAME_MAX + 14, PCAP_TSTAMP_PRECISION_NANO);
-	run->out = run->dead ? pcap_dump_open(run->dead, options->out) : NULL;
-	if (!run->out)
-		return hk_error_set(error, EIO, "%s: cannot write the capture: %s", options->out,
-			run->dead ? pcap_geterr(run->dead) : strerror(ENOMEM));
-	return 0;
-}
-
 /* A PDS datagram of our sender in a frame. */
 struct datagram {
 	struct hk_address destination;
@@ -284,8 +252,9 @@ static bool find_pds(const struct run *run, const __u8 *frame, __u32 length, str
 }
 
 static int seal_frame(
-	struct run *run, const struct pcap_pkthdr *header, const __u8 *frame, struct hk_error *error)
+	void *context, const struct pcap_pkthdr *header, const u_char *frame, struct hk_error *error)
 {
+	struct run *run = context;
 	struct hk_tss_shape shape = run->shape;
 	struct pcap_pkthdr sealed = *header;
 	struct hk_numbers numbers;
@@ -293,7 +262,7 @@ static int seal_frame(
 	int size, status;
 
 	if (!find_pds(run, frame, header->caplen, &datagram)) {
-		pcap_dump((u_char *)run->out, header, frame);
+		pcap_dump((u_char *)run->captures.out, header, frame);
 		run->copied++;
 		return 0;
 	}
@@ -312,24 +281,9 @@ static int seal_frame(
 	}
 	memcpy(run->frame, frame, run->link);
 	sealed.caplen = sealed.len = run->link + (__u32)size;
-	pcap_dump((u_char *)run->out, &sealed, run->frame);
+	pcap_dump((u_char *)run->captures.out, &sealed, run->frame);
 	run->sealed++;
 	return 0;
-}
-
-static int seal_all(struct run *run, const struct options *options, struct hk_error *error)
-{
-	struct pcap_pkthdr *header;
-	const u_char *frame;
-	int got, status = 0;
-
-	while (!status && (got = pcap_next_ex(run->in, &header, &frame)) == 1)
-		status = seal_frame(run, header, frame, error);
-	if (!status && got == PCAP_ERROR)
-		status = hk_error_set(error, EIO, "%s: %s", options->in, pcap_geterr(run->in));
-	if (pcap_dump_flush(run->out) && !status)
-		status = hk_error_set(error, EIO, "%s: cannot write all of it", options->out);
-	return status;
 }
 
 static int run_all(struct run *run, const struct options *options, struct hk_error *error)
@@ -341,22 +295,18 @@ static int run_all(struct run *run, const struct options *options, struct hk_err
 	if (!status)
 		status = judge_ends(run, options, error);
 	if (!status)
-		status = open_captures(run, options, error);
+		status = hk_captures_open(&run->captures, options->in, options->out, true, error);
+	run->link = run->captures.link == DLT_EN10MB ? 14 : 0;
 	if (!status)
 		status = open_keys(run, options, error);
-	return status ? status : seal_all(run, options, error);
+	return status ? status : hk_captures_each(&run->captures, seal_frame, run, error);
 }
 
 static void close_all(struct run *run)
 {
 	hk_nonce_state_close(run->nonces);
 	hk_tss_free(run->tss);
-	if (run->out)
-		pcap_dump_close(run->out);
-	if (run->dead)
-		pcap_close(run->dead);
-	if (run->in)
-		pcap_close(run->in);
+	hk_captures_close(&run->captures);
 }
 
 int hk_endpoint_seal_tss(int argc, char **argv)

@@ -3,7 +3,6 @@
  * What the user wants of a tunnel: a YAML file (-c), options, or both; options
  * add to the file or replace its values. Values stay strings here.
  */
-#include <cyaml/cyaml.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 
 #include "user/base/text.h"
 #include "user/endpoint/tunnel.h"
+#include "user/endpoint/yaml.h"
 
 static const char help[] =
 	"Usage: halfkey-endpoint tunnel [-c FILE] [OPTION]...\n"
@@ -96,60 +96,28 @@ static const cyaml_schema_field_t config_fields[] = {
 static const cyaml_schema_value_t config_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct hk_tunnel_config, config_fields)};
 
-/* What the library has to say, kept for our sentence: it names line and field. */
-static void keep_message(cyaml_log_t level, void *context, const char *format, va_list arguments)
-{
-	char *kept = context;
-
-	(void)level;
-	if (kept[0])
-		return;
-	vsnprintf(kept, 256, format, arguments);
-	kept[strcspn(kept, "\n")] = '\0';
-}
-
-static cyaml_config_t yaml_options(char *kept)
-{
-	return (cyaml_config_t){
-		.log_fn = keep_message, .log_ctx = kept, .log_level = CYAML_LOG_WARNING, .mem_fn = cyaml_mem};
-}
-
-/* A path in the file counts from the file's own directory. */
-static void resolve(char **path, const char *file)
-{
-	const char *slash = strrchr(file, '/');
-	char *whole;
-
-	if (!*path || **path == '/' || !slash)
-		return;
-	if (asprintf(&whole, "%.*s/%s", (int)(slash - file), file, *path) < 0)
-		abort(); /* at start, out of memory */
-	free(*path);
-	*path = whole;
-}
-
 static int load(struct hk_tunnel_config **out, const char *path, struct hk_error *error)
 {
-	char kept[256] = "";
-	cyaml_config_t options = yaml_options(kept);
+	char kept[HK_YAML_MESSAGE] = "";
+	cyaml_config_t options = hk_yaml_options(kept);
 	cyaml_err_t status = cyaml_load_file(path, &options, &config_schema, (cyaml_data_t **)out, NULL);
 
 	if (status != CYAML_OK)
 		return hk_error_set(error, EINVAL, "%s: not a tunnel configuration: %s%s%s", path,
 			cyaml_strerror(status), kept[0] ? ": " : "", kept);
-	resolve(&(*out)->keys, path);
-	resolve(&(*out)->state, path);
-	resolve(&(*out)->stats, path);
-	resolve(&(*out)->ca, path);
-	resolve(&(*out)->cert, path);
-	resolve(&(*out)->key, path);
+	hk_yaml_resolve(&(*out)->keys, path);
+	hk_yaml_resolve(&(*out)->state, path);
+	hk_yaml_resolve(&(*out)->stats, path);
+	hk_yaml_resolve(&(*out)->ca, path);
+	hk_yaml_resolve(&(*out)->cert, path);
+	hk_yaml_resolve(&(*out)->key, path);
 	return 0;
 }
 
 void hk_tunnel_config_free(struct hk_tunnel_config *config)
 {
-	char kept[256] = "";
-	cyaml_config_t options = yaml_options(kept);
+	char kept[HK_YAML_MESSAGE] = "";
+	cyaml_config_t options = hk_yaml_options(kept);
 
 	if (config)
 		cyaml_free(&options, &config_schema, config, 0);
