@@ -23,6 +23,7 @@
 #include "user/endpoint/nonces.h"
 #include "user/endpoint/sa.h"
 #include "user/endpoint/seal_eesp.h"
+#include "user/endpoint/newfile.h"
 #include "user/keys/keyfile.h"
 
 #define FRAME_MAX 65550
@@ -232,19 +233,10 @@ static int load_keys(struct run *run, struct hk_error *error)
 static int write_file(
 	const char *directory, const char *name, mode_t mode, const char *text, struct hk_error *error)
 {
-	size_t size = strlen(text);
-	char path[512];
-	bool good;
-	int fd;
+	char path[600];
 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-	if (fd < 0)
-		return hk_error_set(error, errno, "%s: cannot write: %s: keys are never overwritten", path,
-			strerror(errno));
-	good = write(fd, text, size) == (ssize_t)size && !fsync(fd);
-	close(fd);
-	return good ? 0 : hk_error_set(error, EIO, "%s: cannot write all of it", path);
+	return hk_newfile_write(path, mode, text, strlen(text), error);
 }
 
 /* Adds a key line with fresh bytes. */

@@ -22,6 +22,7 @@
 #include "user/base/text.h"
 #include "user/endpoint/commands.h"
 #include "user/endpoint/tss.h"
+#include "user/endpoint/newfile.h"
 
 #define RECEIVERS_MAX 64
 #define TEXT_MAX      8192
@@ -226,22 +227,10 @@ static void say_domain(const struct wishes *wishes, const struct plan *plan, cha
 
 static int write_file(const char *directory, const char *name, const char *text, struct hk_error *error)
 {
-	size_t size = strlen(text);
 	char path[600];
-	int fd, status = 0;
 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EEXIST)
-		return hk_error_set(error, EEXIST, "%s exists: keys are never overwritten", path);
-	if (fd < 0)
-		return hk_error_set(error, errno, "%s: cannot be made: %s", path, strerror(errno));
-	if (fchmod(fd, 0600) || write(fd, text, size) != (ssize_t)size || fsync(fd)) {
-		status = hk_error_set(error, EIO, "%s: cannot be written", path);
-		unlink(path);
-	}
-	close(fd);
-	return status;
+	return hk_newfile_write(path, 0600, text, strlen(text), error);
 }
 
 /* All files, or none. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Draws keys and writes the files keygen.h lists: all of them, or none. */
 #include "user/endpoint/keygen.h"
+#include "user/endpoint/newfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -297,22 +298,10 @@ static int draft_all(struct drafts *drafts, const struct hk_keygen *keygen, stru
 
 static int write_file(struct draft *draft, struct hk_error *error)
 {
-	int fd = open(draft->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, draft->mode);
-	ssize_t size;
+	int status = hk_newfile_write(draft->path, draft->mode, draft->text, draft->size, error);
 
-	if (fd < 0 && errno == EEXIST)
-		return hk_error_set(error, EEXIST,
-			"%s exists: keys are never overwritten; choose another --out", draft->path);
-	if (fd < 0)
-		return hk_error_set(error, errno, "%s: cannot write: %s", draft->path, strerror(errno));
-	draft->written = true;
-	size = write(fd, draft->text, draft->size);
-	if (size != (ssize_t)draft->size || fsync(fd)) {
-		close(fd);
-		return hk_error_set(error, EIO, "%s: cannot write all of it", draft->path);
-	}
-	close(fd);
-	return 0;
+	draft->written = status == 0;
+	return status;
 }
 
 /* All files or none: what was written before a failure goes again. */
