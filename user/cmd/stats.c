@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "user/base/text.h"
+#include "user/cmd/prometheus.h"
 #include "user/cmd/table.h"
 
 static void add_reasons(struct hk_table *table, const char *stage, const json_t *reasons, bool all)
@@ -116,18 +117,32 @@ static void print_stats(const json_t *stats, bool all)
 struct stats_options {
 	struct hk_options shared;
 	unsigned watch_s;
-	bool all;
+	bool all, prometheus;
 };
+
+static int show_metrics(const struct stats_options *options, const json_t *stats)
+{
+	json_t *status = hk_ask_daemon(&options->shared, json_pack("{s:s}", "command", "status"));
+
+	if (!status)
+		return HK_EXIT_FAILED;
+	hk_prometheus_print(stdout, status, stats);
+	json_decref(status);
+	return HK_EXIT_DONE;
+}
 
 static int show_once(const struct stats_options *options)
 {
 	json_t *stats = hk_ask_daemon(&options->shared, json_pack("{s:s}", "command", "stats"));
+	int status = HK_EXIT_DONE;
 
 	if (!stats)
 		return HK_EXIT_FAILED;
 	if (options->watch_s && isatty(STDOUT_FILENO) && !options->shared.json)
 		fputs("\033[H\033[J", stdout);
-	if (options->shared.json && options->watch_s) {
+	if (options->prometheus) {
+		status = show_metrics(options, stats);
+	} else if (options->shared.json && options->watch_s) {
 		json_dumpf(stats, stdout, JSON_COMPACT); /* a stream: one line each */
 		putchar('\n');
 	} else if (options->shared.json) {
@@ -136,20 +151,22 @@ static int show_once(const struct stats_options *options)
 		print_stats(stats, options->all);
 	}
 	json_decref(stats);
-	return fflush(stdout) ? HK_EXIT_FAILED : HK_EXIT_DONE;
+	return fflush(stdout) ? HK_EXIT_FAILED : status;
 }
 
 static int parse(struct stats_options *options, int argc, char **argv)
 {
 	static const struct option longs[] = {HK_OPTIONS_LONG, {"watch", required_argument, NULL, 'w'},
-		{"all", no_argument, NULL, 'a'}, {0}};
+		{"all", no_argument, NULL, 'a'}, {"prometheus", no_argument, NULL, 'p'}, {0}};
 	__u64 seconds;
 	int c, status;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, HK_OPTIONS_SHORT "w:a", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, HK_OPTIONS_SHORT "w:ap", longs, NULL)) != -1) {
 		if (c == 'a') {
 			options->all = true;
+		} else if (c == 'p') {
+			options->prometheus = true;
 		} else if (c == 'w') {
 			if (hk_number_parse(optarg, 86400, &seconds) || !seconds)
 				return hk_usage("stats", "--watch \"%s\" is not a number of seconds", optarg);
@@ -160,6 +177,8 @@ static int parse(struct stats_options *options, int argc, char **argv)
 				return status;
 		}
 	}
+	if (options->prometheus && (options->shared.json || options->watch_s || options->all))
+		return hk_usage("stats", "--prometheus prints all counters once: without -a, -j and -w");
 	return optind < argc ? hk_usage("stats", "\"%s\" is one argument too many", argv[optind]) : -1;
 }
 
@@ -180,6 +199,7 @@ const struct hk_command hk_command_stats = {
 	.name = "stats",
 	.summary = "show every counter of a running halfkeyd",
 	.help = "usage: halfkey stats [-i INSTANCE | -s SOCKET | -c FILE] [-j] [-a] [-w SECONDS]\n"
+		"       halfkey stats [-i INSTANCE | -s SOCKET | -c FILE] -p\n"
 		"\n"
 		"Packets per reason in the XDP program and in the workers, the sums that must be\n"
 		"equal, hooks and feeds. Every packet is counted exactly once in each place.\n"
@@ -187,6 +207,7 @@ const struct hk_command hk_command_stats = {
 		"  -a, --all             also the reasons that never happened\n"
 		"  -w, --watch SECONDS   again and again; with -j one line each\n"
 		"  -j, --json            the answer as JSON\n"
+		"  -p, --prometheus      as Prometheus text, for a textfile collector\n"
 		"  -i, --instance NAME   its instance (default: default)\n"
 		"  -s, --socket PATH     its control socket\n"
 		"  -c, --config FILE     the configuration that names the socket\n"
