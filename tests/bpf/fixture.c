@@ -90,14 +90,17 @@ static int fill_tx_ports(struct fixture *fixture)
 	return error;
 }
 
-static int fill_receivers(struct fixture *fixture)
+int fixture_receivers(struct fixture *fixture, const struct hk_config *config)
 {
+	int map = bpf_map__fd(fixture->bpf->maps.receivers), count, i, error = 0;
 	struct hk_receiver_entry *entries = NULL;
-	int count = hk_receivers_build(frames_config(), &entries), i, error = 0;
+	struct hk_receiver_key key;
 
+	while (bpf_map_get_next_key(map, NULL, &key) == 0 && !error)
+		error = bpf_map_delete_elem(map, &key);
+	count = hk_receivers_build(config, &entries);
 	for (i = 0; i < count && !error; i++)
-		error = bpf_map_update_elem(bpf_map__fd(fixture->bpf->maps.receivers), &entries[i].key,
-			&entries[i].value, BPF_ANY);
+		error = bpf_map_update_elem(map, &entries[i].key, &entries[i].value, BPF_ANY);
 	free(entries);
 	return count < 0 ? count : error;
 }
@@ -143,7 +146,7 @@ int fixture_start(struct fixture *fixture, const char *suite)
 		printf("skip %s - no AF_XDP socket on a veth: %s\n", suite, strerror(-error));
 		return 1;
 	}
-	if (fill_tx_ports(fixture) || fill_receivers(fixture) || fill_copies(fixture) ||
+	if (fill_tx_ports(fixture) || fixture_receivers(fixture, frames_config()) || fill_copies(fixture) ||
 		map_ledgers(fixture)) {
 		printf("not ok %s - filling the maps: %s\n", suite, strerror(errno));
 		exit(2);

@@ -13,6 +13,7 @@
 
 #include <linux/types.h>
 
+#include <halfkey/config.h>
 #include <halfkey/meta.h>
 
 #include "halfkey.skel.h"
@@ -53,6 +54,8 @@ void fixture_stop(struct fixture *fixture);
 void fixture_reset(struct fixture *fixture);
 void fixture_put_settings(struct fixture *fixture);
 void fixture_beat(struct fixture *fixture);
+/* The receivers of `config` in the place of those before. 0 or negative errno. */
+int fixture_receivers(struct fixture *fixture, const struct hk_config *config);
 void fixture_policy(struct fixture *fixture, unsigned reason, unsigned action);
 
 /* Runs one frame through the program as if it came in by `port` and `queue`. 0 or negative errno. */
