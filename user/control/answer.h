@@ -11,7 +11,8 @@
 
 #include "user/control/view.h"
 
-#define HK_CONTROL_ROWS_MAX 1000 /* rows of a list in one answer; ask again `from` there */
+#define HK_CONTROL_ROWS_MAX \
+	1000 /* rows of a list in one answer (ask again `from` there), counters of a hook */
 
 /*
  * The answer to one request line, without newline; caller frees. NULL: out of memory.

@@ -229,7 +229,7 @@ static json_t *report_workers(const struct hk_view_stats *stats, const struct hk
 static json_t *report_hook_stats(
 	const struct hk_hook_chain *chain, unsigned place, const struct hk_counts *sum)
 {
-	struct hk_hook_stat own[64];
+	struct hk_hook_stat *own = calloc(HK_CONTROL_ROWS_MAX, sizeof(*own));
 	json_t *row = json_object(), *counters = json_object();
 	size_t count, i;
 
@@ -237,12 +237,13 @@ static json_t *report_hook_stats(
 	set(row, "drops", sum->hook_drops[place]);
 	set(row, "delays", sum->hook_delays[place]);
 	set(row, "errors", sum->hook_errors[place]);
-	count = hk_hook_chain_stats(chain, place, own, 64);
-	for (i = 0; i < count && i < 64; i++) {
+	count = own ? hk_hook_chain_stats(chain, place, own, HK_CONTROL_ROWS_MAX) : 0;
+	for (i = 0; i < count && i < HK_CONTROL_ROWS_MAX; i++) {
 		own[i].name[sizeof(own[i].name) - 1] = '\0';
 		json_object_set_new(counters, own[i].name, json_integer((json_int_t)own[i].value));
 	}
 	json_object_set_new(row, "counters", counters);
+	free(own);
 	return row;
 }
 
