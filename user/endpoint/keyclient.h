@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A host's side of a key server: stays connected, hands what is pushed to its
- * callbacks, confirms a key set when the callback has put it in force. For
- * `halfkey-endpoint keys` and the tunnel.
+ * A host's side of a key server, on top of a session (user/push/session.h): SPIs
+ * asked for and handed to callbacks. For `halfkey-endpoint keys` and the tunnel.
  */
 #ifndef HK_ENDPOINT_KEYCLIENT_H
 #define HK_ENDPOINT_KEYCLIENT_H
 
 #include "user/endpoint/seal.h"
-#include "user/push/push.h"
+#include "user/push/session.h"
 
 struct hk_key_client {
+	struct hk_push_target target;
 	SSL_CTX *tls;
-	const char *server, *domain;
 	bool inbound; /* the SPIs towards us as explicit keys as well */
 	void *context;
 	/* Texts are key file lines, wiped after the call. Negative: the session ends. */
@@ -23,10 +22,10 @@ struct hk_key_client {
 	/* A receiver that an SPI is wanted for; false: none. Asked several times a second. */
 	bool (*want)(void *context, struct hk_address *to);
 	bool (*over)(void *context);	/* time to stop? */
-	void (*started)(void *context); /* a new session: wants must be asked again */
+	void (*started)(void *context); /* a new session: wants must be asked again; may be NULL */
 };
 
-/* One session: until over() (0) or until the connection is lost (negative, and a sentence). */
-int hk_key_session(const struct hk_key_client *client, struct hk_error *error);
+/* The session of `client`, which must outlive it. */
+struct hk_push_session hk_key_session(struct hk_key_client *client);
 
 #endif

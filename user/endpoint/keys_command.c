@@ -44,7 +44,6 @@ static const char help[] =
 
 struct fetch {
 	struct hk_key_client client;
-	struct hk_push_files files;
 	struct hk_key_formatting formatting;
 	struct hk_address peers[PEERS];
 	bool asked[PEERS], served[PEERS];
@@ -120,17 +119,13 @@ static bool over(void *context)
 	return all && !fetch->watch;
 }
 
-static void started(void *context)
-{
-	(void)context;
-}
-
 static int fetch_all(struct fetch *fetch, struct hk_error *error)
 {
+	struct hk_push_session session;
 	int status;
 
 	hk_push_wipe_json();
-	fetch->client.tls = hk_push_tls(&fetch->files, false, error);
+	fetch->client.tls = hk_push_tls(&fetch->client.target.files, false, error);
 	if (!fetch->client.tls)
 		return -EINVAL;
 	fetch->client.context = fetch;
@@ -139,8 +134,8 @@ static int fetch_all(struct fetch *fetch, struct hk_error *error)
 	fetch->client.arrived = inbound_came;
 	fetch->client.want = want;
 	fetch->client.over = over;
-	fetch->client.started = started;
-	status = hk_key_session(&fetch->client, error);
+	session = hk_key_session(&fetch->client);
+	status = hk_push_session(&session, error);
 	SSL_CTX_free(fetch->client.tls);
 	return status;
 }
@@ -168,28 +163,10 @@ static int convert(struct fetch *fetch, struct hk_error *error)
 
 /* --- command line ------------------------------------------------------------------------------ */
 
-enum {
-	OPT_SERVER = 256,
-	OPT_CA,
-	OPT_CERT,
-	OPT_KEY,
-	OPT_DOMAIN,
-	OPT_PEER,
-	OPT_INBOUND,
-	OPT_WATCH,
-	OPT_FORMAT,
-	OPT_FROM,
-	OPT_TRANSPORT,
-	OPT_UDP,
-	OPT_REQID
-};
+enum { OPT_PEER = 256, OPT_INBOUND, OPT_WATCH, OPT_FORMAT, OPT_FROM, OPT_TRANSPORT, OPT_UDP, OPT_REQID };
 
 static const struct option options[] = {
-	{"server", required_argument, NULL, OPT_SERVER},
-	{"ca", required_argument, NULL, OPT_CA},
-	{"cert", required_argument, NULL, OPT_CERT},
-	{"key", required_argument, NULL, OPT_KEY},
-	{"domain", required_argument, NULL, OPT_DOMAIN},
+	HK_PUSH_OPTIONS,
 	{"peer", required_argument, NULL, OPT_PEER},
 	{"inbound", no_argument, NULL, OPT_INBOUND},
 	{"watch", no_argument, NULL, OPT_WATCH},
@@ -238,12 +215,9 @@ static int take_value(struct fetch *fetch, int option, struct hk_error *error)
 
 static int take_option(struct fetch *fetch, int option, char **argv, struct hk_error *error)
 {
+	if (hk_push_option(&fetch->client.target, option, optarg))
+		return 0;
 	switch (option) {
-	case OPT_SERVER: fetch->client.server = optarg; return 0;
-	case OPT_CA: fetch->files.ca = optarg; return 0;
-	case OPT_CERT: fetch->files.cert = optarg; return 0;
-	case OPT_KEY: fetch->files.key = optarg; return 0;
-	case OPT_DOMAIN: fetch->client.domain = optarg; return 0;
 	case OPT_INBOUND: fetch->client.inbound = true; return 0;
 	case OPT_WATCH: fetch->watch = true; return 0;
 	case OPT_TRANSPORT: fetch->formatting.transport = true; return 0;
@@ -275,9 +249,9 @@ static int run(struct fetch *fetch, struct hk_error *error)
 {
 	int status;
 
-	if (!fetch->file == !fetch->client.server)
+	if (!fetch->file == !fetch->client.target.server)
 		return hk_error_set(error, EINVAL, "name a key server (--server) or a key file (--file)");
-	if (fetch->client.server && !fetch->client.domain)
+	if (fetch->client.target.server && !fetch->client.target.domain)
 		return hk_error_set(error, EINVAL, "--server needs a --domain");
 	status = open_out(fetch, error);
 	if (!status)

@@ -18,8 +18,6 @@
 #include "user/endpoint/keyclient.h"
 #include "user/endpoint/tunnel.h"
 
-#define RETRY_MAX_S 16
-
 struct hk_tunnel_server {
 	struct hk_tunnel *tunnel;
 	struct hk_key_client client;
@@ -216,21 +214,9 @@ static void started(void *context)
 static void *talk(void *context)
 {
 	struct hk_tunnel_server *server = context;
-	unsigned delay = 1, i;
-	time_t began;
+	struct hk_push_session session = hk_key_session(&server->client);
 
-	while (!over(server)) {
-		struct hk_error error = {{0}};
-
-		began = time(NULL);
-		if (!hk_key_session(&server->client, &error))
-			break;
-		delay = time(NULL) - began > RETRY_MAX_S ? 1 : delay;
-		hk_log_warn("%s; the keys at hand stay in use, next try in %u s", error.text, delay);
-		for (i = 0; i < delay * 10 && !over(server); i++)
-			usleep(100000);
-		delay = delay < RETRY_MAX_S ? delay * 2 : RETRY_MAX_S;
-	}
+	hk_push_stay(&session);
 	return NULL;
 }
 
@@ -239,7 +225,6 @@ static void *talk(void *context)
 int hk_tunnel_server_plan(
 	struct hk_tunnel *tunnel, const struct hk_tunnel_config *config, struct hk_error *error)
 {
-	struct hk_push_files files = {config->ca, config->cert, config->key, NULL};
 	struct hk_tunnel_server *server;
 	unsigned i;
 
@@ -264,8 +249,7 @@ int hk_tunnel_server_plan(
 	server->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	server->crypto = hk_crypto_new("libcrypto");
 	server->client = (struct hk_key_client){
-		.server = config->server,
-		.domain = config->domain,
+		.target = {config->server, config->domain, {config->ca, config->cert, config->key, NULL}},
 		.context = server,
 		.keys = keys_came,
 		.spi = spi_came,
@@ -274,7 +258,7 @@ int hk_tunnel_server_plan(
 		.started = started,
 	};
 	hk_push_wipe_json();
-	server->client.tls = hk_push_tls(&files, false, error);
+	server->client.tls = hk_push_tls(&server->client.target.files, false, error);
 	if (!server->client.tls)
 		return -EINVAL;
 	return server->event < 0 || !server->crypto

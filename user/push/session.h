@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A client's whole conversation with a key server, whoever the client is: the
+ * box's `halfkey keys pull`, a host's tunnel, `halfkey-endpoint keys`. Connects,
+ * subscribes to one domain, answers pings, confirms a key set when its callback
+ * has put it in force, and comes back when the connection is lost.
+ */
+#ifndef HK_PUSH_SESSION_H
+#define HK_PUSH_SESSION_H
+
+#include <getopt.h>
+
+#include "user/push/push.h"
+
+/* Whom to talk to, as whom, about what. */
+struct hk_push_target {
+	const char *server, *domain;
+	struct hk_push_files files;
+};
+
+/* The options that name a target, alike in every command that takes them. */
+enum { HK_PUSH_OPT_SERVER = 512, HK_PUSH_OPT_CA, HK_PUSH_OPT_CERT, HK_PUSH_OPT_KEY, HK_PUSH_OPT_DOMAIN };
+#define HK_PUSH_OPTIONS                                               \
+	{"server", required_argument, NULL, HK_PUSH_OPT_SERVER},      \
+		{"ca", required_argument, NULL, HK_PUSH_OPT_CA},      \
+		{"cert", required_argument, NULL, HK_PUSH_OPT_CERT},  \
+		{"key", required_argument, NULL, HK_PUSH_OPT_KEY},    \
+	{                                                             \
+		"domain", required_argument, NULL, HK_PUSH_OPT_DOMAIN \
+	}
+/* False: not one of them. */
+bool hk_push_option(struct hk_push_target *target, int option, const char *value);
+
+struct hk_push_session {
+	const struct hk_push_target *target;
+	SSL_CTX *tls;
+	unsigned role; /* enum hk_push_role: our certificate's */
+	bool inbound;  /* a host wants the SPIs towards it as well */
+	void *context;
+	/* All callbacks: 0, or negative errno and a sentence, which ends the session. */
+	/* A key set, as key file lines (wiped after the call). 0: it is in force, and confirmed. */
+	int (*keys)(void *context, long long serial, const char *lines, struct hk_error *error);
+	/* Any other message but pings and refusals; NULL: passed over. */
+	int (*other)(void *context, const char *type, const json_t *message, struct hk_error *error);
+	/* Several times a second: requests of our own; NULL: none. */
+	int (*idle)(void *context, struct hk_push_link *link, struct hk_error *error);
+	bool (*over)(void *context);	/* time to stop? */
+	void (*started)(void *context); /* a new session: requests must be made again; may be NULL */
+};
+
+/* One session: until over() (0), or until it is lost (negative, and a sentence). */
+int hk_push_session(const struct hk_push_session *session, struct hk_error *error);
+/* Sessions until over(). What is at hand stays in use between them. */
+void hk_push_stay(const struct hk_push_session *session);
+
+/* A message's text; "" when there is none. */
+const char *hk_push_text(const json_t *message, const char *key);
+
+#endif
