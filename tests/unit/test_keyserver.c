@@ -171,6 +171,59 @@ static void host_gets_its_own(void)
 	end();
 }
 
+/* The time that stands behind `what` in the first line with `which`; 0: none. */
+static long long time_in(const char *which, const char *what)
+{
+	const char *line = strstr(sent, which), *end = line ? strstr(line, "\\n") : NULL;
+	const char *found = line ? strstr(line, what) : NULL;
+
+	return found && found < end ? atoll(found + strlen(what)) : 0;
+}
+
+static void delegation_has_an_end(void)
+{
+	static const char first[] = "receiver=192.0.2.1 slot=1", next[] = "receiver=192.0.2.1 slot=0";
+	struct hk_ks_client box = client_of(HK_PUSH_BOX, "box"), host = client_of(HK_PUSH_HOST, "a");
+
+	domain.delegation = 30;
+	begin();
+	ask(&box, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+	CU_ASSERT_EQUAL(time_in(first, "not-before="), ks.now - 5);
+	CU_ASSERT_EQUAL(time_in(first, "not-after="), ks.now + 100 + 20 + 30);
+	sent[0] = '\0';
+	ks.now += 95; /* late: the next one is not there yet */
+	box.sent = 0;
+	ks.clients = &box;
+	hk_ks_serve(&ks);
+	CU_ASSERT_EQUAL(time_in(first, "not-after="), ks.now + 10 + 20 + 30);
+	box.acked = box.sent;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0); /* next */
+	box.acked = box.sent;
+	ks.now += 10;
+	sent[0] = '\0';
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0); /* current; the ends have changed, and are told */
+	CU_ASSERT_EQUAL(time_in(first, "not-after="), ks.now + 20);
+	ks.now += 20;
+	sent[0] = '\0';
+	box.sent = 0;
+	hk_ks_serve(&ks); /* over, though not retired yet: its line would be refused */
+	CU_ASSERT_EQUAL(time_in(first, "not-after="), 0);
+	CU_ASSERT_EQUAL(time_in(next, "not-after="), ks.now - 20 + 150);
+	domain.delegation = HK_KS_UNLIMITED;
+	sent[0] = '\0';
+	box.sent = 0;
+	hk_ks_serve(&ks);
+	CU_ASSERT_EQUAL(time_in(next, "not-after="), 0);
+	domain.delegation = 30;
+	ks.clients = NULL;
+	sent[0] = '\0';
+	ask(&host, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "side=auth"));
+	CU_ASSERT_PTR_NULL(strstr(sent, "not-")); /* its own keys are a host's until they are taken */
+	domain.delegation = 0;
+	end();
+}
+
 static void refusals_end_a_connection(void)
 {
 	struct hk_ks_client client = client_of(HK_PUSH_BOX, "box");
@@ -283,6 +336,7 @@ int main(void)
 		{"a box never gets an authentication key, whatever it asks", box_never_gets_auth},
 		{"a reader gets MK_r alone", reader_gets_reader_alone},
 		{"a host gets its own alone", host_gets_its_own},
+		{"what is delegated has an end, which moves on", delegation_has_an_end},
 		{"refusals are counted and end a connection", refusals_end_a_connection},
 		{"SPIs never repeat, over restarts and clocks", spis_never_repeat},
 		{"generations follow each other", generations_follow_each_other},

@@ -27,6 +27,8 @@
 #define HK_KS_GENERATIONS 3    /* of one receiver with keys: previous, current, next */
 #define HK_KS_PATIENCE_S  5    /* how long a new generation waits for a client that does not confirm it */
 
+#define HK_KS_UNLIMITED -1 /* delegation: keys of boxes and readers have no end of their own */
+
 /* --- configuration ---------------------------------------------------------------------------- */
 
 struct hk_ks_host {
@@ -36,7 +38,7 @@ struct hk_ks_host {
 
 struct hk_ks_domain {
 	char *name, *envelope_name, *profile_name, *version_name, *suite_name, *mkid_text;
-	char *lifetime_text, *ahead_text, *grace_text;
+	char *lifetime_text, *ahead_text, *grace_text, *delegation_text;
 	struct hk_ks_host *hosts;
 	unsigned hosts_count;
 	char **boxes, **readers;
@@ -45,6 +47,7 @@ struct hk_ks_domain {
 	__u8 envelope, variant, profile;
 	__u16 mkid;
 	__s64 lifetime, ahead, grace; /* seconds */
+	__s64 delegation; /* seconds behind a key's planned end that boxes and readers may still use it */
 };
 
 struct hk_ks_config {

@@ -36,6 +36,7 @@ static const cyaml_schema_field_t domain_fields[] = {
 	TEXT("lifetime", struct hk_ks_domain, lifetime_text),
 	TEXT("ahead", struct hk_ks_domain, ahead_text),
 	TEXT("grace", struct hk_ks_domain, grace_text),
+	TEXT("delegation", struct hk_ks_domain, delegation_text),
 	CYAML_FIELD_SEQUENCE(
 		"hosts", CYAML_FLAG_POINTER, struct hk_ks_domain, hosts, &host_entry, 1, HK_KS_HOSTS),
 	CYAML_FIELD_SEQUENCE("boxes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct hk_ks_domain, boxes,
@@ -148,12 +149,24 @@ static int check_kind(struct hk_ks_domain *domain, struct hk_error *error)
 	return check_variant(domain, error);
 }
 
+/* How long a box or reader may use keys that it hears nothing new about. */
+static int check_delegation(struct hk_ks_domain *domain, struct hk_error *error)
+{
+	domain->delegation = HK_KS_UNLIMITED;
+	if (domain->delegation_text && strcmp(domain->delegation_text, "unlimited") == 0)
+		return 0;
+	return check_time(
+		"delegation", domain->delegation_text, 0, domain->lifetime, &domain->delegation, error);
+}
+
 static int check_times(struct hk_ks_domain *domain, struct hk_error *error)
 {
 	if (check_time("lifetime", domain->lifetime_text, 5, 86400, &domain->lifetime, error) ||
 		check_time(
 			"ahead", domain->ahead_text, 1, domain->lifetime / 10 + 1, &domain->ahead, error) ||
-		check_time("grace", domain->grace_text, 1, domain->lifetime / 10 + 1, &domain->grace, error))
+		check_time(
+			"grace", domain->grace_text, 1, domain->lifetime / 10 + 1, &domain->grace, error) ||
+		check_delegation(domain, error))
 		return -EINVAL;
 	if (domain->ahead + domain->grace >= domain->lifetime)
 		return hk_error_set(error, EINVAL,

@@ -11,6 +11,8 @@
 #include "user/base/text.h"
 #include "user/endpoint/keyserver.h"
 
+#define TIMES_TEXT 64
+
 struct text {
 	char *bytes;
 	size_t size, capacity;
@@ -68,31 +70,65 @@ static char *finish(struct text *text, size_t *size)
 }
 
 static void add_master(struct text *text, const struct hk_ks_host *host, const struct hk_ks_generation *row,
-	const char *side, const __u8 key[32])
+	const char *side, const __u8 key[32], const char *times)
 {
-	char line[256], receiver[HK_ADDRESS_TEXT], hex[65];
+	char line[320], receiver[HK_ADDRESS_TEXT], hex[65];
 
 	hk_hex_format(key, 32, hex);
-	snprintf(line, sizeof(line), "receiver=%s slot=%u generation=%u side=%s key=%s\n",
-		hk_address_format(&host->receiver, receiver), row->slot, row->generation, side, hex);
+	snprintf(line, sizeof(line), "receiver=%s slot=%u generation=%u side=%s key=%s%s\n",
+		hk_address_format(&host->receiver, receiver), row->slot, row->generation, side, hex, times);
 	add(text, line);
 	hk_wipe(hex, sizeof(hex));
 	hk_wipe(line, sizeof(line));
 }
 
-static void add_generation(struct text *text, const struct hk_ks_domain *domain,
-	const struct hk_ks_host *host, const struct hk_ks_generation *row, unsigned role)
+/* When the last packet under this generation may come, as far as is known now. */
+static __s64 planned_end(const struct hk_ks_domain *domain, const struct hk_ks_generation *row, __s64 now)
 {
+	__s64 next = row->activates + domain->lifetime;
+
+	if (row->state == HK_KS_PREVIOUS)
+		return row->ends;
+	if (row->state == HK_KS_CURRENT && next < now + domain->ahead)
+		next = now + domain->ahead; /* the rotation is late */
+	return next + domain->grace;
+}
+
+/*
+ * What is delegated is delegated for a time: who hears no more from us loses it.
+ * The beginning leaves clocks half of `ahead` to differ. False: over already.
+ */
+static bool delegated(const struct hk_ks_domain *domain, const struct hk_ks_generation *row, __s64 now,
+	char times[TIMES_TEXT])
+{
+	__s64 end = planned_end(domain, row, now);
+
+	times[0] = '\0';
+	if (domain->delegation == HK_KS_UNLIMITED)
+		return true;
+	if (row->state != HK_KS_PREVIOUS)
+		end += domain->delegation;
+	snprintf(times, TIMES_TEXT, " not-before=%lld not-after=%lld",
+		(long long)(row->activates - domain->ahead / 2), (long long)end);
+	return end > now;
+}
+
+static void add_generation(struct text *text, const struct hk_ks_domain *domain,
+	const struct hk_ks_host *host, const struct hk_ks_generation *row, unsigned role, __s64 now)
+{
+	char times[TIMES_TEXT] = "";
 	const char *enc = domain->profile == HK_PROFILE_SINGLE ? "single" : "enc";
 
+	if (role != HK_PUSH_HOST && !delegated(domain, row, now, times))
+		return;
 	switch (role) {
 	case HK_PUSH_HOST:
-		add_master(text, host, row, enc, row->enc);
+		add_master(text, host, row, enc, row->enc, "");
 		if (domain->profile == HK_PROFILE_SPLIT)
-			add_master(text, host, row, "auth", row->auth);
+			add_master(text, host, row, "auth", row->auth, "");
 		break;
-	case HK_PUSH_BOX: add_master(text, host, row, enc, row->enc); break;
-	case HK_PUSH_READER: add_master(text, host, row, "reader", row->reader); break;
+	case HK_PUSH_BOX: add_master(text, host, row, enc, row->enc, times); break;
+	case HK_PUSH_READER: add_master(text, host, row, "reader", row->reader, times); break;
 	default: break;
 	}
 }
@@ -111,7 +147,8 @@ char *hk_ks_lines(struct hk_ks *ks, const struct hk_ks_client *client, size_t *s
 				&ks->domains[client->domain_index].receivers[i].rows[j];
 
 			if (row->generation)
-				add_generation(&text, domain, &domain->hosts[i], row, client->who.role);
+				add_generation(
+					&text, domain, &domain->hosts[i], row, client->who.role, ks->now);
 		}
 	}
 	return finish(&text, size);

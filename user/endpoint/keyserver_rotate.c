@@ -129,6 +129,7 @@ static int activate(struct hk_ks *ks, unsigned index, unsigned host, struct hk_k
 	}
 	next->state = HK_KS_CURRENT;
 	next->activates = ks->now;
+	ks->domains[index].serial++; /* the ends that boxes were told of have changed */
 	ks->counters[HK_KS_ROTATIONS]++;
 	hk_log_info("domain %s, host %s: generation %u is in force", domain->name, domain->hosts[host].name,
 		next->generation);
