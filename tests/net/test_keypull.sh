@@ -1,0 +1,108 @@
+#!/bin/bash
+# The box's side of a key server: straight into the running daemon, into a file
+# with a reload, into a watched directory. A set is confirmed when it is in
+# force and not before; a daemon that starts anew gets it again; a box that no
+# longer hears from the server loses its keys when their time is over.
+# shellcheck disable=SC2154,SC2086,SC2046,SC2034 # names from lib.sh and keyserver.sh; ks_files is several words
+. "$(dirname "$0")/lib.sh"
+. tests/net/keyserver.sh
+test_begin keypull
+topology_up 1
+ks=$topology_dir
+endpoint=$O/halfkey-endpoint
+at=192.0.2.9:4780
+chmod 711 "$topology_dir"
+
+key_server() {
+	in_background "$topology_server" "$endpoint" keyserver -c "$ks/keyserver.yaml" 2>>"$ks/keyserver.log"
+	key_server_pid=$background
+	wait_for 10 in_server sh -c "ss -Htln 'sport = :4780' | grep -q ."
+}
+pull() { # OPTION...: in the background
+	: >"$ks/pull.log"
+	in_background "$topology_server" "$O/halfkey" keys pull --server "$at" $(ks_files box) -s "$ks/control.sock" "$@" 2>>"$ks/pull.log"
+	pull_pid=$background
+}
+keys_in() { box keys list --json | jq "[.[] | select(.domain == \"$1\" and (.state | IN(\"current\", \"next\", \"previous\")))] | length"; }
+has() { [ "$(keys_in "$1")" "$2" "$3" ]; }
+generations() { box keys list --json | jq -r "[.[] | select(.domain == \"$1\") | .generation] | unique | join(\" \")"; }
+another() { [ "$(generations "$1")" != "$2" ]; }
+in_log() { grep -q "$1" "$ks/pull.log"; }
+
+ks_certs
+ks_config "$at" "lifetime: 8s" "ahead: 2s" "grace: 2s" "delegation: 0s"
+key_server
+(umask 077; : >"$ks/none.keys"; mkdir "$ks/more")
+receivers='receivers: ["192.0.2.1", "192.0.2.9"]'
+box_config <<-YAML
+	mode: inline
+	domains:
+	  - {name: sealed, envelope: psp, profile: split, $receivers, keys: none.keys, keys-dir: more}
+YAML
+box_start
+
+# --- straight into the daemon ------------------------------------------------------------------------
+
+pull --into sealed
+check "--into puts the keys into the running daemon" wait_for 10 has sealed -ge 2
+check_equal "the encryption side alone" enc "$(box keys list --json | jq -r '[.[].side] | unique | join(" ")')"
+check_equal "and nothing into a file" "" "$(find "$ks" "$ks/more" -maxdepth 1 -name '*.keys' -size +0)"
+check_equal "each key has a beginning and an end" 0 "$(box keys list --json | jq '[.[] | select(.not_before == 0 or .not_after == 0 or .not_after - .not_before > 13)] | length')"
+first=$(generations sealed)
+check "the next generation comes ahead of use" wait_for 12 another sealed "$first"
+gone() { ! generations sealed | grep -qw "$first"; }
+check "and the first one goes" wait_for 12 gone
+box reload
+check_equal "a reload keeps them" yes "$([ "$(keys_in sealed)" -ge 2 ] && echo yes)"
+kill -9 "$(box status --json | jq .processes.inspector)"
+check "an inspector that starts anew gets them again" wait_for 15 sh -c "sleep 1; [ \"\$('$O/halfkey' keys list --json -s '$ks/control.sock' | jq length)\" -ge 2 ]"
+check_equal "because the pull noticed" yes "$(in_log 'not the process that got the keys' && echo yes)"
+topology_stop "$pull_pid"
+
+# --- time-boxed delegation ---------------------------------------------------------------------------
+
+topology_stop "$key_server_pid"
+check "a box that hears nothing more loses its keys when their time is over" wait_for 20 has sealed -eq 0
+check "which the daemon says" grep -q 'expired and are wiped' "$topology_dir/halfkeyd.log"
+
+# --- refused is not confirmed ------------------------------------------------------------------------
+
+ks_config "$at" "lifetime: 20s" "ahead: 2s" "grace: 2s"
+key_server
+pull --into nonesuch
+check "a domain that halfkeyd does not have is refused" wait_for 10 in_log 'no domain "nonesuch"'
+check_equal "and not confirmed" 0 "$(grep -c 'is in halfkeyd' "$ks/pull.log")"
+topology_stop "$pull_pid"
+
+# --- a watched directory -----------------------------------------------------------------------------
+
+pull --out "$ks/more/pulled.keys"
+check "a file of keys-dir is enough" wait_for 10 has sealed -ge 2
+check_equal "it has mode 600" 600 "$(stat -c %a "$ks/more/pulled.keys")"
+first=$(generations sealed)
+"$endpoint" keyserver -c "$ks/keyserver.yaml" --rotate all
+check "and is replaced as a whole at a rotation" wait_for 12 another sealed "$first"
+check_equal "nothing half written stays" "" "$(ls "$ks/more" | grep -v '^pulled.keys$')"
+topology_stop "$pull_pid"
+rm "$ks/more/pulled.keys"
+check "a file that goes takes its keys along" wait_for 10 has sealed -eq 0
+
+# --- a file and a reload -----------------------------------------------------------------------------
+
+pull --out "$ks/none.keys" --reload
+check "the domain's own file, with a reload" wait_for 10 has sealed -ge 2
+check_equal "confirmed when it is in force" yes "$(wait_for 5 in_log 'is in .*none.keys' && echo yes)"
+topology_stop "$pull_pid"
+mkdir "$ks/none.keys.new" # the draft cannot be made
+pull --out "$ks/none.keys" --reload
+check "a file that cannot be written is said" wait_for 10 in_log 'none.keys: cannot be written'
+check_equal "and not confirmed" 0 "$(grep -c 'is in .*none.keys' "$ks/pull.log")"
+check_equal "the keys at hand stay" yes "$([ -s "$ks/none.keys" ] && has sealed -ge 2 && echo yes)"
+topology_stop "$pull_pid"
+
+for wrong in "" "--into a --out b" "--into a --reload"; do
+	check_equal "wrong usage: '$wrong'" 2 "$("$O/halfkey" keys pull --server "$at" $(ks_files box) $wrong 2>/dev/null; echo $?)"
+done
+sed -n 's/.*key=\([0-9a-f]*\).*/\1/p' "$ks/none.keys" >"$ks/keys"
+check_equal "no key is in a log" 0 "$(cat "$ks"/*.log | grep -cFf "$ks/keys")"
+test_end
