@@ -32,6 +32,7 @@ static void demand(int holds, const char *what)
 }
 
 static const struct hk_tls_secret secret = {.key_size = 16};
+static const struct hk_tls_secret tuple_secret = {.key_size = 16, .is_tuple = true};
 
 __u64 hk_keyring_serial(const struct hk_keyring *keyring)
 {
@@ -39,21 +40,27 @@ __u64 hk_keyring_serial(const struct hk_keyring *keyring)
 	return 1;
 }
 
-const struct hk_tls_secret *hk_keyring_tls_tuple(
-	const struct hk_keyring *keyring, const struct hk_tls_tuple *tuple, __u64 *id)
+bool hk_keyring_tls_tuple(
+	const struct hk_keyring *keyring, const struct hk_tls_tuple *tuple, struct hk_tls_choice *out)
 {
 	(void)keyring;
-	*id = 1;
-	return tuple->client_port & 1 ? &secret : NULL;
+	*out = (struct hk_tls_choice){.secret = &tuple_secret, .id = 1};
+	return tuple->client_port & 1;
 }
 
-const struct hk_tls_secret *hk_keyring_tls_random(
-	const struct hk_keyring *keyring, __u16 domain, const __u8 client_random[32], __u64 *id)
+bool hk_keyring_tls_random(const struct hk_keyring *keyring, __u16 domain, const __u8 client_random[32],
+	struct hk_tls_choice *out)
 {
 	(void)keyring;
 	(void)domain;
-	*id = 1;
-	return client_random[0] & 1 ? &secret : NULL;
+	*out = (struct hk_tls_choice){.secret = &secret, .id = 2};
+	return client_random[0] & 1;
+}
+
+bool hk_keyring_tls_holds(const struct hk_keyring *keyring, __u32 place, __u64 id)
+{
+	(void)keyring;
+	return place == 0 && id % 3;
 }
 
 void hk_crypto_tls_prf(bool sha384, const __u8 *key, size_t key_size, const char *label, const __u8 *seed,

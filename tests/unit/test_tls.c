@@ -509,38 +509,61 @@ static int count_secret(
 	return 0;
 }
 
+#define TUPLE "client=10.0.0.1 client-port=1 server=10.0.0.2 server-port=443"
+
+static void read_log(enum hk_keylog_kind kind, const char *text, const char *words)
+{
+	unsigned count = 0;
+	struct hk_keylog_reading reading = {
+		.name = "log", .text = text, .kind = kind, .take = count_secret, .context = &count};
+	struct hk_error error = {""};
+
+	CU_ASSERT_EQUAL(hk_keylog_read(&reading, &error), words ? -EINVAL : 0);
+	CU_ASSERT_EQUAL(count, words ? 0 : 1);
+	if (words)
+		CU_ASSERT_PTR_NOT_NULL(strstr(error.text, words));
+	CU_ASSERT_PTR_NULL(strstr(error.text, "00112233"));
+}
+
 static void key_logs(void)
 {
 	static const struct {
 		const char *text, *words; /* NULL: taken */
-	} logs[] = {
-		{"# comment\n\nCLIENT_RANDOM " R32 " " M48 "\n", NULL},
-		{"CLIENT_HANDSHAKE_TRAFFIC_SECRET " R32 " " R32 "\nCLIENT_RANDOM " R32 " " M48, NULL},
-		{"TLS_KEYS 10.0.0.1 1 10.0.0.2 443 " R32 " 00112233 " R32 " 00112233\r\n", NULL},
-		{"CLIENT_RANDOM " R32 "\n", "log:1: CLIENT_RANDOM takes two words"},
-		{"\nCLIENT_RANDOM 00 " M48 "\n", "log:2: a client random has 64"},
-		{"CLIENT_RANDOM " R32 " " R32 "\n", "log:1: a master secret has 96"},
-		{"TLS_KEYS 10.0.0.1 1 fd00::1 443 " R32 " 00112233 " R32 " 00112233\n", "one IP version"},
-		{"TLS_KEYS 10.0.0.1 70000 10.0.0.2 443 " R32 " 00112233 " R32 " 00112233\n", "ports"},
-		{"TLS_KEYS 10.0.0.1 1 10.0.0.2 443 " R32 " 00112233 00 00112233\n", "both keys"},
-		{"TLS_KEYS 10.0.0.1 1 10.0.0.2 443 00 00112233 00 00112233\n", "32 or 64"},
-		{"TLS_KEYS 10.0.0.1\n", "eight words"},
-		{"slot=0 generation=1 side=enc key=" R32 "\n", "begins with a label"},
-	};
-	struct hk_error error;
-	unsigned i, count;
-	int result;
+	} logs[] =
+		{
+			{"# comment\n\nCLIENT_RANDOM " R32 " " M48 "\n", NULL},
+			{"CLIENT_HANDSHAKE_TRAFFIC_SECRET " R32 " " R32 "\nCLIENT_RANDOM " R32 " " M48, NULL},
+			{"TLS_KEYS 10.0.0.1 1 10.0.0.2 443 " R32 " 00112233 " R32 " 00112233\r\n", NULL},
+			{"CLIENT_RANDOM " R32 "\n", "log:1: CLIENT_RANDOM takes two words"},
+			{"\nCLIENT_RANDOM 00 " M48 "\n", "log:2: a client random has 64"},
+			{"CLIENT_RANDOM " R32 " " R32 "\n", "log:1: a master secret has 96"},
+			{"TLS_KEYS 10.0.0.1 1 fd00::1 443 " R32 " 00112233 " R32 " 00112233\n",
+				"one IP version"},
+			{"TLS_KEYS 10.0.0.1 70000 10.0.0.2 443 " R32 " 00112233 " R32 " 00112233\n", "ports"},
+			{"TLS_KEYS 10.0.0.1 1 10.0.0.2 443 " R32 " 00112233 00 00112233\n", "both keys"},
+			{"TLS_KEYS 10.0.0.1 1 10.0.0.2 443 00 00112233 00 00112233\n", "32 or 64"},
+			{"TLS_KEYS 10.0.0.1\n", "eight words"},
+			{"slot=0 generation=1 side=enc key=" R32 "\n", "begins with a label"},
+			{"retire client-random=" R32 "\n", "begins with a label"},
+			/* a log is written while it is read: the rest of its last line is to come */
+			{"CLIENT_RANDOM " R32 " " M48 "\nCLIENT_RANDOM " R32 " 00", NULL},
+		},
+	  updates[] = {
+		  {"retire client-random=" R32, NULL},
+		  {"retire " TUPLE "\n", NULL},
+		  {"retire " TUPLE " client-random=" R32 "\n", "retire takes"},
+		  {"retire client=10.0.0.1 client-port=1\n", "retire takes"},
+		  {"retire client-port=1 client-port=1\n", "retire takes"},
+		  {"retire client-random=00\n", "retire takes"},
+		  {"retire\n", "retire takes"},
+		  {"CLIENT_RANDOM " R32 " 00", "log:1: a master secret"},
+	  };
+	unsigned i;
 
-	for (i = 0; i < sizeof(logs) / sizeof(logs[0]); i++) {
-		count = 0;
-		memset(&error, 0, sizeof(error));
-		result = hk_keylog_read("log", logs[i].text, &error, count_secret, &count);
-		CU_ASSERT_EQUAL(result, logs[i].words ? -EINVAL : 0);
-		CU_ASSERT_EQUAL(count, logs[i].words ? 0 : 1);
-		if (logs[i].words)
-			CU_ASSERT_PTR_NOT_NULL(strstr(error.text, logs[i].words));
-		CU_ASSERT_PTR_NULL(strstr(error.text, "00112233"));
-	}
+	for (i = 0; i < sizeof(logs) / sizeof(logs[0]); i++)
+		read_log(HK_KEYLOG_FILE, logs[i].text, logs[i].words);
+	for (i = 0; i < sizeof(updates) / sizeof(updates[0]); i++)
+		read_log(HK_KEYLOG_UPDATE, updates[i].text, updates[i].words);
 }
 
 int main(void)

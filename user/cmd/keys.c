@@ -17,7 +17,13 @@ static void which_text(const json_t *row, char *text, size_t room)
 {
 	const char *kind = hk_text_of(row, "kind");
 
-	if (strcmp(kind, "level") == 0)
+	if (json_object_get(row, "client_random"))
+		snprintf(text, room, "client random %s", hk_text_of(row, "client_random"));
+	else if (strcmp(kind, "connection") == 0)
+		snprintf(text, room, "%s port %lld to %s port %lld", hk_text_of(row, "client"),
+			hk_number_of(row, "client_port"), hk_text_of(row, "server"),
+			hk_number_of(row, "server_port"));
+	else if (strcmp(kind, "level") == 0)
 		snprintf(text, room, "level %s generation %lld", hk_text_of(row, "level"),
 			hk_number_of(row, "generation"));
 	else if (strcmp(kind, "master") == 0 && json_object_get(row, "id"))
@@ -67,7 +73,7 @@ static const char *used_text(const json_t *row, char out[24])
 
 static void add_row(struct hk_table *table, const json_t *row)
 {
-	char which[96], before[24], after[24], used[24];
+	char which[128], before[24], after[24], used[24];
 
 	which_text(row, which, sizeof(which));
 	hk_table_add(table, "%s|%s|%s|%s|%s|%s|%s|%s|%s|%s", hk_text_of(row, "domain"),
@@ -154,7 +160,9 @@ const struct hk_command hk_command_keys = {
 		"or none; lines that begin with `retire` take keys away in the same step. rotate does\n"
 		"the same, and lets older generations of what it adds live for SECONDS more. retire\n"
 		"wipes one key at once. import reads Wireshark's esp_sa table; authentication keys in\n"
-		"it are dropped. What comes this way lives until it is retired or expires, or the\n"
+		"it are dropped. In a TLS domain add and import take the lines of a key log, and\n"
+		"retire takes client-random=, or client=, client-port=, server= and server-port=.\n"
+		"What comes this way lives until it is retired or expires, or the\n"
 		"inspector ends: what must outlast that belongs into the domain's keys-dir.\n"
 		"\n"
 		"  -j, --json            the answer as JSON\n"
@@ -163,6 +171,7 @@ const struct hk_command hk_command_keys = {
 		"  -c, --config FILE     the configuration that names the socket\n"
 		"\n"
 		"example: halfkey keys rotate east 3600 next.keys\n"
-		"         halfkey keys retire east slot=0 generation=7 receiver=192.0.2.9\n",
+		"         halfkey keys retire east slot=0 generation=7 receiver=192.0.2.9\n"
+		"         halfkey keys add web sslkeys.log\n",
 	.run = run,
 };

@@ -17,6 +17,7 @@
 #include "user/base/text.h"
 #include "user/control/keypush.h"
 #include "user/keys/esp_sa.h"
+#include "user/keys/keylog.h"
 
 #define TEXT_MAX    (1u << 30)
 #define INPUT_MAX   (16u << 20)
@@ -153,6 +154,11 @@ static int import_text(const struct hk_options *options, struct hk_key_push *pus
 	struct hk_esp_sa table;
 	int status;
 
+	if (hk_keylog_is(text)) {
+		push->text = text;
+		push->size = strlen(text);
+		return push_text(options, push);
+	}
 	if (hk_esp_sa_read(&table, path, text, gcm, &error))
 		return hk_fail("keys", &error);
 	if (table.dropped)
@@ -177,8 +183,8 @@ int hk_keys_import(const struct hk_options *options, int argc, char **argv)
 
 	if (argc != 2 && !(argc == 3 && (gcm == HK_SUITE_GCM_SPLIT || !strcmp(argv[2], "gcm"))))
 		return hk_usage("keys",
-			"import takes DOMAIN, an esp_sa FILE or -, and what AES-GCM is in it: gcm "
-			"(the default) or gcm-split");
+			"import takes DOMAIN, an esp_sa or key log FILE or -, and what AES-GCM is in an "
+			"esp_sa: gcm (the default) or gcm-split");
 	push.domain = argv[0];
 	text = read_keys(argv[1], &size, &error);
 	if (!text)

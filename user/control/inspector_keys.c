@@ -87,7 +87,10 @@ static int commit(void *context)
 	struct committing *committing = context;
 	int code = hk_keyring_commit(committing->change, committing->result, committing->error);
 
-	return code ? code : committing->result->retired + committing->result->expired > 0;
+	return code ? code
+		    : committing->result->retired + committing->result->expired +
+				       committing->result->evicted >
+			       0;
 }
 
 static int put_in_force(struct hk_inspector *inspector, struct hk_key_change *change,
@@ -167,7 +170,7 @@ void hk_inspector_keys_file(struct hk_inspector *inspector, const struct hk_requ
 				 : hk_error_set(&error, ENOENT, "there is no domain %s", keys->domain);
 
 	answer(inspector, code, &error);
-	if (!code && update.domain)
+	if (!code && update.domain && update.domain->envelope != HK_ENVELOPE_TLS) /* logs grow all the time */
 		hk_log_info("keys of domain %s: %u added, %u known, %u retired (%s)", update.domain->name,
 			result.added, result.known, result.retired, keys->path);
 	if (fd >= 0)

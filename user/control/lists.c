@@ -6,6 +6,7 @@
 
 #include "user/base/text.h"
 #include "user/crypto/kdf.h"
+#include "user/keys/keylog.h"
 
 struct page {
 	const struct hk_config *config;
@@ -68,6 +69,37 @@ static void set_time(json_t *row, const char *key, __u64 seconds)
 		json_object_set_new(row, key, json_integer((json_int_t)seconds));
 }
 
+static void set_address(json_t *row, const char *key, const struct hk_address *address)
+{
+	char text[HK_ADDRESS_TEXT];
+
+	json_object_set_new(row, key, json_string(hk_address_format(address, text)));
+}
+
+/* Of a TLS connection: the client's random is public, it went by in the clear. */
+static int add_connection(struct page *page, const struct hk_key_row *key)
+{
+	char fingerprint[17], client_random[65];
+	json_t *row;
+
+	hk_hex_format(key->fingerprint, sizeof(key->fingerprint), fingerprint);
+	row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "domain", domain_name(page->config, key->domain),
+		"kind", "connection", "side", side_name(key->side), "fingerprint", fingerprint, "state",
+		state_name(key->state), "source", key->source ? key->source : "?");
+	if (key->tls_random) {
+		hk_hex_format(key->tls_random, 32, client_random);
+		json_object_set_new(row, "client_random", json_string(client_random));
+	} else {
+		set_address(row, "client", &key->tls_tuple->client);
+		json_object_set_new(row, "client_port", json_integer(key->tls_tuple->client_port));
+		set_address(row, "server", &key->tls_tuple->server);
+		json_object_set_new(row, "server_port", json_integer(key->tls_tuple->server_port));
+	}
+	set_time(row, "used", key->used);
+	json_array_append_new(page->rows, row);
+	return 0;
+}
+
 static int add_key(void *context, const struct hk_key_row *key)
 {
 	struct page *page = context;
@@ -76,6 +108,8 @@ static int add_key(void *context, const struct hk_key_row *key)
 
 	if (!in_page(page))
 		return 0;
+	if (key->tls_tuple || key->tls_random)
+		return add_connection(page, key);
 	hk_hex_format(key->fingerprint, sizeof(key->fingerprint), fingerprint);
 	row = json_pack("{s:s, s:s, s:s, s:s}", "domain", domain_name(page->config, key->domain), "kind",
 		key->is_explicit ? "explicit"

@@ -10,6 +10,7 @@
 
 #include "user/base/text.h"
 #include "user/keys/children.h"
+#include "user/keys/connections.h"
 
 static void set(json_t *object, const char *key, __u64 value)
 {
@@ -296,6 +297,20 @@ static void report_children(json_t *report, const struct hk_inspection *inspecti
 	json_object_set_new(report, "children", row);
 }
 
+/* Keys of TLS connections; absent where no domain has any. */
+static void report_connections(json_t *report, const struct hk_inspection *inspection)
+{
+	const struct hk_keyring *keyring = inspection ? inspection->keyring : NULL;
+	json_t *row;
+
+	if (!keyring || !hk_keyring_has_tls(keyring))
+		return;
+	row = json_object();
+	set(row, "keys", hk_keyring_tls_count(keyring));
+	set(row, "evicted", hk_keyring_tls_evicted(keyring));
+	json_object_set_new(report, "connections", row);
+}
+
 json_t *hk_control_report_stats(const struct hk_view *view)
 {
 	struct hk_view_stats *stats = calloc(1, sizeof(*stats));
@@ -316,6 +331,7 @@ json_t *hk_control_report_stats(const struct hk_view *view)
 	json_object_set_new(report, "hooks", report_hooks_stats(view->inspection(view->context), sum));
 	json_object_set_new(report, "feeds", report_feeds(stats));
 	report_children(report, view->inspection(view->context));
+	report_connections(report, view->inspection(view->context));
 out:
 	free(stats);
 	free(sum);

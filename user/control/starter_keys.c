@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Directories of key files (`keys-dir`), watched by the starter, which has the
- * right to open; the inspector gets a descriptor and says whether it took what
- * is in it. One file after the other; none while a reload is under way or no
+ * Directories of key files (`keys-dir`) and key logs that grow, watched by the
+ * starter, which has the right to open; the inspector gets a descriptor and says
+ * whether it took what is in it. One file after the other; none while a reload is under way or no
  * inspector is there. What it took is what the next inspector begins with.
  */
 #include "user/control/starter_state.h"
@@ -17,7 +17,9 @@
 
 #include "user/base/log.h"
 
-#define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR)
+#define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB)
+/* Who writes a key log keeps it open: each line is news. Other files are whole when they are closed. */
+#define LOG_EVENTS (IN_MODIFY | IN_CLOSE_WRITE)
 
 /* Read from the kernel, not yet looked at. */
 struct hk_starter_events {
@@ -26,17 +28,33 @@ struct hk_starter_events {
 		__attribute__((aligned(__alignof__(struct inotify_event))));
 };
 
-static int watch_add(const struct hk_starter *starter, const struct hk_config *config, const char *directory)
+static int watch_add(
+	const struct hk_starter *starter, const struct hk_config *config, const char *name, __u32 events)
 {
 	char path[PATH_MAX];
-	int length = directory[0] == '/'
-			     ? snprintf(path, sizeof(path), "%s", directory)
-			     : snprintf(path, sizeof(path), "%s/%s", config->directory, directory);
+	int length = name[0] == '/' ? snprintf(path, sizeof(path), "%s", name)
+				    : snprintf(path, sizeof(path), "%s/%s", config->directory, name);
 
 	if (length < 0 || (size_t)length >= sizeof(path))
 		return -ENAMETOOLONG;
-	length = inotify_add_watch(starter->watch, path, EVENTS);
+	/* of two domains with one directory, what both wait for */
+	length = inotify_add_watch(starter->watch, path, events | IN_MASK_ADD);
 	return length < 0 ? -errno : length;
+}
+
+static int watch_directory(const struct hk_starter *starter, const struct hk_config *config,
+	const struct hk_domain_config *domain)
+{
+	__u32 events = EVENTS | (domain->envelope == HK_ENVELOPE_TLS ? LOG_EVENTS : 0);
+
+	return domain->keys_dir ? watch_add(starter, config, domain->keys_dir, events | IN_ONLYDIR) : -ENOENT;
+}
+
+static int watch_log(const struct hk_starter *starter, const struct hk_config *config,
+	const struct hk_domain_config *domain)
+{
+	return domain->envelope == HK_ENVELOPE_TLS ? watch_add(starter, config, domain->keys, LOG_EVENTS)
+						   : -ENOENT;
 }
 
 static int watch_open(struct hk_starter *starter, struct hk_error *error)
@@ -52,32 +70,36 @@ static int watch_open(struct hk_starter *starter, struct hk_error *error)
 
 int hk_starter_keys_watch(struct hk_starter *starter, const struct hk_config *config, struct hk_error *error)
 {
-	const char *directory;
+	const struct hk_domain_config *domain;
 	unsigned i;
 	int result;
 
 	for (i = 0; i < config->domains_count; i++) {
-		directory = config->domains[i].keys_dir;
-		if (!directory)
+		domain = &config->domains[i];
+		if (!domain->keys_dir && domain->envelope != HK_ENVELOPE_TLS)
 			continue;
 		if (watch_open(starter, error))
 			return -EMFILE;
-		result = watch_add(starter, config, directory);
+		watch_log(starter, config, domain); /* one that is not there is refused when it is opened */
+		result = domain->keys_dir ? watch_directory(starter, config, domain) : 0;
 		if (result < 0)
-			return hk_error_set(error, -result, "keys-dir %s: cannot be watched: %s", directory,
-				strerror(-result));
+			return hk_error_set(error, -result, "keys-dir %s: cannot be watched: %s",
+				domain->keys_dir, strerror(-result));
 	}
 	return 0;
 }
 
 /* Adding a watch again gives its number: so nothing is kept that could go stale. */
-static const struct hk_domain_config *domain_of(const struct hk_starter *starter, int watch, unsigned *next)
+static const struct hk_domain_config *domain_of(const struct hk_starter *starter, int watch,
+	int (*add)(const struct hk_starter *starter, const struct hk_config *config,
+		const struct hk_domain_config *domain))
 {
 	const struct hk_domain_config *domain;
+	unsigned i;
 
-	while (*next < starter->config->domains_count) {
-		domain = &starter->config->domains[(*next)++];
-		if (domain->keys_dir && watch_add(starter, starter->config, domain->keys_dir) == watch)
+	for (i = 0; i < starter->config->domains_count; i++) {
+		domain = &starter->config->domains[i];
+		if (add(starter, starter->config, domain) == watch)
 			return domain;
 	}
 	return NULL;
@@ -95,7 +117,9 @@ static void ask(struct hk_starter *starter)
 
 static void fail(struct hk_starter *starter, const char *why)
 {
-	hk_log_error("%s: what it said before stays in force", why);
+	if (strcmp(why, starter->reload_error) !=
+		0) /* a log with a bad line is read again with each new one */
+		hk_log_error("%s: what it said before stays in force", why);
 	snprintf(starter->reload_error, sizeof(starter->reload_error), "%s", why);
 	starter->reload_failures++;
 	hk_starter_say_status(starter);
@@ -110,18 +134,27 @@ static void asked_forget(struct hk_starter *starter)
 	starter->keys_asked = false;
 }
 
+/* `name` in keys-dir; "": the domain's key log. */
+static bool name_asked(struct hk_starter *starter, const struct hk_domain_config *domain, const char *name)
+{
+	size_t room = sizeof(starter->asked.path);
+	int length = name[0] ? snprintf(starter->asked.path, room, "%s/%s", domain->keys_dir, name)
+			     : snprintf(starter->asked.path, room, "%s", domain->keys);
+
+	if (length >= 0 && (size_t)length < room)
+		return true;
+	starter->asked.path[0] = '\0';
+	return false;
+}
+
 static void look(struct hk_starter *starter, const struct hk_domain_config *domain, const char *name)
 {
 	struct hk_files files = {0};
 	struct hk_error error = {0};
-	int length =
-		snprintf(starter->asked.path, sizeof(starter->asked.path), "%s/%s", domain->keys_dir, name);
 	int code;
 
-	if (length < 0 || (size_t)length >= sizeof(starter->asked.path)) {
-		starter->asked.path[0] = '\0';
+	if (!name_asked(starter, domain, name))
 		return;
-	}
 	snprintf(starter->asked.domain, sizeof(starter->asked.domain), "%s", domain->name);
 	code = hk_files_open(&files, HK_FILE_KEYS, starter->config->directory, starter->asked.path, &error);
 	if (!code)
@@ -156,17 +189,16 @@ static bool event_next(struct hk_starter *starter, struct inotify_event *event, 
 static void event_serve(struct hk_starter *starter, const struct inotify_event *event, const char *name)
 {
 	const struct hk_domain_config *domain;
-	unsigned next = 0;
 
 	if (event->mask & IN_Q_OVERFLOW) {
 		hk_log_warn("keys-dir: too much happened at once: all files are read again");
 		starter->reload_wanted = true;
 		return;
 	}
-	if (!hk_files_is_key_name(name))
+	if (name[0] && !hk_files_is_key_name(name))
 		return;
-	domain = domain_of(starter, event->wd, &next);
-	if (domain)
+	domain = domain_of(starter, event->wd, name[0] ? watch_directory : watch_log);
+	if (domain && !(event->mask & IN_IGNORED))
 		look(starter, domain, name);
 }
 

@@ -89,7 +89,7 @@ static void forget_keys(struct hk_workers *workers)
 	unsigned i;
 
 	for (i = 0; i < workers->count; i++)
-		hk_pipeline_forget_keys(workers->worker[i]->pipeline);
+		hk_pipeline_forget_keys(workers->worker[i]->pipeline, workers->orders.inspection->keyring);
 }
 
 int hk_workers_change(

@@ -129,3 +129,14 @@ bool hk_hello_get(const struct hk_tls_tuple *tuple, struct hk_hello *out)
 	pthread_mutex_unlock(&lock);
 	return entry;
 }
+
+void hk_hello_forget(const struct hk_tls_tuple *tuple)
+{
+	struct entry *entry;
+
+	pthread_mutex_lock(&lock);
+	entry = find(tuple);
+	if (entry)
+		memset(entry, 0, sizeof(*entry));
+	pthread_mutex_unlock(&lock);
+}

@@ -22,5 +22,6 @@ struct hk_hello {
 void hk_hello_read(const struct hk_tls_tuple *tuple, const __u8 *handshake, __u32 length);
 /* False: nothing known of the connection. */
 bool hk_hello_get(const struct hk_tls_tuple *tuple, struct hk_hello *out);
+void hk_hello_forget(const struct hk_tls_tuple *tuple);
 
 #endif

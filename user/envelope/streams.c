@@ -341,6 +341,29 @@ unsigned hk_stream_put(
 	return stream->window->ranges[0].from == 0 ? HK_STREAM_READY : HK_STREAM_WAITING;
 }
 
+void hk_stream_unkey(struct hk_stream *stream)
+{
+	hk_wipe(stream->key, sizeof(stream->key));
+	hk_wipe(stream->iv, sizeof(stream->iv));
+	stream->keyed = stream->proven = false;
+	stream->serial = 0;
+}
+
+void hk_streams_forget(struct hk_streams *streams,
+	bool (*holds)(const void *context, const struct hk_stream *stream), const void *context)
+{
+	struct hk_stream *stream;
+	__u32 index;
+
+	for (index = streams->newest; index != NOBODY; index = stream->older) {
+		stream = &streams->streams[index];
+		if (!stream->keyed || holds(context, stream))
+			continue;
+		hk_stream_unkey(stream);
+		stream->stale = true;
+	}
+}
+
 const __u8 *hk_stream_ready(const struct hk_stream *stream, __u32 *length)
 {
 	const struct hk_window *window = stream->window;

@@ -45,10 +45,15 @@ struct hk_stream {
 	bool keyed;
 	bool sure; /* `sequence` was counted, not guessed */
 	bool nonce_known;
-	bool blocked; /* a hook dropped a segment: the others would complete it */
-	__u8 ignored; /* the reason why its records are not opened; 0: they are */
+	bool blocked;  /* a hook dropped a segment: the others would complete it */
+	bool by_tuple; /* the key was given for the two ends, not for this connection's randoms */
+	bool proven;   /* a record verified under the key */
+	bool stale;    /* it had a key, which was taken away */
+	bool rekeyed;  /* renegotiated: no key we know */
+	__u8 ignored;  /* the reason why its records are not opened; 0: they are */
 	__u8 key_size;
 	__u8 key[32], iv[4];
+	__u32 key_place; /* with key_id: hk_keyring_tls_holds() */
 	__u64 key_id;
 	__u64 serial;	/* of the keyring that was asked */
 	__u64 sequence; /* of the next record */
@@ -91,6 +96,11 @@ enum hk_stream_put {
 
 unsigned hk_stream_put(
 	struct hk_streams *streams, struct hk_stream *stream, __u32 sequence, const __u8 *data, __u32 length);
+/* Wipes the key. */
+void hk_stream_unkey(struct hk_stream *stream);
+/* The same for all streams whose key `holds` no more. */
+void hk_streams_forget(struct hk_streams *streams,
+	bool (*holds)(const void *context, const struct hk_stream *stream), const void *context);
 /* What stands ready at `next`; `*length` 0: nothing. */
 const __u8 *hk_stream_ready(const struct hk_stream *stream, __u32 *length);
 void hk_stream_take(struct hk_streams *streams, struct hk_stream *stream, __u32 length);

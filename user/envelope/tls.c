@@ -27,7 +27,8 @@
 #define NONCE	      8
 #define TAG	      16
 #define AAD	      13
-#define GUESSES	      8 /* record numbers tried after a gap, beside those the nonce suggests */
+#define GUESSES	      8	 /* record numbers tried after a gap, beside those the nonce suggests */
+#define HELLO_TRIES   16 /* records of a direction, for the hellos to be seen by another worker */
 #define TLS_12	      0x0303
 
 enum { CHANGE_CIPHER_SPEC = 20, ALERT = 21, HANDSHAKE = 22, DATA = 23, HEARTBEAT = 24 };
@@ -66,59 +67,88 @@ static unsigned suite_key_size(unsigned suite)
 	return 0;
 }
 
-static void use_keys(struct hk_stream *stream, const __u8 *key, unsigned size, const __u8 *iv, __u64 id)
+static void use_keys(struct hk_stream *stream, const __u8 *key, unsigned size, const __u8 *iv,
+	const struct hk_tls_choice *choice)
 {
 	memcpy(stream->key, key, size);
 	memcpy(stream->iv, iv, sizeof(stream->iv));
 	stream->key_size = (__u8)size;
-	stream->key_id = id;
+	stream->key_id = choice->id;
+	stream->key_place = choice->place;
+	stream->by_tuple = choice->secret->is_tuple;
 	stream->keyed = true;
+	stream->proven = stream->stale = false;
 }
 
 /* RFC 5246 6.3: client key | server key | client IV | server IV */
 static void derive_keys(struct hk_stream *stream, const struct hk_hello *hello,
-	const struct hk_tls_secret *secret, unsigned size, __u64 id)
+	const struct hk_tls_choice *choice, unsigned size)
 {
 	__u8 seed[64], block[2 * 32 + 2 * 4];
 
 	memcpy(seed, hello->server_random, 32);
 	memcpy(seed + 32, hello->client_random, 32);
-	hk_crypto_tls_prf(size == 32, secret->master, HK_TLS_MASTER_SIZE, "key expansion", seed, sizeof(seed),
-		block, 2 * size + 8);
+	hk_crypto_tls_prf(size == 32, choice->secret->master, HK_TLS_MASTER_SIZE, "key expansion", seed,
+		sizeof(seed), block, 2 * size + 8);
 	use_keys(stream, block + (stream->server ? size : 0), size,
-		block + 2 * size + (stream->server ? 4 : 0), id);
+		block + 2 * size + (stream->server ? 4 : 0), choice);
 	hk_wipe(block, sizeof(block));
 }
 
-/* Asked once per keyring. Afterwards the stream is keyed, ignored, or has no key. */
+/* Whether the box can open what the hellos agreed on; else the stream is ignored from now on. */
+static unsigned check_hello(struct hk_stream *stream, const struct hk_hello *hello)
+{
+	unsigned size = suite_key_size(hello->suite);
+
+	if (hello->version != TLS_12)
+		stream->ignored = HK_REASON_TLS_VERSION;
+	else if (!size)
+		stream->ignored = HK_REASON_TLS_CIPHER;
+	return stream->ignored ? 0 : size;
+}
+
+/* By what the hellos said. The two directions may be two workers': what one of them saw may come later. */
+static void find_by_hello(
+	struct hk_stream *stream, const struct hk_keyring *keyring, const struct hk_tls_tuple *tuple)
+{
+	struct hk_tls_choice choice;
+	struct hk_hello hello;
+	unsigned size;
+
+	if (!hk_hello_get(tuple, &hello) || !hello.has_server) {
+		if (stream->sequence < HELLO_TRIES)
+			stream->serial = 0;
+		return;
+	}
+	size = check_hello(stream, &hello);
+	if (size && hello.has_client &&
+		hk_keyring_tls_random(keyring, tuple->domain, hello.client_random, &choice))
+		derive_keys(stream, &hello, &choice, size);
+}
+
+/* Asked once per change of connections. Afterwards the stream is keyed, ignored, or has no key. */
 static void find_keys(struct hk_stream *stream, const struct hk_keyring *keyring)
 {
 	struct hk_tls_tuple tuple = tuple_of(stream);
 	const struct hk_tls_secret *secret;
-	struct hk_hello hello;
-	unsigned size;
-	__u64 id = 0;
+	struct hk_tls_choice choice;
 
-	stream->serial = hk_keyring_serial(keyring);
-	stream->keyed = false;
-	secret = hk_keyring_tls_tuple(keyring, &tuple, &id);
-	if (secret) {
-		use_keys(stream, secret->keys[stream->server], secret->key_size, secret->ivs[stream->server],
-			id);
+	if (stream->keyed && hk_keyring_tls_holds(keyring, stream->key_place, stream->key_id)) {
+		stream->serial = hk_keyring_serial(keyring);
 		return;
 	}
-	if (!hk_hello_get(&tuple, &hello) || !hello.has_server)
+	stream->stale |= stream->keyed;
+	hk_stream_unkey(stream);
+	stream->serial = hk_keyring_serial(keyring);
+	if (stream->rekeyed)
 		return;
-	size = suite_key_size(hello.suite);
-	if (hello.version != TLS_12)
-		stream->ignored = HK_REASON_TLS_VERSION;
-	else if (!size)
-		stream->ignored = HK_REASON_TLS_CIPHER;
-	if (stream->ignored || !hello.has_client)
+	if (!hk_keyring_tls_tuple(keyring, &tuple, &choice)) {
+		find_by_hello(stream, keyring, &tuple);
 		return;
-	secret = hk_keyring_tls_random(keyring, tuple.domain, hello.client_random, &id);
-	if (secret)
-		derive_keys(stream, &hello, secret, size, id);
+	}
+	secret = choice.secret;
+	use_keys(
+		stream, secret->keys[stream->server], secret->key_size, secret->ivs[stream->server], &choice);
 }
 
 /* --- records --- */
@@ -144,8 +174,10 @@ static bool open_with(struct segment *segment, const __u8 *record, __u32 length,
 	memcpy(job.nonce, stream->iv, 4);
 	memcpy(job.nonce + 4, record + RECORD_HEADER, NONCE);
 	hk_crypto_gcm_open(segment->opening->crypto, &job, 1);
-	if (job.verified)
+	if (job.verified) {
 		stream->sequence = sequence + 1;
+		stream->proven = true;
+	}
 	return job.verified;
 }
 
@@ -186,23 +218,39 @@ static void describe(struct segment *segment, const __u8 *record)
 	opening->key.id = segment->stream->key_id;
 }
 
-static unsigned read_encrypted(struct segment *segment, const __u8 *record, __u32 length)
+static bool open_record(struct segment *segment, const __u8 *record, __u32 length)
+{
+	return segment->stream->sure ? open_with(segment, record, length, segment->stream->sequence)
+				     : open_guessing(segment, record, length);
+}
+
+/*
+ * Keys given for two ends may be those of a connection before, between the same
+ * ports. Until they opened something, what they do not open says nothing, and the
+ * randoms may know better.
+ */
+static bool is_doubtful(struct segment *segment)
+{
+	struct hk_stream *stream = segment->stream;
+	struct hk_tls_tuple tuple = tuple_of(stream);
+
+	if (!stream->by_tuple || stream->proven)
+		return false;
+	find_by_hello(stream, segment->opening->keyring, &tuple);
+	return true;
+}
+
+/* Records that cannot be opened are counted all the same: a key that comes later fits. */
+static unsigned pass_over(struct hk_stream *stream)
+{
+	stream->sequence++;
+	return stream->stale ? HK_REASON_STALE_KEY : HK_REASON_NO_KEY;
+}
+
+static void took_record(struct segment *segment, const __u8 *record, __u32 length)
 {
 	struct hk_stream *stream = segment->stream;
 
-	if (stream->serial != hk_keyring_serial(segment->opening->keyring))
-		find_keys(stream, segment->opening->keyring);
-	if (stream->ignored)
-		return stream->ignored;
-	if (!stream->keyed) {
-		stream->sequence++;
-		return HK_REASON_NO_KEY;
-	}
-	if (length < NONCE + TAG)
-		return HK_REASON_TLS_RECORD;
-	if (stream->sure ? !open_with(segment, record, length, stream->sequence)
-			 : !open_guessing(segment, record, length))
-		return stream->sure ? HK_REASON_BAD_ICV : HK_REASON_TLS_GAP;
 	stream->sure = stream->nonce_known = true;
 	stream->nonce = nonce_of(record);
 	if (record[0] == DATA) {
@@ -211,9 +259,34 @@ static unsigned read_encrypted(struct segment *segment, const __u8 *record, __u3
 		segment->data++;
 	}
 	if (record[0] == CHANGE_CIPHER_SPEC) { /* renegotiated: the new keys are nobody's we know */
-		stream->keyed = false;
+		hk_stream_unkey(stream);
+		stream->rekeyed = true;
 		stream->sequence = 0;
 	}
+}
+
+static unsigned read_encrypted(struct segment *segment, const __u8 *record, __u32 length)
+{
+	struct hk_stream *stream = segment->stream;
+	bool opened;
+
+	if (stream->serial != hk_keyring_serial(segment->opening->keyring))
+		find_keys(stream, segment->opening->keyring);
+	if (stream->ignored)
+		return stream->ignored;
+	if (!stream->keyed)
+		return pass_over(stream);
+	if (length < NONCE + TAG)
+		return HK_REASON_TLS_RECORD;
+	opened = open_record(segment, record, length);
+	if (!opened && is_doubtful(segment)) {
+		if (stream->ignored || stream->by_tuple)
+			return stream->ignored ? stream->ignored : pass_over(stream);
+		opened = open_record(segment, record, length);
+	}
+	if (!opened)
+		return stream->sure ? HK_REASON_BAD_ICV : HK_REASON_TLS_GAP;
+	took_record(segment, record, length);
 	return HK_REASON_OK;
 }
 
@@ -232,6 +305,7 @@ static unsigned read_clear(struct segment *segment, const __u8 *record, __u32 le
 		stream->sequence = 0;
 		stream->sure = true;
 		stream->serial = 0; /* keys are looked for with the first record under them */
+		stream->rekeyed = false;
 		return HK_REASON_OK;
 	case ALERT: return HK_REASON_OK;
 	case DATA: /* TLS 1.3 without its imitation of a change cipher spec */
@@ -245,6 +319,11 @@ static bool is_header(const __u8 *bytes)
 {
 	return bytes[0] >= CHANGE_CIPHER_SPEC && bytes[0] <= HEARTBEAT && bytes[1] == 3 && bytes[2] <= 4 &&
 	       hk_get16(bytes + 3) <= RECORD_MAX;
+}
+
+static bool is_keyless(unsigned reason)
+{
+	return reason == HK_REASON_NO_KEY || reason == HK_REASON_STALE_KEY;
 }
 
 /* All records that are whole, in order; without a key they are counted all the same. */
@@ -268,7 +347,7 @@ static unsigned read_records(struct segment *segment)
 					   : read_clear(segment, record, length);
 		if (reason != HK_REASON_OK)
 			result = reason;
-		if (reason != HK_REASON_OK && reason != HK_REASON_NO_KEY)
+		if (reason != HK_REASON_OK && !is_keyless(reason))
 			return result;
 		hk_stream_take(segment->streams, stream, RECORD_HEADER + length);
 		segment->records++;
@@ -282,7 +361,7 @@ static unsigned finish(struct segment *segment, unsigned reason)
 	if (reason != HK_REASON_OK) {
 		if (segment->plain)
 			hk_wipe(segment->plain, segment->plain_length);
-		if (reason != HK_REASON_NO_KEY && reason != segment->stream->ignored)
+		if (!is_keyless(reason) && reason != segment->stream->ignored)
 			hk_stream_lose(segment->streams, segment->stream);
 		return reason;
 	}
@@ -365,6 +444,14 @@ static unsigned read_segment(struct segment *segment, __u32 sequence, const __u8
 	return finish(segment, read_records(segment));
 }
 
+/* The ports are used again: what a connection before agreed on is not said of this one. */
+static void forget_hello(const struct hk_stream *stream)
+{
+	struct hk_tls_tuple tuple = tuple_of(stream);
+
+	hk_hello_forget(&tuple);
+}
+
 /* The stream of the segment; SYN begins it, RST ends it (then NULL), anything else finds it lost. */
 static struct hk_stream *stream_of(struct segment *segment, const __u8 *tcp, bool server)
 {
@@ -388,6 +475,8 @@ static struct hk_stream *stream_of(struct segment *segment, const __u8 *tcp, boo
 	stream->server = server;
 	stream->lost = !(tcp[13] & HK_TCP_SYN);
 	stream->next = hk_get32(tcp + 4) + 1;
+	if (!server && !stream->lost)
+		forget_hello(stream);
 	return stream;
 }
 

@@ -379,10 +379,10 @@ int hk_keyring_list(const struct hk_keyring *keyring, int (*row)(void *context, 
 		shown.source = hk_key_source_name(keyring, entry);
 		result = row(context, &shown);
 	}
-	return result;
+	return result ? result : hk_keyring_tls_list(keyring, row, context);
 }
 
 unsigned hk_keyring_count(const struct hk_keyring *keyring)
 {
-	return keyring->count;
+	return keyring->count + hk_keyring_tls_count(keyring);
 }

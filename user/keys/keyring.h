@@ -31,6 +31,7 @@
 
 struct hk_arena;
 struct hk_keyring;
+struct hk_tls_tuple;
 
 /* Room for `keys` keys in two keyrings (the one in force and its successor). NULL and errno. */
 struct hk_arena *hk_arena_new(unsigned keys);
@@ -137,6 +138,9 @@ struct hk_key_row {
 	__u32 id;      /* master key: its own, else its domain's mkid */
 	bool is_level; /* the root of a level: combined, never used for packets itself */
 	char level[17];
+	/* of a TLS connection: one of them, else both NULL; good during the call */
+	const struct hk_tls_tuple *tls_tuple;
+	const __u8 *tls_random;	     /* 32 bytes: the client's */
 	__u8 state;		     /* enum hk_key_state */
 	__u64 not_before, not_after; /* seconds since 1970; 0: no such end */
 	__u64 used;		     /* when a packet last asked for it, to about a second; 0: never */

@@ -33,6 +33,16 @@ static const __u8 *instance_key(void)
 	return ready ? key : NULL;
 }
 
+void hk_key_fingerprint(const __u8 *key, size_t size, __u8 out[8])
+{
+	hk_crypto_fingerprint(instance_key(), key, size, out);
+}
+
+void hk_key_serial(struct hk_keyring *keyring)
+{
+	keyring->serial = ++last_serial;
+}
+
 static int refuse_pair(const struct hk_key_loader *loader, const struct hk_key_line *line,
 	const struct hk_key_entry *other, struct hk_error *error, const char *why)
 {
@@ -200,7 +210,7 @@ static int fill_entry(
 	int result;
 
 	hk_key_fill_row(&entry->row, loader->domain, line);
-	hk_crypto_fingerprint(instance_key(), line->key, line->key_size, entry->row.fingerprint);
+	hk_key_fingerprint(line->key, line->key_size, entry->row.fingerprint);
 	entry->domain = loader->domain;
 	entry->line = line->line;
 	entry->source = loader->source;
@@ -413,17 +423,6 @@ static int load_domain(struct hk_keyring *keyring, const struct hk_domain_config
 	return result;
 }
 
-static int make_table(struct hk_key_table *table, unsigned entries)
-{
-	__u32 rows = 16;
-
-	while (rows < 2 * entries)
-		rows *= 2;
-	table->rows = calloc(rows, sizeof(*table->rows));
-	table->mask = rows - 1;
-	return table->rows ? 0 : -ENOMEM;
-}
-
 static struct hk_keyring *make_keyring(struct hk_arena *arena)
 {
 	struct hk_keyring *keyring = calloc(1, sizeof(*keyring));
@@ -432,16 +431,16 @@ static struct hk_keyring *make_keyring(struct hk_arena *arena)
 	if (!keyring)
 		return NULL;
 	keyring->capacity = hk_arena_keys(arena);
-	keyring->serial = ++last_serial;
+	hk_key_serial(keyring);
 	keyring->tombs_max = keyring->capacity / 4;
 	keyring->free_first = keyring->tomb_first = keyring->tomb_last = keyring->roots = HK_KEY_NONE;
 	keyring->next_event = ~0ull;
 	room = keyring->capacity + keyring->tombs_max + 1;
 	keyring->entries = calloc(room, sizeof(*keyring->entries));
 	keyring->groups = calloc(keyring->capacity + 1, sizeof(*keyring->groups));
-	if (keyring->entries && keyring->groups && !make_table(&keyring->explicit_table, room) &&
-		!make_table(&keyring->group_table, keyring->capacity + 1) &&
-		!make_table(&keyring->bytes_table, keyring->capacity + 1))
+	if (keyring->entries && keyring->groups && !hk_key_table_make(&keyring->explicit_table, room) &&
+		!hk_key_table_make(&keyring->group_table, keyring->capacity + 1) &&
+		!hk_key_table_make(&keyring->bytes_table, keyring->capacity + 1))
 		return keyring;
 	hk_keyring_free(keyring);
 	return NULL;
@@ -570,5 +569,5 @@ unsigned hk_keyring_carry(
 		if (same != HK_KEY_NONE)
 			now->entries[same].used = entry->used;
 	}
-	return left;
+	return left + hk_keyring_carry_tls(now, previous, config);
 }

@@ -29,6 +29,10 @@ int hk_key_refuse_twice(const struct hk_key_loader *loader, const struct hk_key_
 	const struct hk_key_entry *other, struct hk_error *error);
 void hk_key_fill_row(
 	struct hk_key_row *row, const struct hk_domain_config *domain, const struct hk_key_line *line);
+/* Of a key that is in use here: keyed with a secret of the process. */
+void hk_key_fingerprint(const __u8 *key, size_t size, __u8 out[8]);
+/* Its connections are others from now on: see hk_keyring_serial(). */
+void hk_key_serial(struct hk_keyring *keyring);
 unsigned hk_key_state_at(const struct hk_key_row *row, __u64 now_s);
 
 /* update.c: what is past its time when a keyring is built goes before anybody looks. */

@@ -160,6 +160,17 @@ void hk_key_note_times(struct hk_keyring *keyring, const struct hk_key_row *row)
 		keyring->next_event = row->not_after;
 }
 
+int hk_key_table_make(struct hk_key_table *table, unsigned entries)
+{
+	__u32 rows = 16;
+
+	while (rows < 2 * entries)
+		rows *= 2;
+	table->rows = calloc(rows, sizeof(*table->rows));
+	table->mask = rows - 1;
+	return table->rows ? 0 : -ENOMEM;
+}
+
 const char *hk_key_source_name(const struct hk_keyring *keyring, const struct hk_key_entry *entry)
 {
 	if (entry->source >= HK_SOURCE_FILES && entry->source - HK_SOURCE_FILES < keyring->sources.count)

@@ -76,6 +76,9 @@ struct hk_key_table {
 	__u32 mask;
 };
 
+/* Room for `entries`, at most half full. 0 or -ENOMEM. */
+int hk_key_table_make(struct hk_key_table *table, unsigned entries);
+
 /* Prefix lengths in use in one domain, longest first: the steps of a longest-prefix match. */
 struct hk_key_lengths {
 	__u8 count;

@@ -9,6 +9,7 @@
 
 #include <halfkey/reason.h>
 
+#include "user/keys/connections.h"
 #include "user/keys/load.h"
 #include "user/keys/rules.h"
 
@@ -27,6 +28,7 @@ struct hk_key_change {
 	const struct hk_key_update *update; /* while preparing */
 	struct list added, gone, retimed;
 	struct hk_key_result result;
+	struct hk_tls_change *tls; /* a TLS domain's: all of the change */
 	bool committed;
 };
 
@@ -270,7 +272,9 @@ int hk_keyring_prepare(struct hk_key_change **out, struct hk_keyring *keyring,
 		.source = HK_SOURCE_CONTROL,
 		.staged_root = staged_root,
 		.context = change};
-	result = read_update(change, error);
+	result = update->domain->envelope == HK_ENVELOPE_TLS
+			 ? hk_tls_change_prepare(&change->tls, keyring, update, error)
+			 : read_update(change, error);
 	if (result) {
 		hk_key_change_free(change);
 		return hk_error_set(error, -result, "%s: %s", update->name, strerror(-result));
@@ -420,6 +424,11 @@ int hk_keyring_commit(struct hk_key_change *change, struct hk_key_result *result
 	unsigned i;
 	int code;
 
+	if (change->tls) {
+		code = hk_tls_change_commit(change->tls, result, error);
+		change->committed = !code;
+		return code;
+	}
 	for (i = 0; i < change->gone.count; i++)
 		if (keyring->entries[change->gone.items[i].index].going)
 			hk_key_unlink(keyring, change->gone.items[i].index);
@@ -452,6 +461,7 @@ void hk_key_change_free(struct hk_key_change *change)
 		change->keyring->entries[change->gone.items[i].index].going = false;
 	for (i = 0; !change->committed && i < change->added.count; i++)
 		hk_key_unstage(change->keyring, change->added.items[i].index);
+	hk_tls_change_free(change->tls);
 	free(change->added.items);
 	free(change->gone.items);
 	free(change->retimed.items);

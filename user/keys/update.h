@@ -28,6 +28,7 @@ struct hk_key_update {
 
 struct hk_key_result {
 	unsigned added, known, retired, graced, expired, woken;
+	unsigned evicted; /* TLS connections that gave way */
 };
 
 /* 0, or negative errno and a sentence that names the line. */

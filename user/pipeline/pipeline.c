@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/keys/connections.h"
+
 #define CACHE_LINE  64u
 #define PLAIN_SLACK 64u /* a cipher may write whole vectors at the end */
 
@@ -190,9 +192,16 @@ void hk_pipeline_run(struct hk_pipeline *pipeline, struct hk_inspection *inspect
 	count_batch(pipeline);
 }
 
-void hk_pipeline_forget_keys(struct hk_pipeline *pipeline)
+static bool holds_key(const void *keyring, const struct hk_stream *stream)
+{
+	return hk_keyring_tls_holds(keyring, stream->key_place, stream->key_id);
+}
+
+void hk_pipeline_forget_keys(struct hk_pipeline *pipeline, const struct hk_keyring *keyring)
 {
 	hk_crypto_forget(pipeline->crypto);
+	if (pipeline->streams)
+		hk_streams_forget(pipeline->streams, holds_key, keyring);
 }
 
 void hk_pipeline_tick(struct hk_pipeline *pipeline, __u64 now_ns, __u64 wall_ns, int final)
