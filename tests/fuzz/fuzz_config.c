@@ -6,7 +6,8 @@
  *
  * SOURCES: user/control/config.c user/control/domains.c user/control/values.c user/control/outline.c
  * SOURCES: user/control/schema*.c user/control/replace.c
- * SOURCES: user/base/error.c user/base/files.c user/base/text.c user/base/nearest.c -lcyaml -lyaml
+ * SOURCES: user/base/error.c user/base/files.c user/base/text.c user/base/names.c user/base/nearest.c
+ * SOURCES: -lcyaml -lyaml
  */
 #include <stddef.h>
 #include <stdint.h>

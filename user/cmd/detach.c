@@ -27,21 +27,11 @@ static char *instance_of(const struct hk_options *options, struct hk_error *erro
 }
 
 /* The name becomes part of a path that root removes. */
-static bool is_instance(const char *name)
-{
-	size_t size = strlen(name);
-
-	return size && size <= 32 && *name != '-' &&
-	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == size;
-}
-
 static int detach(const char *instance)
 {
 	struct hk_error error = {""};
 	int code;
 
-	if (!is_instance(instance))
-		return hk_usage("detach", "\"%.40s\" is no instance name", instance);
 	code = hk_loader_detach(instance, &error);
 	if (code == -ENOENT) {
 		printf("instance %s: nothing is attached\n", instance);

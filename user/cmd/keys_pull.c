@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "user/base/log.h"
+#include "user/base/names.h"
 #include "user/cmd/command.h"
 #include "user/cmd/keys_put.h"
 #include "user/push/session.h"
@@ -156,6 +157,8 @@ int hk_keys_pull(int argc, char **argv)
 	}
 	if (optind < argc)
 		return hk_usage("keys", "\"%.40s\" is one argument too many", argv[optind]);
+	if (pull.place.daemon.instance && hk_instance_check(pull.place.daemon.instance, &error))
+		return hk_usage("keys", "%s", error.text);
 	if (!pull.target.server || !pull.target.domain || !pull.place.file == !pull.place.into)
 		return hk_usage("keys", "pull needs --server, --domain, and either --into or --out");
 	if (pull.place.reload && !pull.place.file)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/names.h"
 #include "user/control/client.h"
 #include "user/control/config.h"
 
@@ -40,6 +41,8 @@ static int refuse_option(const char *command, int c, char **argv)
 int hk_options_take(
 	struct hk_options *options, const struct hk_command *command, const char *allowed, int c, char **argv)
 {
+	struct hk_error error = {""};
+
 	options->command = command->name;
 	if (c == 'h') {
 		fputs(command->help, stdout);
@@ -49,6 +52,8 @@ int hk_options_take(
 		return refuse_option(command->name, c, argv);
 	if (!strchr(allowed, c))
 		return hk_usage(command->name, "there is no option -%c", c);
+	if (c == 'i' && hk_instance_check(optarg, &error))
+		return hk_usage(command->name, "%s", error.text);
 	switch (c) {
 	case 's': options->socket = optarg; break;
 	case 'i': options->instance = optarg; break;

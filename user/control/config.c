@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "user/base/names.h"
 #include "user/base/text.h"
 #include "user/control/reading.h"
 
@@ -41,10 +42,10 @@ static int set_default(char **target, const char *format, const char *value)
 static int read_instance(struct hk_reading *reading)
 {
 	const char *text = reading->raw->instance;
+	struct hk_error error = {""};
 
-	if (text && !hk_is_plain_name(text, "-_", 32))
-		return hk_reading_refuse(reading, "instance",
-			"instance: \"%.40s\" is no name: up to 32 letters, digits, '-' and '_'", text);
+	if (text && hk_instance_check(text, &error))
+		return hk_reading_refuse(reading, "instance", "%s", error.text);
 	return hk_read_text(reading, "instance", "instance", text, &reading->config->instance);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "maps/layout.h"
+#include "user/base/names.h"
 #include "user/base/text.h"
 #include "user/envelope/envelope.h"
 

@@ -43,8 +43,6 @@ int hk_read_text(
 /* The place of `text` in `names` (NULL-terminated; NULL rows are "" holes), or a refusal that lists them. */
 int hk_read_choice(struct hk_reading *reading, const char *where, const char *key, const char *text,
 	const char *const *names, __u8 *out);
-/* Letters, digits and `more`, at most `max` long, not beginning with '.' or '-'. */
-bool hk_is_plain_name(const char *text, const char *more, size_t max);
 
 /* domains.c: all of raw->domains into config->domains. */
 int hk_read_domains(struct hk_reading *reading);

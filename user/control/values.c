@@ -140,16 +140,3 @@ int hk_read_choice(struct hk_reading *reading, const char *where, const char *ke
 			nearest.name);
 	return hk_reading_refuse(reading, where, "%s: \"%.40s\" is not one of %s", key, text, list);
 }
-
-bool hk_is_plain_name(const char *text, const char *more, size_t max)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-	size_t length = strlen(text), i;
-
-	if (!length || length > max || *text == '.' || *text == '-')
-		return false;
-	for (i = 0; i < length; i++)
-		if (!strchr(letters, text[i]) && !strchr(more, text[i]))
-			return false;
-	return true;
-}

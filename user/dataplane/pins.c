@@ -18,18 +18,9 @@
 
 #include "maps/layout.h"
 #include "maps/settings.h"
+#include "user/base/names.h"
 
 #define BPFFS "/sys/fs/bpf"
-
-static int instance_check(const char *instance, struct hk_error *error)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-
-	if (!instance[0] || strlen(instance) > 63 || strspn(instance, allowed) != strlen(instance))
-		return hk_error_set(error, EINVAL,
-			"instance '%s': a name of 1 to 63 letters, digits, '-' and '_' is wanted", instance);
-	return 0;
-}
 
 static int bpffs_mount(struct hk_error *error)
 {
@@ -105,7 +96,7 @@ static int directory_lock(struct hk_pins *pins, unsigned wait_ms, struct hk_erro
 
 int hk_pins_find(struct hk_pins *pins, const char *instance, unsigned wait_ms, struct hk_error *error)
 {
-	int err = instance_check(instance, error);
+	int err = hk_instance_check(instance, error);
 
 	pins->lock = -1;
 	if (err)
@@ -118,7 +109,7 @@ int hk_pins_find(struct hk_pins *pins, const char *instance, unsigned wait_ms, s
 int hk_pins_open(struct hk_pins *pins, const char *instance, unsigned wait_ms, struct hk_error *error)
 {
 	char path[HK_PIN_PATH];
-	int err = instance_check(instance, error);
+	int err = hk_instance_check(instance, error);
 
 	pins->lock = -1;
 	if (!err)
