@@ -275,16 +275,45 @@ static void partial_lines(void)
 	close(fd);
 }
 
+/* However much of the line comes, the sentence arrives, and the end of the connection is no error. */
 static void oversized(void)
 {
-	char text[8000];
-	int fd = dial();
+	static const size_t sizes[] = {4096, 8000, 300000};
+	static char text[300000];
+	unsigned i;
+	int fd;
 
 	memset(text, 'x', sizeof(text));
-	CU_ASSERT(send(fd, text, sizeof(text), MSG_NOSIGNAL) > 0);
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		fd = dial();
+		CU_ASSERT_EQUAL(send(fd, text, sizes[i], MSG_NOSIGNAL), (ssize_t)sizes[i]);
+		CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "longer than 4096"));
+		errno = 0;
+		CU_ASSERT_STRING_EQUAL(hear(fd), "");
+		CU_ASSERT_EQUAL(errno, 0);
+		CU_ASSERT_EQUAL(send(fd, "\n{\"command\": \"reload\"}\n", 23, MSG_NOSIGNAL), 23);
+		CU_ASSERT_STRING_EQUAL(hear(fd), "");
+		close(fd);
+	}
+}
+
+/* Nobody is read from for ever: after a megabyte the connection goes. */
+static void endless(void)
+{
+	static char text[1 << 16];
+	int fd = dial(), reloads_before = reloads;
+	size_t sent = 0;
+	ssize_t took;
+
+	memset(text, 'x', sizeof(text));
+	while (sent < 8u << 20 && (took = send(fd, text, sizeof(text), MSG_NOSIGNAL)) > 0)
+		sent += (size_t)took;
+	CU_ASSERT(sent >= 1u << 20);
+	CU_ASSERT(sent < 8u << 20);
 	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "longer than 4096"));
 	CU_ASSERT_STRING_EQUAL(hear(fd), "");
 	close(fd);
+	CU_ASSERT_EQUAL(reloads, reloads_before);
 }
 
 static void many_requests_in_one_write(void)
@@ -424,6 +453,7 @@ int main(void)
 		{"deep JSON", deep_json},
 		{"partial lines", partial_lines},
 		{"oversized request", oversized},
+		{"a request without end is cut off", endless},
 		{"a hundred requests in one write", many_requests_in_one_write},
 		{"many clients", many_clients},
 		{"slow client", slow_client},

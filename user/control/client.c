@@ -146,7 +146,7 @@ static json_t *exchange(int fd, const char *path, json_t *request, int given, st
 	ssize_t size = send_request(fd, request, given);
 
 	/* a refusal may have come, and the socket be closed, before all was sent: read either way */
-	if (size == 0 || size == -EPIPE)
+	if (size == 0 || size == -EPIPE || size == -ECONNRESET)
 		size = receive_line(fd, &text);
 	if (size >= 0)
 		result = open_answer(path, text, (size_t)size, error);

@@ -6,6 +6,7 @@
  * room when all places are taken.
  *
  *   reading ── a whole line ──► answer queued ── all sent ──► reading
+ *      └── too long a line ──► refusal queued ── all sent ──► discarding ──► closed
  */
 #include "user/control/server.h"
 
@@ -18,10 +19,11 @@
 
 #include "user/control/answer.h"
 
-#define CLIENTS_MAX  16
-#define REQUEST_MAX  4096
-#define GIVEN_MAX    4
-#define REQUESTS_RUN 16 /* of one client in one call: others wait no longer than that */
+#define CLIENTS_MAX 16
+#define REQUEST_MAX 4096
+#define GIVEN_MAX   4
+#define DISCARD_MAX (1u << 20)
+#define TURNS_RUN   32 /* of one client in one call: others wait no longer than that */
 
 struct client {
 	int fd; /* -1: free */
@@ -31,7 +33,10 @@ struct client {
 	char *answer; /* with its newline, or NULL */
 	size_t answer_size, sent;
 	bool ending; /* close it when the answer is out */
-	int given;   /* the descriptor that came with the request, or -1 */
+	/* of an overlong request: bytes that are still thrown away, so that closing does not cut the answer
+	 */
+	size_t discard;
+	int given; /* the descriptor that came with the request, or -1 */
 };
 
 struct hk_control_server {
@@ -121,7 +126,9 @@ static bool send_answer(struct client *client)
 	}
 	free(client->answer);
 	client->answer = NULL;
-	return !client->ending;
+	if (client->discard)
+		shutdown(client->fd, SHUT_WR);
+	return !client->ending || client->discard;
 }
 
 /* The last one counts; all others are closed. */
@@ -168,25 +175,38 @@ static int receive(struct client *client)
 	return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
+/* What else comes of the line that was refused; false when it is enough. */
+static bool discard(struct client *client)
+{
+	if (client->filled >= client->discard)
+		return false;
+	client->discard -= client->filled;
+	client->filled = 0;
+	return true;
+}
+
 static void serve(struct hk_control_server *server, struct client *client)
 {
-	unsigned requests = 0;
+	unsigned turns = 0;
 	bool alive = true;
 	int more;
 
 	client->last_turn = server->turn;
-	while (alive && requests < REQUESTS_RUN) {
+	while (alive && turns++ < TURNS_RUN) {
 		if (client->answer)
 			alive = send_answer(client);
 		if (!alive || client->answer)
 			break;
-		if (answer_line(server, client)) {
-			requests++;
+		if (!client->ending && answer_line(server, client))
 			continue;
-		}
-		if (client->filled == REQUEST_MAX) {
+		if (!client->ending && client->filled == REQUEST_MAX) {
+			client->discard = DISCARD_MAX;
 			refuse(client, "the request is longer than 4096 bytes");
 			continue;
+		}
+		if (client->ending && !discard(client)) {
+			alive = false;
+			break;
 		}
 		more = receive(client);
 		if (more == 0)
