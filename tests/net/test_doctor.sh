@@ -88,11 +88,14 @@ expect "ports and queues of a configuration" 1 '^fail +xa +2 receive queues, the
 printf 'ports: [xa, xb]\nuser: halfkey-nobody-here\n' >"$work/box.yaml"
 expect "a user that does not exist" 1 '^fail +user +there is no user halfkey-nobody-here' -c "$work/box.yaml"
 in_ns ip link set xpa netns 1 name "hkd$$" 2>/dev/null && {
-	expect "a peer in another namespace" 0 '^warn +xa +its peer is in another namespace' xa
+	expect "a peer in another namespace: which end it is" 0 \
+		"^warn +xa +its peer is hkd$$ in another namespace, .*\(link-netnsid [0-9]+\)" xa
+	expect "and what to look at there" 0 "^ +-> .*ethtool -k hkd$$ shows whether GRO" xa
 	ip link del "hkd$$"
 }
 if ip netns add "$ns-far" && in_ns ip link add name xs index 770 type veth peer name xs netns "$ns-far" index 770; then
-	expect "a peer in another namespace that has the same index" 0 '^warn +xs +its peer is in another namespace' xs
+	expect "a peer in another namespace that has the same index" 0 "^warn +xs +its peer is xs in another namespace, $ns-far " xs
+	expect "with the command for a namespace that has a name" 0 "nsenter --net=/run/netns/$ns-far ethtool -K xs gro on" xs
 else
 	echo "not ok doctor: a peer in another namespace that has the same index - no such pair"
 	failed=1

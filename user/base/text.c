@@ -251,6 +251,11 @@ const char *hk_mode_name(unsigned mode)
 	return mode < sizeof(names) / sizeof(names[0]) ? names[mode] : NULL;
 }
 
+const char *hk_plural(unsigned long long count)
+{
+	return count == 1 ? "" : "s";
+}
+
 int hk_envelope_by_name(const char *name)
 {
 	int i;

@@ -31,6 +31,9 @@ int hk_number_parse(const char *text, __u64 max, __u64 *out);
 int hk_hex_parse(const char *text, size_t text_length, __u8 *out, size_t size);
 void hk_hex_format(const __u8 *bytes, size_t size, char *out /* 2 * size + 1 */);
 
+/* "1 key", "2 keys": what "%u key%s" wants behind the number. */
+const char *hk_plural(unsigned long long count);
+
 /* Names of the X-macro lists; NULL or -1 for what is not in them. */
 const char *hk_reason_name(unsigned reason);
 const char *hk_reason_text(unsigned reason);

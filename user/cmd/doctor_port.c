@@ -18,7 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define STATS_MAX 512
+#include "user/base/text.h"
+#include "user/cmd/peer.h"
 
 /* --- ethtool --- */
 
@@ -51,47 +52,7 @@ static int ask_bit(const char *name, __u32 bit)
 	return ask_ethtool(name, &value) ? -1 : (value.data & bit) != 0;
 }
 
-/* A device's own counter by name, as ethtool -S shows it; 0: none. */
-static __u64 ask_counter(const char *name, const char *wanted)
-{
-	struct ethtool_gstrings *names = calloc(1, sizeof(*names) + STATS_MAX * ETH_GSTRING_LEN);
-	struct ethtool_stats *values = calloc(1, sizeof(*values) + STATS_MAX * sizeof(__u64));
-	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-	__u64 found = 0;
-	__u32 i;
-
-	if (!names || !values || ask_ethtool(name, &info) || !info.n_stats || info.n_stats > STATS_MAX)
-		goto out;
-	names->cmd = ETHTOOL_GSTRINGS;
-	names->string_set = ETH_SS_STATS;
-	names->len = info.n_stats;
-	values->cmd = ETHTOOL_GSTATS;
-	values->n_stats = info.n_stats;
-	if (ask_ethtool(name, names) || ask_ethtool(name, values))
-		goto out;
-	for (i = 0; i < info.n_stats && !found; i++)
-		if (strncmp((const char *)names->data + (size_t)i * ETH_GSTRING_LEN, wanted,
-			    ETH_GSTRING_LEN) == 0)
-			found = values->data[i];
-out:
-	free(names);
-	free(values);
-	return found;
-}
-
 /* --- veth --- */
-
-/*
- * The peer's name when it is in this namespace: an index alone could be another's,
- * so it must point back. A port whose peer has its own index points back to itself.
- */
-static bool find_peer(const struct hk_device *device, char peer[IF_NAMESIZE])
-{
-	__u64 index = ask_counter(device->name, "peer_ifindex");
-
-	return index && index != device->ifindex && if_indextoname((unsigned)index, peer) &&
-	       ask_counter(peer, "peer_ifindex") == device->ifindex;
-}
 
 static void look_at_delivery(
 	struct hk_findings *findings, const char *subject, const char *peer, unsigned peer_index)
@@ -111,19 +72,44 @@ static void look_at_delivery(
 			"peer %s has neither XDP nor GRO: what is redirected to it is lost silently", peer);
 }
 
+/* What is to be looked at beyond our reach: where, and with which command. */
+static void look_elsewhere(struct hk_findings *findings, const char *subject, const struct hk_peer *peer)
+{
+	char todo[224], where[96] = "", end[48];
+
+	snprintf(end, sizeof(end), "%s", peer->name);
+	if (!peer->name[0])
+		snprintf(end, sizeof(end), "the interface with index %u", peer->ifindex);
+	if (peer->netns[0])
+		snprintf(where, sizeof(where), "nsenter --net=/run/netns/%s ", peer->netns);
+	snprintf(todo, sizeof(todo),
+		"%sethtool -k %s shows whether GRO is on and tx checksumming off; %sethtool -K "
+		"%s gro on tx off",
+		where[0] ? where : "there: ", peer->name[0] ? peer->name : "PEER", where,
+		peer->name[0] ? peer->name : "PEER");
+	hk_finding(findings, HK_FINDING_WARN, subject, todo,
+		"its peer is %s in another namespace, %s%s (link-netnsid %d): not looked at from here", end,
+		peer->netns[0] ? "" : "one without a name", peer->netns, peer->netnsid);
+}
+
 static void look_at_peer(struct hk_findings *findings, const char *subject, const struct hk_device *device)
 {
-	char peer[IF_NAMESIZE], todo[96];
+	struct hk_peer found;
+	const char *peer = found.name;
+	char todo[96];
 
 	if (strcmp(device->driver, "veth") != 0)
 		return;
-	if (!find_peer(device, peer)) {
+	if (hk_peer_query(&found, device->ifindex)) {
 		hk_finding(findings, HK_FINDING_WARN, subject, "there: ethtool -K PEER gro on tx off",
-			"its peer is in another namespace: look there whether GRO is on and tx checksumming "
-			"off");
+			"the kernel does not tell its peer");
 		return;
 	}
-	look_at_delivery(findings, subject, peer, if_nametoindex(peer));
+	if (found.elsewhere) {
+		look_elsewhere(findings, subject, &found);
+		return;
+	}
+	look_at_delivery(findings, subject, peer, found.ifindex);
 	snprintf(todo, sizeof(todo), "ethtool -K %s tx off", peer);
 	if (ask_flag(peer, ETHTOOL_GTXCSUM) == 1)
 		hk_finding(findings, HK_FINDING_FAIL, subject, todo,
@@ -204,17 +190,18 @@ static void look_at_queues(struct hk_findings *findings, const char *subject, co
 		wanted, wanted);
 	if (device->queues != wanted)
 		hk_finding(findings, HK_FINDING_FAIL, subject, todo,
-			"%u receive queues, the configuration wants %u: every queue must have its worker",
-			device->queues, wanted);
+			"%u receive queue%s, the configuration wants %u: every queue must have its worker",
+			device->queues, hk_plural(device->queues), wanted);
 	else if (device->tx_queues < wanted)
 		hk_finding(findings, HK_FINDING_FAIL, subject, todo,
-			"%u receive queues, but only %u to transmit on", device->queues, device->tx_queues);
+			"%u receive queue%s, but only %u to transmit on", device->queues,
+			hk_plural(device->queues), device->tx_queues);
 	else if (device->queues > HK_QUEUES_MAX)
 		hk_finding(findings, HK_FINDING_FAIL, subject, todo, "%u queues, %u are the most",
 			device->queues, HK_QUEUES_MAX);
 	else
 		hk_finding(findings, HK_FINDING_OK, subject, NULL, "%u queue%s", device->queues,
-			device->queues == 1 ? "" : "s");
+			hk_plural(device->queues));
 }
 
 static void look_at_offloads(
@@ -304,11 +291,11 @@ void hk_doctor_pair(struct hk_findings *findings, const char *first, const char 
 	if (a.queues != b.queues)
 		hk_finding(findings, HK_FINDING_FAIL, "both ports",
 			"give both the same number with ethtool -L",
-			"%s has %u queues and %s %u: worker q serves queue q of both", a.name, a.queues,
-			b.name, b.queues);
+			"%s has %u queue%s and %s %u: worker q serves queue q of both", a.name, a.queues,
+			hk_plural(a.queues), b.name, b.queues);
 	else
 		hk_finding(findings, HK_FINDING_OK, "both ports", NULL, "%u queue%s each", a.queues,
-			a.queues == 1 ? "" : "s");
+			hk_plural(a.queues));
 	if (a.mtu != b.mtu)
 		hk_finding(findings, HK_FINDING_WARN, "both ports", "ip link set dev PORT mtu ...",
 			"MTU %u and %u: frames of the larger are lost on the smaller", a.mtu, b.mtu);
