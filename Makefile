@@ -97,6 +97,20 @@ help:
 	@echo 'make install DESTDIR=DIR PREFIX=/usr'
 	@echo 'make clean'
 
+# --- what everything is made with ------------------------------------------------------------
+
+# A stamp that changes when compiler, flags or libraries do (SAN, OPT, CFLAGS ... among them), so
+# that nothing made with others is kept. The first stamp is old: whatever lies there was made so.
+FLAGS     = $(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) $(LDFLAGS_) $(LDFLAGS) $(LIBS)
+STAMP    := $(O)/flags
+stamp_new = $(shell mkdir -p $(O); printf '%s\n' '$(subst ','\'',$(FLAGS))' >$(STAMP).new; \
+              cmp -s $(STAMP) $(STAMP).new && rm $(STAMP).new || \
+              { [ -e $(STAMP) ] || touch -d @0 $(STAMP).new; mv $(STAMP).new $(STAMP); })
+ifeq ($(filter help clean packages lint format,$(or $(MAKECMDGOALS),all)),)
+$(stamp_new)
+endif
+$(STAMP):
+
 # --- BPF -------------------------------------------------------------------------------------
 
 BPF_DEPS  := $(wildcard bpf/*.h bpf/parse/*.h maps/*.h include/halfkey/*.h)
@@ -117,7 +131,7 @@ $(BPF_SKEL): $(O)/bpf/halfkey.bpf.o
 
 # --- objects, libraries, programs ------------------------------------------------------------
 
-$(O)/%.o: %.c | $(BPF_SKEL)
+$(O)/%.o: %.c $(STAMP) | $(BPF_SKEL)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -c $< -o $@
