@@ -23,7 +23,7 @@ says() { # PATTERN COMMAND...: the output has a matching line
 	"$@" | grep -qE "$pattern"
 }
 check "status: inspecting, native" says 'inspecting' box status
-check "status: the ports" says '^ +box-c +veth ' box status
+check "status: the ports" says '^ +box-c +up +10 Gbit/s +veth +native ' box status
 check_equal "status: the configuration's path" "$topology_dir/halfkey.yaml" "$(box status -j | jq -r .configuration)"
 check "status by -c" "$O/halfkey" status -c "$topology_dir/halfkey.yaml"
 check "stats: opened packets are counted" says '^worker +ok ' box stats

@@ -90,6 +90,8 @@ static void status(void)
 	CU_ASSERT(json_is_true(json_object_get(result, "armed")));
 	port = json_array_get(json_object_get(result, "ports"), 0);
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(port, "xdp")), "native");
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(port, "link")), "up");
+	CU_ASSERT_EQUAL(number(port, "speed_mbit", NULL, NULL), 2500);
 	CU_ASSERT_EQUAL(json_array_size(json_object_get(port, "queues")), 2);
 	json_decref(result);
 }

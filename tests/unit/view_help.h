@@ -68,6 +68,8 @@ static void view_status(void *context, struct hk_view_status *out)
 	out->ports_count = 1;
 	strcpy(out->ports[0].name, "box-c");
 	strcpy(out->ports[0].driver, "veth");
+	out->ports[0].up = true;
+	out->ports[0].speed_mbit = 2500;
 	out->ports[0].native = true;
 	out->ports[0].queues = 2;
 	out->ports[0].queue[1].frames_total = 8192;

@@ -65,17 +65,18 @@ static int print_text(const struct hk_config *config, const struct hk_replay *re
 
 	print_reasons(config, counts);
 	print_hooks(hk_replay_inspection(replay), counts);
-	printf("\n%llu packets, %llu opened (%llu verified, %llu unauthenticated), %llu events of hooks\n",
-		(unsigned long long)counts->received, (unsigned long long)result->opened,
-		(unsigned long long)result->verified, (unsigned long long)(result->opened - result->verified),
-		(unsigned long long)counts->events);
+	printf("\n%llu packet%s, %llu opened (%llu verified, %llu unauthenticated), %llu event%s of hooks\n",
+		(unsigned long long)counts->received, hk_plural(counts->received),
+		(unsigned long long)result->opened, (unsigned long long)result->verified,
+		(unsigned long long)(result->opened - result->verified), (unsigned long long)counts->events,
+		hk_plural(counts->events));
 	if (counts->nonce_repeats)
-		printf("%llu nonces came twice with different ciphertext: a sender is broken, or somebody "
+		printf("%llu nonce%s came twice with different ciphertext: a sender is broken, or somebody "
 		       "forges\n",
-			(unsigned long long)counts->nonce_repeats);
+			(unsigned long long)counts->nonce_repeats, hk_plural(counts->nonce_repeats));
 	if (result->cut)
-		printf("%llu packets are in the capture only in part (snap length): capture with -s 0\n",
-			(unsigned long long)result->cut);
+		printf("of %llu packet%s the capture has only a part (snap length): capture with -s 0\n",
+			(unsigned long long)result->cut, hk_plural(result->cut));
 	return HK_EXIT_DONE;
 }
 

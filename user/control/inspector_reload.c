@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "user/base/log.h"
+#include "user/base/text.h"
 #include "user/control/config.h"
 
 #define TEXT_MAX (4u << 20)
@@ -72,8 +73,8 @@ static int next_build(struct hk_inspector *inspector, const struct hk_request_co
 		left = hk_keyring_carry(
 			inspector->next->keyring, inspector->inspection->keyring, inspector->next_config);
 	if (left)
-		hk_log_warn(
-			"%u keys from the control socket fit the new configuration no more: dropped", left);
+		hk_log_warn("%u key%s from the control socket: no place in the new configuration, dropped",
+			left, hk_plural(left));
 	if (!err && hk_hook_chain_classes(inspector->next->hooks) > HK_DELAY_CLASSES_MAX)
 		err = hk_error_set(error, E2BIG, "hooks: more than %d delay classes", HK_DELAY_CLASSES_MAX);
 	return err;

@@ -69,6 +69,8 @@ static void port_fill(const struct hk_inspector *inspector, unsigned port, struc
 	snprintf(row->name, sizeof(row->name), "%s", given->device.name);
 	snprintf(row->driver, sizeof(row->driver), "%s", given->device.driver);
 	row->ifindex = given->device.ifindex;
+	row->up = inspector->status.link[port].up;
+	row->speed_mbit = inspector->status.link[port].speed_mbit;
 	row->native = given->attachment.native;
 	row->dispatcher = given->attachment.dispatcher;
 	row->queues = hk_loader_queues(inspector->given.loader);

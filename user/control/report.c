@@ -45,11 +45,11 @@ static json_t *report_port(const struct hk_view_port *port)
 
 	for (i = 0; i < port->queues && i < HK_QUEUES_MAX; i++)
 		json_array_append_new(queues, report_queue(&port->queue[i]));
-	return json_pack("{s:s#, s:i, s:s#, s:s, s:s, s:o}", "name", port->name,
-		(int)strnlen(port->name, sizeof(port->name)), "ifindex", (int)port->ifindex, "driver",
-		port->driver, (int)strnlen(port->driver, sizeof(port->driver)), "xdp",
-		port->native ? "native" : "generic", "attached_by",
-		port->dispatcher ? "libxdp dispatcher" : "bpf link", "queues", queues);
+	return json_pack("{s:s#, s:i, s:s, s:i, s:s#, s:s, s:s, s:o}", "name", port->name,
+		(int)strnlen(port->name, sizeof(port->name)), "ifindex", (int)port->ifindex, "link",
+		port->up ? "up" : "down", "speed_mbit", (int)port->speed_mbit, "driver", port->driver,
+		(int)strnlen(port->driver, sizeof(port->driver)), "xdp", port->native ? "native" : "generic",
+		"attached_by", port->dispatcher ? "libxdp dispatcher" : "bpf link", "queues", queues);
 }
 
 static json_t *report_hooks(const struct hk_inspection *inspection)

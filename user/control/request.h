@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <linux/types.h>
 
+#include <halfkey/config.h>
+
 #define HK_REQUEST_TEXT 512
 #define HK_REQUEST_PATH 1024
 
@@ -77,6 +79,10 @@ struct hk_request_status {
 	__u32 reload_failures;
 	__u32 reserved;
 	char reload_error[HK_REQUEST_TEXT];
+	struct {
+		__u32 up;
+		__u32 speed_mbit; /* 0: not told */
+	} link[HK_PORTS_MAX];
 };
 
 enum hk_request_kind {

@@ -54,9 +54,9 @@ static void ports_log(const struct hk_starter *starter)
 
 	for (i = 0; i < hk_loader_ports(starter->loader); i++) {
 		port = hk_loader_port(starter->loader, i);
-		hk_log_info("port %s: driver %s, MTU %u, %u queues, %s XDP by %s%s", port->device.name,
+		hk_log_info("port %s: driver %s, MTU %u, %u queue%s, %s XDP by %s%s", port->device.name,
 			port->device.driver, port->device.mtu, port->device.queues,
-			port->attachment.native ? "native" : "generic",
+			hk_plural(port->device.queues), port->attachment.native ? "native" : "generic",
 			port->attachment.dispatcher ? "libxdp's dispatcher" : "a plain bpf_link",
 			port->attachment.adopted ? ", adopted" : "");
 		if (!port->attachment.native && starter->config->attach != HK_ATTACH_GENERIC)
@@ -106,6 +106,7 @@ static int begin(struct hk_starter *starter, struct hk_error *error)
 void hk_starter_say_status(struct hk_starter *starter)
 {
 	struct hk_request request = {.kind = HK_REQUEST_STATUS};
+	unsigned port;
 
 	if (starter->child != HK_CHILD_READY)
 		return;
@@ -117,6 +118,10 @@ void hk_starter_say_status(struct hk_starter *starter)
 	request.status.reload_failures = starter->reload_failures;
 	snprintf(request.status.reload_error, sizeof(request.status.reload_error), "%s",
 		starter->reload_error);
+	for (port = 0; port < HK_PORTS_MAX; port++) {
+		request.status.link[port].up = starter->link[port].up;
+		request.status.link[port].speed_mbit = starter->link[port].speed_mbit;
+	}
 	hk_request_send(starter->channel, &request, -1);
 }
 

@@ -8,7 +8,6 @@
 #include "user/control/starter_state.h"
 
 #include "user/base/log.h"
-#include "user/dataplane/device.h"
 
 #define LOOK_NS 500000000ull
 
@@ -24,19 +23,22 @@ static void port_gone(struct hk_starter *starter, const struct hk_device *device
 static void port_look(struct hk_starter *starter, unsigned port)
 {
 	const struct hk_device *device = &hk_loader_port(starter->loader, port)->device;
-	bool gone, down = !hk_device_is_up(device->ifindex, &gone);
+	struct hk_device_link *known = &starter->link[port], now;
+	bool was_up = known->up || !starter->link_seen;
 
-	if (gone) {
+	hk_device_link(&now, device->ifindex);
+	if (now.gone) {
 		port_gone(starter, device);
 		return;
 	}
-	if (down == starter->port_down[port])
-		return;
-	starter->port_down[port] = down;
-	if (down)
+	if (was_up && !now.up)
 		hk_log_warn("port %s: its link is down: nothing comes in or goes out there", device->name);
-	else
+	if (!was_up && now.up)
 		hk_log_info("port %s: its link is up again", device->name);
+	if (now.up != known->up || now.speed_mbit != known->speed_mbit) {
+		*known = now;
+		hk_starter_say_status(starter);
+	}
 }
 
 void hk_starter_watch_ports(struct hk_starter *starter, __u64 now_ns)
@@ -48,4 +50,5 @@ void hk_starter_watch_ports(struct hk_starter *starter, __u64 now_ns)
 	starter->ports_next_ns = now_ns + LOOK_NS;
 	for (port = 0; port < hk_loader_ports(starter->loader) && !starter->stop; port++)
 		port_look(starter, port);
+	starter->link_seen = true;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "user/base/log.h"
+#include "user/base/text.h"
 #include "user/control/config.h"
 #include "user/dataplane/tables.h"
 #include "user/dataplane/worker.h"
@@ -189,7 +190,8 @@ void hk_starter_swapped(struct hk_starter *starter, const struct hk_request_answ
 	next_forget(starter);
 	starter->reloads++;
 	starter->reload_error[0] = '\0';
-	hk_log_info("reloaded: %u domains, %u hooks in force", starter->config->domains_count,
-		starter->config->hooks_count);
+	hk_log_info("reloaded: %u domain%s, %u hook%s in force", starter->config->domains_count,
+		hk_plural(starter->config->domains_count), starter->config->hooks_count,
+		hk_plural(starter->config->hooks_count));
 	hk_starter_say_status(starter);
 }

@@ -10,6 +10,7 @@
 
 #include "user/base/files.h"
 #include "user/control/request.h"
+#include "user/dataplane/device.h"
 #include "user/dataplane/ledger.h"
 #include "user/dataplane/loader.h"
 #include "user/feed/feed.h"
@@ -43,7 +44,8 @@ struct hk_starter {
 	unsigned restarts;
 	bool armed;
 	__u64 ports_next_ns;
-	bool port_down[HK_PORTS_MAX];
+	struct hk_device_link link[HK_PORTS_MAX];
+	bool link_seen;	    /* looked at once, at least */
 	bool metadata_seen; /* a packet reached a worker: the drivers carry metadata */
 	__u64 metadata_failed_before;
 	/* keys-dir: inotify, and the one change that the inspector is asked to take */

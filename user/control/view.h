@@ -41,8 +41,10 @@ struct hk_view_port {
 	char name[16];
 	__u32 ifindex;
 	char driver[32];
-	bool native;	 /* else generic (skb) mode */
-	bool dispatcher; /* attached through libxdp's dispatcher, else a plain bpf_link */
+	bool up;	  /* the link */
+	__u32 speed_mbit; /* 0: not told */
+	bool native;	  /* else generic (skb) mode */
+	bool dispatcher;  /* attached through libxdp's dispatcher, else a plain bpf_link */
 	unsigned queues;
 	struct hk_view_queue queue[HK_QUEUES_MAX];
 };

@@ -91,14 +91,25 @@ int hk_device_query(struct hk_device *out, const char *name, struct hk_error *er
 	return 0;
 }
 
-bool hk_device_is_up(__u32 ifindex, bool *gone)
+static __u32 speed_query(const char *name)
 {
+	struct ethtool_cmd settings = {.cmd = ETHTOOL_GSET};
+	__u32 speed = device_ethtool(name, &settings) ? 0 : ethtool_cmd_speed(&settings);
+
+	return speed == (__u32)SPEED_UNKNOWN ? 0 : speed;
+}
+
+void hk_device_link(struct hk_device_link *out, __u32 ifindex)
+{
+	const short both = IFF_UP | IFF_RUNNING;
 	char name[IF_NAMESIZE];
 	struct ifreq ifr = {0};
 
-	*gone = !if_indextoname(ifindex, name);
-	return !*gone && device_ioctl(name, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP) &&
-	       (ifr.ifr_flags & IFF_RUNNING);
+	*out = (struct hk_device_link){.gone = !if_indextoname(ifindex, name)};
+	if (out->gone || device_ioctl(name, SIOCGIFFLAGS, &ifr))
+		return;
+	out->up = (ifr.ifr_flags & both) == both;
+	out->speed_mbit = speed_query(name);
 }
 
 const char *hk_device_no_native(const struct hk_device *device)

@@ -24,10 +24,16 @@ struct hk_device {
 	bool promiscuous;
 };
 
+struct hk_device_link {
+	bool gone;	  /* there is no such interface any more */
+	bool up;	  /* set up, and the other end is there */
+	__u32 speed_mbit; /* 0: not told */
+};
+
 /* 0, or negative errno and a sentence. */
 int hk_device_query(struct hk_device *out, const char *name, struct hk_error *error);
-/* Whether the interface with that index is still there and up; *gone where it is not there at all. */
-bool hk_device_is_up(__u32 ifindex, bool *gone);
+/* The link of the interface with that index, now. */
+void hk_device_link(struct hk_device_link *out, __u32 ifindex);
 /* NULL, or why this kind of device has no native XDP and what to use instead. */
 const char *hk_device_no_native(const struct hk_device *device);
 /* The frame size (a power of two) for this MTU; 0: none fits; *mtu_max says what would. */
