@@ -33,14 +33,13 @@ say = @printf '  %-8s%s\n' $(1) $(2);
 Q   = @
 endif
 
-PKGS     := libxdp libbpf libelf libcrypto libssl jansson libcyaml libpcap libhs
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE -D_FORTIFY_SOURCE=2
 OPT      ?= -O2 -g
 CFLAGS_  := -std=gnu11 $(OPT) -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wvla -Wformat=2 -Wno-format-nonliteral $(HARDEN) -pthread
 CPPFLAGS_ := -I. -Iinclude -I$(O)/bpf -D_GNU_SOURCE -DHK_VERSION='"$(VERSION)"' -MMD -MP
 LDFLAGS_ := -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread -rdynamic
-LIBS     := -lxdp -lbpf -lelf -lz -lIPSec_MB -lssl -lcrypto -ljansson -lcyaml -lyaml -lpcap -lhs -lcap -lm -ldl
+LIBS     := -lxdp -lbpf -lelf -lz -lIPSec_MB -lssl -lcrypto -ljansson -lcyaml -lyaml -lpcap -lhs -lcap -lseccomp -lm -ldl
 
 # GCC's generic tuning turns small copies of unknown size into `rep movs`, whose
 # start alone costs more than most packets' headers take to copy.

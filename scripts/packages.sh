@@ -7,7 +7,7 @@
 # tests that use it are skipped, with a reason, where that fails.
 set -eu
 
-build="gcc make clang llvm libbpf-dev libxdp-dev libelf-dev zlib1g-dev bpftool libcap-dev
+build="gcc make clang llvm libbpf-dev libxdp-dev libelf-dev zlib1g-dev bpftool libcap-dev libseccomp-dev
 	libipsec-mb-dev libssl-dev libsqlite3-dev libcyaml-dev libyaml-dev libjansson-dev libpcap-dev libhyperscan-dev"
 run="iproute2 ethtool procps util-linux"
 tests="libcunit1-dev clang-format clang-tidy cppcheck curl tcpdump tshark jq socat python3 binutils openssl

@@ -24,6 +24,7 @@
 #define HK_RUN_DIRECTORY "/run/halfkey"
 
 enum hk_attach { HK_ATTACH_AUTO = 0, HK_ATTACH_NATIVE = 1, HK_ATTACH_GENERIC = 2 };
+enum hk_seccomp { HK_SECCOMP_ON = 0, HK_SECCOMP_LOG = 1, HK_SECCOMP_OFF = 2 };
 
 /* wire-formats.md, section 2: what sources leave open, or define in two ways. */
 enum hk_tss_mode { HK_TSS_CLUSTER = 1, HK_TSS_SERVER = 2, HK_TSS_DIRECT = 3 };
@@ -100,6 +101,7 @@ struct hk_config {
 	char *instance;	 /* pin path and socket carry it; default "default" */
 	__u8 mode;	 /* enum hk_mode */
 	__u8 attach;	 /* enum hk_attach */
+	__u8 seccomp;	 /* enum hk_seccomp */
 	char *ports[HK_PORTS_MAX];
 	unsigned ports_count;	      /* 0 is allowed for `halfkey open` */
 	unsigned queues;	      /* 0: as many as the ports have */

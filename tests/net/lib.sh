@@ -74,7 +74,8 @@ box_stop() { topology_stop "$box_pid"; }
 # box_count REASON: packets of a reason, XDP's and workers' together
 box_count() { box stats --json | jq "[.xdp.reasons[\"$1\"].packets // 0, .workers.reasons[\"$1\"].packets // 0] | add"; }
 
-# The conservation equations (docs/architecture.md), once traffic rests.
+# The conservation equations (docs/architecture.md), once traffic rests; and the
+# inspector's list of system calls holds all that it needed so far.
 box_conserves() {
 	local answer=""
 	for _ in $(seq 30); do
@@ -91,6 +92,7 @@ box_conserves() {
 		sleep 0.1
 	done
 	check_equal "every packet is counted once ($*)" conserved "$answer"
+	check_equal "no system call was refused ($*)" 0 "$(box status --json | jq .processes.calls_refused)"
 }
 
 # No pins, namespaces or processes may be left. Ends the test with its status.

@@ -159,8 +159,9 @@ static void status(void)
 
 	CU_ASSERT_EQUAL(run_shell("$H status -s %s", path), 0);
 	CU_ASSERT(run_said("instance default, mode inline, inspecting"));
-	CU_ASSERT(run_said("box-c"));
-	CU_ASSERT(run_said("native"));
+	CU_ASSERT(run_said("  box-c  up    2.5 Gbit/s  veth    native  bpf link          2"));
+	CU_ASSERT(run_said(" 1 worker, "));
+	CU_ASSERT(run_said("seccomp on, 3 system calls refused"));
 	CU_ASSERT_EQUAL(run_shell("$H status -j -s %s", path), 0);
 	json = run_json();
 	CU_ASSERT_EQUAL(json_array_size(json_object_get(json, "ports")), 1);

@@ -66,7 +66,8 @@ static void full_example(void)
 	struct hk_config *config = good(
 		"instance: lab-1\nmode: inline\nports: [box-c, box-s]\nattach: native\nqueues: 2\nuser: "
 		"halfkey\n"
-		"control: /run/x.sock\ncrypto: libcrypto\nheartbeat-ms: 500\nframes: 4096\nkeys-max: 128\n"
+		"control: /run/x.sock\ncrypto: libcrypto\nseccomp: log\nheartbeat-ms: 500\nframes: "
+		"4096\nkeys-max: 128\n"
 		"flows-max: 0x100\n"
 		"policy: {legacy: drop, control: pass, no-key: drop, stale-key: pass, bad-icv: drop}\n" EAST
 			WEST " - {name: n, envelope: esp, profile: single, suite: gcm, mkid: 0x10, esn: yes, "
@@ -89,6 +90,7 @@ static void full_example(void)
 	CU_ASSERT_STRING_EQUAL(config->user, "halfkey");
 	CU_ASSERT_STRING_EQUAL(config->control, "/run/x.sock");
 	CU_ASSERT_STRING_EQUAL(config->crypto, "libcrypto");
+	CU_ASSERT_EQUAL(config->seccomp, HK_SECCOMP_LOG);
 	CU_ASSERT_EQUAL(config->heartbeat_ms, 500);
 	CU_ASSERT_EQUAL(config->frames, 4096);
 	CU_ASSERT_EQUAL(config->keys_max, 128);
@@ -126,6 +128,7 @@ static void defaults(void)
 	CU_ASSERT_STRING_EQUAL(config->user, "nobody");
 	CU_ASSERT_EQUAL(config->mode, HK_MODE_INLINE);
 	CU_ASSERT_EQUAL(config->queues, 0);
+	CU_ASSERT_EQUAL(config->seccomp, HK_SECCOMP_ON);
 	CU_ASSERT_EQUAL(config->heartbeat_ms, 200);
 	CU_ASSERT_EQUAL(config->frames, 8192);
 	CU_ASSERT_PTR_NULL(config->crypto);
@@ -232,6 +235,7 @@ static void number_refusals(void)
 	bad(HEAD "queues: two\n", NAME ":3: queues: \"two\"", "not a number");
 	bad(HEAD "queues: -1\n", NAME ":3: queues: \"-1\"", "not a number");
 	bad(HEAD "queues: 99999999999999999999999999\n", NAME ":3: queues", "not a number");
+	bad(HEAD "seccomp: strict\n", NAME ":3: seccomp: \"strict\"", "on, log, off");
 	bad(HEAD "heartbeat-ms: 5\n", NAME ":3: heartbeat-ms: \"5\"", "from 10");
 	bad(HEAD "frames: 5000\n", NAME ":3: frames: \"5000\"", "power of two");
 	bad(HEAD "frames: 512\n", NAME ":3: frames: \"512\"", "from 1024");
@@ -523,7 +527,7 @@ static void replacing(void)
 		{HEAD "crypto: libcrypto\n", "crypto"}, {HEAD "frames: 4096\n", "frames"},
 		{HEAD "attach: generic\n", "attach"}, {HEAD "keys-max: 100\n", "keys-max"},
 		{HEAD "flows-max: 100\n", "flows-max"}, {HEAD "heartbeat-ms: 100\n", "heartbeat-ms"},
-		{HEAD "feeds: {eve: {path: x}}\n", "feeds: eve"},
+		{HEAD "seccomp: log\n", "seccomp"}, {HEAD "feeds: {eve: {path: x}}\n", "feeds: eve"},
 		{HEAD "feeds: {mirror: {tap: x}}\n", "feeds: mirror"},
 		{HEAD "feeds: {pcapng: {path: x}}\n", "feeds: pcapng"}};
 	struct hk_config *now = good(HEAD),
@@ -701,9 +705,9 @@ static void documented_examples(void)
 static void documented_keys(void)
 {
 	static const char *const keys[] = {"mode", "ports", "domains", "policy", "hooks", "feeds", "instance",
-		"attach", "queues", "user", "control", "crypto", "heartbeat-ms", "frames", "keys-max",
-		"flows-max", "name", "envelope", "profile", "receivers", "keys", "suite", "mkid", "esn",
-		"flow-per-spi", "use", "settings", "rules", "classes"};
+		"attach", "queues", "user", "control", "crypto", "seccomp", "heartbeat-ms", "frames",
+		"keys-max", "flows-max", "name", "envelope", "profile", "receivers", "keys", "suite", "mkid",
+		"esn", "flow-per-spi", "use", "settings", "rules", "classes"};
 	const char *text = read_reference();
 	char wanted[64];
 	unsigned i;

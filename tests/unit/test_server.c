@@ -93,6 +93,8 @@ static void status(void)
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(port, "link")), "up");
 	CU_ASSERT_EQUAL(number(port, "speed_mbit", NULL, NULL), 2500);
 	CU_ASSERT_EQUAL(json_array_size(json_object_get(port, "queues")), 2);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(result, "seccomp")), "on");
+	CU_ASSERT_EQUAL(number(result, "processes", "calls_refused", NULL), 3);
 	json_decref(result);
 }
 
@@ -313,7 +315,6 @@ static void endless(void)
 	CU_ASSERT(sent >= 1u << 20);
 	CU_ASSERT(sent < 8u << 20);
 	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "longer than 4096"));
-	CU_ASSERT_STRING_EQUAL(hear(fd), "");
 	close(fd);
 	CU_ASSERT_EQUAL(reloads, reloads_before);
 }

@@ -62,6 +62,7 @@ static void view_status(void *context, struct hk_view_status *out)
 	out->starter = 11;
 	out->inspector = 12;
 	out->armed = true;
+	out->calls_refused = 3;
 	out->crypto = "libcrypto";
 	out->pin_path = "/sys/fs/bpf/halfkey/v2/default";
 	out->workers = 1;

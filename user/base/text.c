@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <halfkey/config.h>
 #include <halfkey/envelope.h>
 #include <halfkey/hook.h>
 #include <halfkey/reason.h>
@@ -249,6 +250,14 @@ const char *hk_mode_name(unsigned mode)
 		[HK_MODE_INLINE] = "inline", [HK_MODE_MONITOR] = "monitor", [HK_MODE_PASSIVE] = "passive"};
 
 	return mode < sizeof(names) / sizeof(names[0]) ? names[mode] : NULL;
+}
+
+const char *hk_seccomp_name(unsigned seccomp)
+{
+	static const char *const names[] = {
+		[HK_SECCOMP_ON] = "on", [HK_SECCOMP_LOG] = "log", [HK_SECCOMP_OFF] = "off"};
+
+	return seccomp < sizeof(names) / sizeof(names[0]) ? names[seccomp] : NULL;
 }
 
 const char *hk_plural(unsigned long long count)

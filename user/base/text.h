@@ -45,6 +45,7 @@ const char *hk_envelope_name(unsigned envelope);
 const char *hk_suite_name(unsigned suite);
 const char *hk_profile_name(unsigned profile);
 const char *hk_mode_name(unsigned mode);
+const char *hk_seccomp_name(unsigned seccomp);
 int hk_envelope_by_name(const char *name);
 int hk_suite_by_name(const char *name);
 unsigned hk_suite_profile(unsigned suite);

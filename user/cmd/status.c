@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "user/base/text.h"
 #include "user/cmd/table.h"
 #include "user/dataplane/pins.h"
 
@@ -12,7 +14,9 @@ static void print_head(const json_t *status)
 {
 	const json_t *processes = json_object_get(status, "processes"),
 		     *reloads = json_object_get(status, "reloads");
-	const json_t *inspection = json_object_get(status, "inspection");
+	long long workers = hk_number_of(processes, "workers"), done = hk_number_of(reloads, "done"),
+		  refused = hk_number_of(processes, "calls_refused"),
+		  keys = hk_number_of(json_object_get(status, "inspection"), "keys");
 
 	printf("halfkeyd %s, instance %s, mode %s, %s\n", hk_text_of(status, "version"),
 		hk_text_of(status, "instance"), hk_text_of(status, "mode"),
@@ -22,12 +26,14 @@ static void print_head(const json_t *status)
 		hk_number_of(processes, "starter"), hk_number_of(processes, "uptime_s"),
 		hk_number_of(processes, "inspector"), hk_number_of(processes, "inspector_age_s"),
 		hk_number_of(processes, "restarts"));
-	printf("  %lld workers, crypto %s, %lld keys, memory %s\n", hk_number_of(processes, "workers"),
-		hk_text_of(status, "crypto"), hk_number_of(inspection, "keys"),
+	printf("  %lld worker%s, crypto %s, %lld key%s, memory %s\n", workers, hk_plural(workers),
+		hk_text_of(status, "crypto"), keys, hk_plural(keys),
 		json_is_true(json_object_get(status, "memory_locked")) ? "locked"
 								       : "NOT locked: keys may reach swap");
-	printf("  configuration %s, %lld reloads, %lld refused%s%s\n", hk_text_of(status, "configuration"),
-		hk_number_of(reloads, "done"), hk_number_of(reloads, "failed"),
+	printf("  seccomp %s, %lld system call%s refused\n", hk_text_of(status, "seccomp"), refused,
+		hk_plural(refused));
+	printf("  configuration %s, %lld reload%s, %lld refused%s%s\n", hk_text_of(status, "configuration"),
+		done, hk_plural(done), hk_number_of(reloads, "failed"),
 		hk_text_of(reloads, "last_error")[0] ? "; the last: " : "",
 		hk_text_of(reloads, "last_error"));
 	printf("  maps %s\n", hk_text_of(status, "pins"));
@@ -52,9 +58,8 @@ static void add_queues(struct hk_table *table, const json_t *port)
 		queue = json_array_get(queues, i);
 		frames = json_object_get(queue, "frames");
 		kernel = json_object_get(queue, "kernel");
-		hk_table_add(table, "%s|%s|%s|%s|%zu|%s|%s|%lld|%lld of %lld|%lld", hk_text_of(port, "name"),
-			hk_text_of(port, "driver"), hk_text_of(port, "xdp"), hk_text_of(port, "attached_by"),
-			i, json_is_true(json_object_get(queue, "socket")) ? "yes" : "NO",
+		hk_table_add(table, "%s|%zu|%s|%s|%lld|%lld of %lld|%lld", hk_text_of(port, "name"), i,
+			json_is_true(json_object_get(queue, "socket")) ? "yes" : "NO",
 			json_is_true(json_object_get(queue, "zero_copy")) ? "zero" : "copy",
 			hk_number_of(queue, "beat_age_ms"), hk_number_of(frames, "free"),
 			hk_number_of(frames, "total"),
@@ -63,12 +68,32 @@ static void add_queues(struct hk_table *table, const json_t *port)
 	}
 }
 
+static void add_port(struct hk_table *table, const json_t *port)
+{
+	long long mbit = hk_number_of(port, "speed_mbit");
+	char speed[32] = "-";
+
+	if (mbit >= 1000)
+		snprintf(speed, sizeof(speed), "%g Gbit/s", (double)mbit / 1000);
+	else if (mbit)
+		snprintf(speed, sizeof(speed), "%lld Mbit/s", mbit);
+	hk_table_add(table, "%s|%s|%s|%s|%s|%s|%zu", hk_text_of(port, "name"),
+		strcmp(hk_text_of(port, "link"), "up") == 0 ? "up" : "DOWN", speed,
+		hk_text_of(port, "driver"), hk_text_of(port, "xdp"), hk_text_of(port, "attached_by"),
+		json_array_size(json_object_get(port, "queues")));
+}
+
 static void print_ports(const json_t *ports)
 {
 	struct hk_table table;
 	size_t i;
 
-	hk_table_start(&table, "port|driver|xdp|attached by|queue|socket|copy|beat ms|frames free|lost");
+	hk_table_start(&table, "port|link|speed|driver|xdp|attached by|queues");
+	for (i = 0; i < json_array_size(ports); i++)
+		add_port(&table, json_array_get(ports, i));
+	putchar('\n');
+	hk_table_print(&table, 2);
+	hk_table_start(&table, "port|queue|socket|copy|beat ms|frames free|lost");
 	for (i = 0; i < json_array_size(ports); i++)
 		add_queues(&table, json_array_get(ports, i));
 	putchar('\n');
@@ -132,7 +157,8 @@ const struct hk_command hk_command_status = {
 	.summary = "show what a running halfkeyd is and how it does",
 	.help = "usage: halfkey status [-i INSTANCE | -s SOCKET | -c FILE] [-j]\n"
 		"\n"
-		"Processes, ports and the XDP mode really in use, queues, heartbeats, reloads.\n"
+		"Processes, ports with their link and the XDP mode really in use, queues, heartbeats,\n"
+		"reloads, system calls refused.\n"
 		"Exit status 1 when no halfkeyd answers.\n"
 		"\n"
 		"  -i, --instance NAME   its instance (default: default)\n"

@@ -27,6 +27,8 @@ static const char *const modes[] = {[0] = "",
 	NULL};
 static const char *const attaches[] = {
 	[HK_ATTACH_AUTO] = "auto", [HK_ATTACH_NATIVE] = "native", [HK_ATTACH_GENERIC] = "generic", NULL};
+static const char *const seccomps[] = {
+	[HK_SECCOMP_ON] = "on", [HK_SECCOMP_LOG] = "log", [HK_SECCOMP_OFF] = "off", NULL};
 
 /* --- names and places --- */
 
@@ -85,6 +87,9 @@ static int read_names(struct hk_reading *reading)
 
 	if (!code)
 		code = hk_read_choice(reading, "attach", "attach", raw->attach, attaches, &config->attach);
+	if (!code)
+		code = hk_read_choice(
+			reading, "seccomp", "seccomp", raw->seccomp, seccomps, &config->seccomp);
 	if (!code)
 		code = read_instance(reading);
 	if (!code)

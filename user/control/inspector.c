@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "user/base/log.h"
+#include "user/base/text.h"
 #include "user/control/config.h"
 #include "user/control/privileges.h"
+#include "user/control/sandbox.h"
 
 #define TICK_MS	  50
 #define SECOND_NS 1000000000ull
@@ -63,10 +65,13 @@ static int maps_keep(struct hk_inspector *inspector, struct hk_error *error)
 
 static int rights_drop(struct hk_inspector *inspector, struct hk_error *error)
 {
+	int err;
+
 	inspector->memory_locked = hk_privileges_lock_memory() && hk_arena_locked(inspector->arena);
 	if (!inspector->memory_locked)
 		hk_log_warn("memory cannot be locked: keys may reach swap (CAP_IPC_LOCK, LimitMEMLOCK)");
-	return hk_privileges_drop(inspector->given.uid, inspector->given.gid, error);
+	err = hk_privileges_drop(inspector->given.uid, inspector->given.gid, error);
+	return err ? err : hk_sandbox_enter(inspector->config->seccomp, error);
 }
 
 static int inspection_make(struct hk_inspector *inspector, struct hk_error *error)
@@ -95,12 +100,14 @@ static int threads_start(struct hk_inspector *inspector, struct hk_error *error)
 static void inspection_log(const struct hk_inspector *inspector)
 {
 	const struct hk_inspection *inspection = inspector->inspection;
-	unsigned i;
+	unsigned domains = inspector->config->domains_count, keys = hk_keyring_count(inspection->keyring), i;
 
-	hk_log_info("crypto %s; %u domains, %u keys; memory %s; running as uid %u without capabilities",
-		inspector->crypto ? inspector->crypto : "?", inspector->config->domains_count,
-		hk_keyring_count(inspection->keyring), inspector->memory_locked ? "locked" : "NOT locked",
-		(unsigned)getuid());
+	hk_log_info("crypto %s; %u domain%s, %u key%s; memory %s; running as uid %u without capabilities, "
+		    "seccomp "
+		    "%s",
+		inspector->crypto ? inspector->crypto : "?", domains, hk_plural(domains), keys,
+		hk_plural(keys), inspector->memory_locked ? "locked" : "NOT locked", (unsigned)getuid(),
+		hk_seccomp_name(inspector->config->seccomp));
 	for (i = 0; i < hk_hook_chain_length(inspection->hooks); i++)
 		hk_log_info("hook %u: %s: %s", i, hk_hook_chain_name(inspection->hooks, i),
 			hk_hook_chain_summary(inspection->hooks, i));
@@ -202,6 +209,7 @@ static void timers_run(struct hk_inspector *inspector)
 	__u64 now_ns = hk_worker_clock(CLOCK_MONOTONIC);
 
 	hk_inspector_verdicts(inspector);
+	hk_sandbox_say_refused();
 	stats_feed(inspector, now_ns);
 	if (now_ns >= inspector->next_key_time_ns) {
 		inspector->next_key_time_ns = now_ns + SECOND_NS / 4;
@@ -286,6 +294,7 @@ int hk_inspector_run(const struct hk_inspector_options *options)
 	inspector->started_ns = hk_worker_clock(CLOCK_MONOTONIC);
 	err = begin(inspector, &error);
 	if (err) {
+		hk_sandbox_say_refused();
 		say_failed(inspector, err, &error);
 		return 1;
 	}

@@ -3,7 +3,7 @@
  * The inspector: the process that holds keys and sees packets, and has no right
  * to anything else. Forked by the starter with all descriptors it needs:
  *
- *   lock memory ─► drop every right ─► read keys, build the inspection ─► run workers
+ *   lock memory ─► drop every right, filter system calls ─► read keys, build the inspection ─► run workers
  *
  * Its control thread answers the control socket, swaps inspections, writes
  * kernel verdicts and nothing else; see request.h for what it says to the starter.

@@ -17,6 +17,7 @@
 
 #include "maps/layout.h"
 #include "user/base/log.h"
+#include "user/control/sandbox.h"
 
 static const struct hk_config *view_config(void *context)
 {
@@ -96,6 +97,7 @@ static void view_status(void *context, struct hk_view_status *out)
 	snprintf(out->reload_error, sizeof(out->reload_error), "%s", status->reload_error);
 	out->armed = status->armed;
 	out->memory_locked = inspector->memory_locked;
+	out->calls_refused = hk_sandbox_refused();
 	out->crypto = inspector->crypto;
 	out->pin_path = hk_loader_directory(inspector->given.loader);
 	out->workers = inspector->workers->count;

@@ -69,6 +69,7 @@ int hk_config_can_replace(const struct hk_config *now, const struct hk_config *n
 	} numbers[] = {
 		{"mode", now->mode, next->mode},
 		{"attach", now->attach, next->attach},
+		{"seccomp", now->seccomp, next->seccomp},
 		{"queues", now->queues, next->queues},
 		{"heartbeat-ms", now->heartbeat_ms, next->heartbeat_ms},
 		{"frames", now->frames, next->frames},

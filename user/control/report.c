@@ -89,6 +89,7 @@ static json_t *report_processes(const struct hk_view_status *status)
 	set(report, "inspector_age_s", status->inspector_age_s);
 	set(report, "restarts", status->restarts);
 	set(report, "workers", status->workers);
+	set(report, "calls_refused", status->calls_refused);
 	return report;
 }
 
@@ -122,10 +123,10 @@ json_t *hk_control_report_status(const struct hk_view *view)
 	if (!status)
 		return NULL;
 	view->status(view->context, status);
-	report = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:s?, s:s?}", "version", HK_VERSION, "instance",
-		config->instance, "mode", hk_mode_name(config->mode), "configuration", config->path, "armed",
-		status->armed, "memory_locked", status->memory_locked, "crypto", status->crypto, "pins",
-		status->pin_path);
+	report = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:s?, s:s?, s:s}", "version", HK_VERSION,
+		"instance", config->instance, "mode", hk_mode_name(config->mode), "configuration",
+		config->path, "armed", status->armed, "memory_locked", status->memory_locked, "crypto",
+		status->crypto, "pins", status->pin_path, "seccomp", hk_seccomp_name(config->seccomp));
 	json_object_set_new(report, "processes", report_processes(status));
 	json_object_set_new(report, "reloads", report_reloads(status));
 	json_object_set_new(report, "inspection", report_inspection(view));

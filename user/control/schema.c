@@ -104,6 +104,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	WORD("user", struct hk_raw_config, user),
 	WORD("control", struct hk_raw_config, control),
 	WORD("crypto", struct hk_raw_config, crypto),
+	WORD("seccomp", struct hk_raw_config, seccomp),
 	WORD("heartbeat-ms", struct hk_raw_config, heartbeat_ms),
 	WORD("frames", struct hk_raw_config, frames),
 	WORD("keys-max", struct hk_raw_config, keys_max),

@@ -61,7 +61,7 @@ struct hk_raw_feeds {
 };
 
 struct hk_raw_config {
-	char *instance, *mode, *attach, *queues, *user, *control, *crypto;
+	char *instance, *mode, *attach, *queues, *user, *control, *crypto, *seccomp;
 	char *heartbeat_ms, *frames, *keys_max, *flows_max;
 	char **ports;
 	unsigned ports_count;

@@ -169,6 +169,12 @@ static void child_say_end(const struct hk_starter *starter, int status)
 {
 	if (starter->child_error[0])
 		hk_log_error("%s", starter->child_error);
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		hk_log_error(
+			"the inspector (pid %d) made a system call that none ever makes (another program, "
+			"another process's memory, a module ...) and was killed for it: it may have been "
+			"broken into; the kernel's log has the call (type=1326)",
+			(int)starter->pid);
 	else if (WIFSIGNALED(status))
 		hk_log_error("the inspector (pid %d) died of signal %d (%s)", (int)starter->pid,
 			WTERMSIG(status), strsignal(WTERMSIG(status)));

@@ -60,6 +60,7 @@ struct hk_view_status {
 	char reload_error[512]; /* of the last failed one; empty: none */
 	bool armed;
 	bool memory_locked;
+	__u64 calls_refused; /* system calls, by seccomp */
 	const char *crypto;
 	const char *pin_path;
 	unsigned workers;

@@ -183,7 +183,10 @@ static void *worker_main(void *argument)
 {
 	struct hk_worker *worker = argument;
 	unsigned idle = 0, order;
+	char name[16];
 
+	snprintf(name, sizeof(name), "hk-worker-%u", worker->index);
+	pthread_setname_np(pthread_self(), name); /* of another thread it would be a file to write */
 	for (;;) {
 		order = __atomic_load_n(&worker->orders->order, __ATOMIC_ACQUIRE);
 		if (order == HK_WORKER_STOP)
@@ -263,7 +266,6 @@ int hk_worker_new(struct hk_worker **out, const struct hk_worker_options *option
 int hk_worker_start(struct hk_worker *worker, struct hk_error *error)
 {
 	pthread_attr_t attributes;
-	char name[16];
 	int err;
 
 	pthread_attr_init(&attributes);
@@ -274,8 +276,6 @@ int hk_worker_start(struct hk_worker *worker, struct hk_error *error)
 	if (err)
 		return hk_error_set(error, err, "worker %u: no thread: %s", worker->index, strerror(err));
 	worker->started = true;
-	snprintf(name, sizeof(name), "hk-worker-%u", worker->index);
-	pthread_setname_np(worker->thread, name);
 	return 0;
 }
 

@@ -116,8 +116,9 @@ int hk_feeds_start(struct hk_feeds *feeds, struct hk_error *error)
 	for (i = 0; i < feeds->workers; i++)
 		hk_feed_queue_touch(feeds->queues[i]);
 	feeds->stopping = false;
-	/* Signals are the control thread's. */
+	/* Signals are the control thread's; but a system call refused is the thread's own, or its end. */
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	code = pthread_create(&feeds->thread, NULL, drain_thread, feeds);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
