@@ -128,9 +128,9 @@ static void talk_all(struct talk *talk)
 	memcpy(second.peer_nonce, first.reply_nonce, HK_INLINE_NONCE);
 	need(!hk_inline_parent(&parent, talk->crypto, &name, &talk->keys, &talk->error), talk, "");
 	need(!hk_inline_seen_open(&seen, talk->folder, parent, true, &talk->error), talk, "");
-	need(!hk_inline_install(&child, parent, seen, &first, &talk->a, &talk->error), talk, "");
-	need(!hk_inline_expect(&end, parent, &first, &talk->a, &talk->error), talk, "");
-	need(!hk_inline_install(&back, end, seen, &second, &talk->b, &talk->error), talk, "");
+	need(!hk_inline_install(&child, parent, seen, &first, &talk->a, 0, &talk->error), talk, "");
+	need(!hk_inline_expect(&end, parent, &first, &talk->a, 0, &talk->error), talk, "");
+	need(!hk_inline_install(&back, end, seen, &second, &talk->b, 0, &talk->error), talk, "");
 	write_capture(talk, "early.pcap", child, true, 1, NULL, false);
 	write_capture(talk, "open.pcap", parent, false, talk->count, &first, true);
 	write_capture(talk, "reply.pcap", child, true, talk->count, &second, false);

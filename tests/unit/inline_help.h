@@ -114,8 +114,8 @@ static inline void creation_draw(struct scene *scene, struct hk_creation *creati
 	if (creation->scope >= HK_SCOPE_PROTOCOL)
 		creation->protocol = 17;
 	if (creation->scope == HK_SCOPE_PORTS) {
-		creation->creator_port = 0x1234;
-		creation->peer_port = 53;
+		creation->creator_port = 53; /* as inner_udp() goes: from 0x1234 to 53 */
+		creation->peer_port = 0x1234;
 	}
 	random_fill(&scene->seed, creation->reply_nonce, HK_INLINE_NONCE);
 	if (by_b)
@@ -131,7 +131,8 @@ static inline void send_shaped(struct scene *scene, struct hk_inline *sa, bool t
 	bool inner_v6 = transport ? !hk_address_is_v4(from) : random_next(&scene->seed) & 1;
 	struct hk_address inner_from = transport ? *from : address(inner_v6 ? "fd00::1" : "10.1.0.1");
 	struct hk_address inner_to = transport ? *to : address(inner_v6 ? "fd00::2" : "10.1.0.2");
-	struct hk_inline_packet packet = {.creation = creation, .inner = sent->inner};
+	struct hk_inline_packet packet = {
+		.creation = creation, .inner = sent->inner, .now_ns = scene->box.now_ns};
 	int size;
 
 	sent->inner_length = packet.length = inner_udp(
@@ -167,6 +168,7 @@ static inline void check_opens(struct scene *scene, const struct sent *sent)
 	CU_ASSERT_EQUAL(memcmp(fate.inner, sent->inner, sent->inner_length), 0);
 }
 
+/* At any time before the first lifetime ends: tests of time call hk_inline_open() themselves. */
 static inline unsigned host_opens(
 	struct hk_inline *sa, const struct sent *sent, struct hk_creation *creation, bool same)
 {
@@ -176,7 +178,7 @@ static inline unsigned host_opens(
 	unsigned refusal = hk_sealed_parse(sent->frame + 14, sent->length - 14, &sealed);
 
 	if (!refusal)
-		refusal = hk_inline_open(sa, &sealed, out, &opened, creation);
+		refusal = hk_inline_open(sa, &sealed, BOX_NOW, out, &opened, creation);
 	if (!refusal && same) {
 		CU_ASSERT_EQUAL(opened.length, sent->inner_length);
 		CU_ASSERT_EQUAL(memcmp(opened.inner, sent->inner, opened.length), 0);
@@ -191,17 +193,19 @@ static inline struct hk_inline *install(struct scene *scene, const struct hk_inl
 	struct hk_error error = {{0}};
 	struct hk_inline *child = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(hk_inline_install(&child, parent, scene->seen, creation, receiver, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		hk_inline_install(&child, parent, scene->seen, creation, receiver, scene->box.now_ns, &error),
+		0);
 	return child;
 }
 
 static inline struct hk_inline *expect(
-	const struct hk_inline *parent, const struct hk_creation *creation, const struct hk_address *receiver)
+	struct hk_inline *parent, const struct hk_creation *creation, const struct hk_address *receiver)
 {
 	struct hk_error error = {{0}};
 	struct hk_inline *child = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(hk_inline_expect(&child, parent, creation, receiver, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_inline_expect(&child, parent, creation, receiver, BOX_NOW, &error), 0);
 	return child;
 }
 

@@ -32,8 +32,9 @@ static unsigned child_reason(struct scene *scene, const struct hk_creation *crea
 	scene->seen = NULL;
 	hk_inline_seen_close(seen);
 	scene_state(scene);
-	CU_ASSERT_EQUAL_FATAL(
-		hk_inline_install(&sender, scene->parent, scene->seen, &copy, &scene->a, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_inline_install(&sender, scene->parent, scene->seen, &copy, &scene->a,
+				      scene->box.now_ns, &error),
+		0);
 	send_shaped(scene, sender, true, NULL, false, false, &sent);
 	reason = run_sent(scene, &sent);
 	hk_inline_free(sender);

@@ -19,6 +19,8 @@ static struct hk_inline *make(
 	sa->name = *name;
 	if (!sa->name.next_header)
 		sa->name.next_header = HK_CREATION_NEXT;
+	if (!sa->name.creations)
+		sa->name.creations = HK_INLINE_CREATIONS;
 	sa->crypto = crypto;
 	hk_hmac_key_init(&sa->enc, enc, 32);
 	hk_hmac_key_init(&sa->auth, auth, 32);
@@ -50,17 +52,26 @@ void hk_inline_free(struct hk_inline *sa)
 	free(sa);
 }
 
+__u32 hk_inline_spi(const struct hk_inline *sa)
+{
+	return sa->name.spi;
+}
+
+const __u8 *hk_inline_fingerprint(const struct hk_inline *sa)
+{
+	return sa->fingerprint;
+}
+
 int hk_inline_draw(struct hk_creation *creation)
 {
 	return RAND_bytes(creation->reply_nonce, HK_INLINE_NONCE) == 1 ? 0 : -EIO;
 }
 
 /* Both sides of a child, from both secrets of its parent. */
-static int make_child(struct hk_inline **out, const struct hk_inline *parent,
+static int child_keys(struct hk_inline **out, const struct hk_inline *parent,
 	const struct hk_creation *creation, const struct hk_address *receiver, struct hk_error *error)
 {
-	struct hk_inline_name name = {
-		.spi = creation->spi, .receiver = *receiver, .next_header = parent->name.next_header};
+	struct hk_inline_name name = parent->name;
 	struct hk_sa_name sa_name = {.envelope = HK_ENVELOPE_ESP,
 		.variant = HK_SUITE_GCM_SPLIT,
 		.spi = creation->spi,
@@ -71,6 +82,8 @@ static int make_child(struct hk_inline **out, const struct hk_inline *parent,
 	struct hk_sa_keys keys = {.key_size = 32};
 	int status;
 
+	name.spi = creation->spi;
+	name.receiver = *receiver;
 	hk_inline_child(parent->crypto, &parent->enc, HK_SIDE_ENC, header, size, &enc);
 	hk_inline_child(parent->crypto, &parent->auth, HK_SIDE_AUTH, header, size, &auth);
 	memcpy(keys.enc, enc.key, 32);
@@ -83,30 +96,85 @@ static int make_child(struct hk_inline **out, const struct hk_inline *parent,
 	hk_wipe(&keys, sizeof(keys));
 	hk_wipe(&enc, sizeof(enc));
 	hk_wipe(&auth, sizeof(auth));
-	if (!status)
-		return 0;
-	hk_inline_free(*out);
-	*out = NULL;
 	return status;
 }
 
-int hk_inline_expect(struct hk_inline **out, const struct hk_inline *parent,
-	const struct hk_creation *creation, const struct hk_address *receiver, struct hk_error *error)
+static int make_child(struct hk_inline **out, const struct hk_inline *parent,
+	const struct hk_creation *creation, const struct hk_address *receiver, __u64 now_ns,
+	struct hk_error *error)
 {
-	return make_child(out, parent, creation, receiver, error);
+	bool range = creation->scope == HK_SCOPE_RANGE;
+	int status = child_keys(out, parent, creation, receiver, error);
+
+	if (status) {
+		hk_inline_free(*out);
+		*out = NULL;
+		return status;
+	}
+	(*out)->creation = *creation;
+	(*out)->creation.size = range ? HK_CREATION_MAX : HK_CREATION_SIZE;
+	/* what the creation was sent to is what answers on it */
+	(*out)->low = range ? creation->low : parent->name.receiver;
+	(*out)->high = range ? creation->high : parent->name.receiver;
+	(*out)->born_ns = now_ns;
+	return 0;
+}
+
+int hk_inline_expect(struct hk_inline **out, struct hk_inline *parent, const struct hk_creation *creation,
+	const struct hk_address *receiver, __u64 now_ns, struct hk_error *error)
+{
+	int status;
+
+	if (parent->created >= parent->name.creations)
+		return hk_error_set(error, EDQUOT,
+			"parent 0x%08x has created %u children, all it may: replace the parent SA",
+			parent->name.spi, parent->created);
+	status = make_child(out, parent, creation, receiver, now_ns, error);
+	if (!status)
+		parent->created++;
+	return status;
+}
+
+static const char *why_not_installed(int status)
+{
+	switch (status) {
+	case -EEXIST: return "its reply nonce was used before: not installed again";
+	case -EDQUOT: return "its parent has created all it may: not installed; replace the parent SA";
+	default: return "its reply nonce cannot be recorded: not installed";
+	}
 }
 
 int hk_inline_install(struct hk_inline **out, const struct hk_inline *parent, struct hk_inline_seen *seen,
-	const struct hk_creation *creation, const struct hk_address *receiver, struct hk_error *error)
+	const struct hk_creation *creation, const struct hk_address *receiver, __u64 now_ns,
+	struct hk_error *error)
 {
-	int status = hk_inline_seen_take(seen, creation->reply_nonce);
+	int status = hk_inline_seen_take(seen, creation->reply_nonce, parent->name.creations);
 
 	if (status)
-		return hk_error_set(error, -status, "child 0x%08x: %s", creation->spi,
-			status == -EEXIST ? "its reply nonce was used before: not installed again"
-					  : "its reply nonce cannot be recorded: not installed");
-	status = make_child(out, parent, creation, receiver, error);
+		return hk_error_set(
+			error, -status, "child 0x%08x: %s", creation->spi, why_not_installed(status));
+	status = make_child(out, parent, creation, receiver, now_ns, error);
 	if (!status)
 		(*out)->seals = true;
 	return status;
+}
+
+const struct hk_creation *hk_inline_creation(const struct hk_inline *sa)
+{
+	return sa->creation.size ? &sa->creation : NULL;
+}
+
+static bool lives(const struct hk_inline *sa, __u64 seconds, __u64 now_ns)
+{
+	return !sa->creation.size || now_ns - sa->born_ns < seconds * 1000000000ull;
+}
+
+bool hk_inline_seals_at(const struct hk_inline *sa, __u64 now_ns)
+{
+	return lives(sa, sa->creation.lifetime, now_ns);
+}
+
+bool hk_inline_opens_at(const struct hk_inline *sa, __u64 now_ns)
+{
+	return lives(sa, hk_child_honoured(sa->creation.lifetime), now_ns);
 }

@@ -3,6 +3,7 @@
 #ifndef HK_ENDPOINT_INLINE_SA_H
 #define HK_ENDPOINT_INLINE_SA_H
 
+#include "user/endpoint/replay.h"
 #include "user/endpoint/sa.h"
 #include "user/endpoint/seal_inline.h"
 
@@ -13,9 +14,16 @@ struct hk_inline {
 	struct hk_sa *sa;	      /* a child's keys: those of an ESP SA; NULL: a parent */
 	bool seals;
 	__u8 fingerprint[8]; /* of the secret; reveals nothing of it */
+	__u32 created;	     /* children expected under it */
+	struct hk_replay replay;
+	bool has_sender;
+	struct hk_address sender;    /* a parent's: who verified first */
+	struct hk_creation creation; /* a child's; size 0: a parent */
+	struct hk_address low, high; /* a child's: which outer addresses may send on it */
+	__u64 born_ns;		     /* a child's */
 };
 
-/* 0: new, and on disk now; -EEXIST: seen before; -EIO. */
-int hk_inline_seen_take(struct hk_inline_seen *seen, const __u8 nonce[HK_INLINE_NONCE]);
+/* 0: new, and on disk now; -EEXIST: seen before; -EDQUOT: `max` were; -EIO. */
+int hk_inline_seen_take(struct hk_inline_seen *seen, const __u8 nonce[HK_INLINE_NONCE], unsigned max);
 
 #endif

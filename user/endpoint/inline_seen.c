@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define HEADER	 16
-#define SEEN_MAX 1048576 /* nonces of one parent: then it has to be replaced */
+#define SEEN_MAX 1048576 /* records one file may hold */
 
 struct hk_inline_seen {
 	int fd;
@@ -141,7 +141,7 @@ void hk_inline_seen_close(struct hk_inline_seen *seen)
 	free(seen);
 }
 
-int hk_inline_seen_take(struct hk_inline_seen *seen, const __u8 nonce[HK_INLINE_NONCE])
+int hk_inline_seen_take(struct hk_inline_seen *seen, const __u8 nonce[HK_INLINE_NONCE], unsigned max)
 {
 	unsigned i;
 	int status;
@@ -149,6 +149,8 @@ int hk_inline_seen_take(struct hk_inline_seen *seen, const __u8 nonce[HK_INLINE_
 	for (i = 0; i < seen->count; i++)
 		if (memcmp(seen->nonces[i], nonce, HK_INLINE_NONCE) == 0)
 			return -EEXIST;
+	if (seen->count >= max)
+		return -EDQUOT;
 	status = keep(seen, nonce);
 	if (status)
 		return status;

@@ -36,7 +36,10 @@
 	R(CIPHER, "cipher", "the crypto library failed")                                                   \
 	R(TSS_HEADER, "tss-header", "TSS type, reserved bit or SSI is not this domain's")                  \
 	R(STALE_EPOCH, "stale-epoch", "a TSS epoch more than 16 behind")                                   \
-	R(CREATION, "creation", "a creation header of inline keying that breaks its format")
+	R(CREATION, "creation", "a creation header of inline keying that breaks its format")               \
+	R(CREATION_ALONE, "creation-alone", "a creation header with nothing behind it: taken")             \
+	R(CHILD_EXPIRED, "child-expired", "a child past its lifetime and grace")                           \
+	R(CHILD_SCOPE, "child-scope", "a packet that its child's scope does not cover")
 
 enum hk_refusal {
 #define HK_R(id, name, text) HK_REFUSAL_##id,

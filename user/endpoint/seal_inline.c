@@ -179,35 +179,67 @@ static int wrap_transport(const __u8 *inner, __u32 header, bool udp, __u32 size,
 	return (int)total;
 }
 
+/* May this end put the packet on the SA now? */
+static int may_seal(
+	const struct hk_inline *sa, const struct hk_seal_shape *shape, const struct hk_inline_packet *packet)
+{
+	if (!sa->seals)
+		return -EPERM;
+	if (!hk_inline_seals_at(sa, packet->now_ns))
+		return -ETIME;
+	return hk_inline_allows(sa, &shape->source, packet->inner, packet->length) ? 0 : -EACCES;
+}
+
+/* The envelope, and how much of the inner packet stays outside it (transport mode). */
+static int seal_content(struct hk_inline *sa, const struct hk_seal_shape *shape,
+	const struct hk_numbers *numbers, const struct hk_inline_packet *packet, __u32 *header, __u8 *out,
+	__u32 room)
+{
+	static _Thread_local struct content content;
+	int status = build(sa, shape, packet, &content);
+
+	if (!status)
+		status = may_seal(sa, shape, packet);
+	if (status)
+		return status;
+	if (sa->sa)
+		status = hk_esp_seal(sa->sa, shape, numbers, content.next_header, content.bytes,
+			content.length, out, room);
+	else
+		status = seal_parent(sa, numbers, packet->packet_nonce, &content, out, room);
+	*header = content.header;
+	hk_wipe(content.bytes, content.length);
+	return status;
+}
+
+int hk_inline_seal_envelope(struct hk_inline *sa, const struct hk_seal_shape *shape,
+	const struct hk_numbers *numbers, const struct hk_inline_packet *packet, __u8 *out, __u32 room)
+{
+	__u32 header;
+
+	if (shape->transport)
+		return -EINVAL;
+	return seal_content(sa, shape, numbers, packet, &header, out, room);
+}
+
 int hk_inline_seal(struct hk_inline *sa, const struct hk_seal_shape *shape, const struct hk_numbers *numbers,
 	const struct hk_inline_packet *packet, __u8 *out, __u32 room)
 {
 	static _Thread_local __u8 envelope[65536];
-	static _Thread_local struct content content;
-	int size, status;
+	__u32 header = 0, start;
+	int size = seal_content(sa, shape, numbers, packet, &header, envelope, sizeof(envelope));
 
-	if (!sa->seals)
-		return -EPERM;
-	status = build(sa, shape, packet, &content);
-	if (status)
-		return status;
-	if (sa->sa)
-		size = hk_esp_seal(sa->sa, shape, numbers, content.next_header, content.bytes, content.length,
-			envelope, sizeof(envelope));
-	else
-		size = seal_parent(sa, numbers, packet->packet_nonce, &content, envelope, sizeof(envelope));
-	hk_wipe(content.bytes, content.length);
 	if (size < 0)
 		return size;
-	if (!content.header)
+	if (!header)
 		return hk_outer_build(&shape->source, &sa->name.receiver,
 			shape->udp ? IPPROTO_UDP : IPPROTO_ESP, HK_UDP_PORT_ESP, HK_UDP_PORT_ESP, envelope,
 			(__u32)size, out, room);
-	status = (int)(content.header + (shape->udp ? UDP : 0));
-	if (status + size > (int)room)
+	start = header + (shape->udp ? UDP : 0);
+	if (start + (__u32)size > room)
 		return -EMSGSIZE;
-	memcpy(out + status, envelope, (__u32)size);
-	return wrap_transport(packet->inner, content.header, shape->udp, (__u32)size, out);
+	memcpy(out + start, envelope, (__u32)size);
+	return wrap_transport(packet->inner, header, shape->udp, (__u32)size, out);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -265,45 +297,60 @@ static unsigned take_creation(struct hk_payload *payload, struct hk_creation *cr
 	return HK_REFUSAL_NONE;
 }
 
-/* `payload` has a whole IP header's room in front of it. */
-static unsigned deliver(
-	const struct hk_sealed *sealed, const struct hk_payload *payload, struct hk_opened *opened)
+/* The sender and the number of a packet that verified. */
+static unsigned admit(struct hk_inline *sa, const struct hk_sealed *sealed, const struct hk_numbers *numbers)
 {
-	bool v4 = sealed->ip && sealed->ip[0] >> 4 == 4;
-	__u32 header = v4 ? 20 : 40;
-	struct hk_inner_ip inner;
+	bool first = !sa->has_sender && !sa->creation.size;
 
-	opened->inner = payload->data;
-	opened->length = payload->length;
-	if (payload->next_header == IPPROTO_IPIP || payload->next_header == IPPROTO_IPV6)
-		return hk_inner_ip_parse(opened->inner, opened->length, &inner) ||
-				       inner.version != (payload->next_header == IPPROTO_IPIP ? 4 : 6)
-			       ? HK_REFUSAL_INNER
-			       : HK_REFUSAL_NONE;
-	if (payload->next_header == NO_NEXT)
-		return HK_REFUSAL_DUMMY;
-	if (!sealed->ip || header + payload->length > 65535)
-		return HK_REFUSAL_NEXT_HEADER;
-	opened->inner -= header;
-	opened->length += header;
-	memcpy(opened->inner, sealed->ip, header);
-	if (v4) {
-		opened->inner[0] = 0x45;
-		hk_put16(opened->inner + 2, (__u16)opened->length);
-		opened->inner[9] = payload->next_header;
-		hk_put16(opened->inner + 10, 0);
-		hk_put16(opened->inner + 10, hk_ip_checksum(opened->inner, 20));
-	} else {
-		hk_put16(opened->inner + 4, (__u16)payload->length);
-		opened->inner[6] = payload->next_header;
-	}
+	if (!first && !sa->creation.size && memcmp(&sa->sender, &sealed->source, sizeof(sa->sender)) != 0)
+		return HK_REFUSAL_OTHER_SENDER;
+	if (!hk_inline_allows(sa, &sealed->source, NULL, 0))
+		return HK_REFUSAL_OTHER_SENDER;
+	if (numbers->sn < sa->creation.sequence || !hk_replay_fresh(&sa->replay, numbers->sn))
+		return HK_REFUSAL_REPLAY;
+	hk_replay_take(&sa->replay, numbers->sn);
+	sa->has_sender = true;
+	sa->sender = sealed->source;
 	return HK_REFUSAL_NONE;
 }
 
-unsigned hk_inline_open(struct hk_inline *sa, const struct hk_sealed *sealed, __u8 *out,
+/* What was verified, delivered: from here on the packet is the sender's. */
+static unsigned deliver(const struct hk_inline *sa, const struct hk_sealed *sealed,
+	struct hk_payload *payload, struct hk_opened *opened, struct hk_creation *creation)
+{
+	unsigned refusal = HK_REFUSAL_NONE;
+
+	if (payload->next_header == sa->name.next_header)
+		refusal = take_creation(payload, creation);
+	if (!refusal)
+		refusal = hk_payload_deliver(sealed, payload, opened);
+	if (refusal == HK_REFUSAL_DUMMY && creation->size)
+		return HK_REFUSAL_CREATION_ALONE;
+	if (!refusal && !hk_inline_allows(sa, &sealed->source, opened->inner, opened->length))
+		return HK_REFUSAL_CHILD_SCOPE;
+	return refusal;
+}
+
+static unsigned open_verified(struct hk_inline *sa, const struct hk_sealed *sealed, __u8 *out,
 	struct hk_opened *opened, struct hk_creation *creation)
 {
 	struct hk_payload payload = {0};
+	unsigned refusal, admitted;
+
+	refusal =
+		sa->sa ? hk_esp_open(sa->sa, sealed, out, &payload) : open_parent(sa, sealed, out, &payload);
+	if (refusal && refusal != HK_REFUSAL_PADDING)
+		return refusal;
+	opened->numbers = payload.numbers;
+	admitted = admit(sa, sealed, &payload.numbers);
+	if (admitted || refusal)
+		return admitted ? admitted : refusal;
+	return deliver(sa, sealed, &payload, opened, creation);
+}
+
+unsigned hk_inline_open(struct hk_inline *sa, const struct hk_sealed *sealed, __u64 now_ns, __u8 *out,
+	struct hk_opened *opened, struct hk_creation *creation)
+{
 	unsigned refusal;
 
 	memset(creation, 0, sizeof(*creation));
@@ -311,14 +358,10 @@ unsigned hk_inline_open(struct hk_inline *sa, const struct hk_sealed *sealed, __
 		return HK_REFUSAL_NO_KEY;
 	if (memcmp(&sealed->destination, &sa->name.receiver, sizeof(sealed->destination)) != 0)
 		return HK_REFUSAL_NOT_OURS;
+	if (!hk_inline_opens_at(sa, now_ns))
+		return HK_REFUSAL_CHILD_EXPIRED;
 	out += HK_OPEN_ROOM(0) - 16;
-	refusal =
-		sa->sa ? hk_esp_open(sa->sa, sealed, out, &payload) : open_parent(sa, sealed, out, &payload);
-	if (!refusal && payload.next_header == sa->name.next_header)
-		refusal = take_creation(&payload, creation);
-	opened->numbers = payload.numbers;
-	if (!refusal)
-		refusal = deliver(sealed, &payload, opened);
+	refusal = open_verified(sa, sealed, out, opened, creation);
 	if (refusal)
 		hk_wipe(out, sealed->length);
 	return refusal;
