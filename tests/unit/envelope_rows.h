@@ -18,14 +18,17 @@
 #include "user/endpoint/seal_inline.h"
 #include "user/endpoint/tss.h"
 
-#define ROW_FILL   0xee
-#define ROW_INNER  80 /* bytes of the inner packet */
-#define ROW_CUTS   7
-#define ROW_FLIPS  17
-#define ROW_PORT   4433 /* DTLS, TLS */
-#define ROW_WHOLE  0xffffu
-#define ROW_SPLIT  HK_PROFILE_SPLIT
-#define ROW_SINGLE HK_PROFILE_SINGLE
+#define ROW_FILL     0xee
+#define ROW_INNER    80 /* bytes of the inner packet */
+#define ROW_CUTS     7
+#define ROW_FLIPS    17
+#define ROW_PORT     4433 /* DTLS, TLS */
+#define ROW_SPI	     0x00c0ff01u
+#define ROW_HIGH_SPI 0xc0ffee01u /* as ESP cannot have it under a derived key */
+#define ROW_MKID     171	 /* an SDI, too */
+#define ROW_WHOLE    0xffffu
+#define ROW_SPLIT    HK_PROFILE_SPLIT
+#define ROW_SINGLE   HK_PROFILE_SINGLE
 
 /* Lengths below `below` that no cut before it took; with `step`, those off base + n * step alone. */
 struct row_cut {
@@ -46,6 +49,8 @@ struct envelope_row {
 	bool ssi;     /* TSS */
 	struct hk_eesp_name eesp;
 	struct hk_eesp_shape shape; /* EESP and WESP */
+	__u32 spi;		    /* what the parser makes of the packet, */
+	unsigned payload;	    /* and where it says that the payload begins, behind IP and UDP */
 	unsigned whole;		    /* the reason of the packet as it is; 0: ok */
 	struct row_cut cuts[ROW_CUTS];
 	struct row_flip flips[ROW_FLIPS];
@@ -53,6 +58,8 @@ struct envelope_row {
 
 static const struct envelope_row envelope_rows[] = {
 	{.name = "PSP version 1",
+		.spi = ROW_SPI,
+		.payload = 16,
 		.envelope = HK_ENVELOPE_PSP,
 		.profile = ROW_SINGLE,
 		.udp = true,
@@ -64,6 +71,8 @@ static const struct envelope_row envelope_rows[] = {
 			{3, 0x02, HK_REASON_PSP_COOKIE}, {3, 0xc0, HK_REASON_BAD_ICV},
 			{1, 0x80, HK_REASON_PSP_HEL_LENGTH}, {1, 0x01, HK_REASON_PSP_HEL_ZERO}}},
 	{.name = "PSP version 5 with cookie and crypt offset",
+		.spi = ROW_SPI,
+		.payload = 24,
 		.envelope = HK_ENVELOPE_PSP,
 		.profile = ROW_SPLIT,
 		.udp = true,
@@ -75,6 +84,8 @@ static const struct envelope_row envelope_rows[] = {
 		.flips = {{2, 0xc0, HK_REASON_OK}, {3, 0xc0, HK_REASON_OK}, {3, 0x01, HK_REASON_PSP_BIT},
 			{3, 0x20, HK_REASON_PSP_VERSION}, {3, 0x10, HK_REASON_PROFILE_MISMATCH}}},
 	{.name = "ESP gcm",
+		.spi = ROW_SPI,
+		.payload = 8,
 		.envelope = HK_ENVELOPE_ESP,
 		.profile = ROW_SINGLE,
 		.suite = HK_SUITE_GCM,
@@ -82,6 +93,8 @@ static const struct envelope_row envelope_rows[] = {
 			{ROW_WHOLE, HK_REASON_BAD_ICV}},
 		.flips = {{0, 0x80, HK_REASON_ESP_SPI}, {0, 0x60, HK_REASON_NO_KEY}}},
 	{.name = "ESP ctr-hmac in UDP",
+		.spi = ROW_SPI,
+		.payload = 8,
 		.envelope = HK_ENVELOPE_ESP,
 		.profile = ROW_SPLIT,
 		.suite = HK_SUITE_CTR_HMAC,
@@ -90,6 +103,8 @@ static const struct envelope_row envelope_rows[] = {
 			{ROW_WHOLE, HK_REASON_NEXT_HEADER}},
 		.flips = {{0, 0x80, HK_REASON_ESP_SPI}}},
 	{.name = "ESP gcm-split over IPv6",
+		.spi = ROW_SPI,
+		.payload = 8,
 		.envelope = HK_ENVELOPE_ESP,
 		.profile = ROW_SPLIT,
 		.suite = HK_SUITE_GCM_SPLIT,
@@ -98,12 +113,16 @@ static const struct envelope_row envelope_rows[] = {
 			{37, HK_REASON_NEXT_HEADER}, {41, HK_REASON_IMPLAUSIBLE},
 			{ROW_WHOLE, HK_REASON_NEXT_HEADER}}},
 	{.name = "ESP cbc-hmac",
+		.spi = ROW_SPI,
+		.payload = 8,
 		.envelope = HK_ENVELOPE_ESP,
 		.profile = ROW_SPLIT,
 		.suite = HK_SUITE_CBC_HMAC,
 		.cuts = {{42, HK_REASON_ESP_SHORT}, {ROW_WHOLE, HK_REASON_ESP_ALIGN, 16, 40},
 			{ROW_WHOLE, HK_REASON_NEXT_HEADER}}},
 	{.name = "TSS over UDP",
+		.spi = 0x080000ab,
+		.payload = 12,
 		.envelope = HK_ENVELOPE_TSS,
 		.profile = ROW_SPLIT,
 		.udp = true,
@@ -113,6 +132,8 @@ static const struct envelope_row envelope_rows[] = {
 			{0, 0x80, HK_REASON_TSS_TYPE}, {0, 0x70, HK_REASON_TSS_PDS},
 			{3, 0xff, HK_REASON_NO_KEY}}},
 	{.name = "TSS over IPv6 alone, with SSI",
+		.spi = 0x0c0000ab,
+		.payload = 20,
 		.envelope = HK_ENVELOPE_TSS,
 		.profile = ROW_SINGLE,
 		.v6 = true,
@@ -121,6 +142,8 @@ static const struct envelope_row envelope_rows[] = {
 		.flips = {{2, 0xff, HK_REASON_BAD_ICV}, {3, 0xff, HK_REASON_BAD_ICV},
 			{4, 0x02, HK_REASON_TSS_RESERVED}, {4, 0x04, HK_REASON_TSS_SSI}}},
 	{.name = "EESP of a sub-SA in UDP",
+		.spi = ROW_HIGH_SPI,
+		.payload = 8,
 		.envelope = HK_ENVELOPE_EESP,
 		.profile = ROW_SPLIT,
 		.udp = true,
@@ -129,6 +152,8 @@ static const struct envelope_row envelope_rows[] = {
 			{ROW_WHOLE, HK_REASON_IMPLAUSIBLE}},
 		.flips = {{0, 0x07, HK_REASON_EESP_RESERVED}, {0, 0x78, HK_REASON_EESP_VERSION}}},
 	{.name = "EESP of a sub-SA, full format, without IV, with a crypt offset",
+		.spi = ROW_HIGH_SPI,
+		.payload = 12,
 		.envelope = HK_ENVELOPE_EESP,
 		.profile = ROW_SINGLE,
 		.v6 = true,
@@ -141,6 +166,8 @@ static const struct envelope_row envelope_rows[] = {
 			{9, 0x01, HK_REASON_EESP_OPTION}, {9, 0x02, HK_REASON_EESP_OFFSET},
 			{20, 0x0f, HK_REASON_BAD_ICV}, {21, 0xff, HK_REASON_BAD_ICV}}},
 	{.name = "EESP with context and reader tag",
+		.spi = ROW_HIGH_SPI,
+		.payload = 32,
 		.envelope = HK_ENVELOPE_EESP,
 		.profile = ROW_SPLIT,
 		.eesp = {.derived = true, .split = true, .reader = true, .iv = true, .slot = 2},
@@ -150,6 +177,8 @@ static const struct envelope_row envelope_rows[] = {
 			{11, 0x40, HK_REASON_DKC_RESERVED}, {11, 0x10, HK_REASON_PROFILE_MISMATCH},
 			{11, 0x06, HK_REASON_NO_KEY}, {28, 0xff, HK_REASON_WRONG_KCV}}},
 	{.name = "EESP with context in UDP",
+		.spi = ROW_HIGH_SPI,
+		.payload = 32,
 		.envelope = HK_ENVELOPE_EESP,
 		.profile = ROW_SINGLE,
 		.udp = true,
@@ -159,6 +188,8 @@ static const struct envelope_row envelope_rows[] = {
 			{ROW_WHOLE, HK_REASON_BAD_ICV}},
 		.flips = {{11, 0x01, HK_REASON_DKC_RESERVED}, {11, 0x28, HK_REASON_WRONG_KCV}}},
 	{.name = "WESP with context in UDP",
+		.spi = ROW_SPI,
+		.payload = 40,
 		.envelope = HK_ENVELOPE_WESP,
 		.profile = ROW_SPLIT,
 		.udp = true,
@@ -174,6 +205,8 @@ static const struct envelope_row envelope_rows[] = {
 			{9, 0xe0, HK_REASON_DKC_RESERVED}, {10, 0xff, HK_REASON_WESP_RESERVED},
 			{11, 0xff, HK_REASON_WESP_RESERVED}, {9, 0x08, HK_REASON_WRONG_KCV}}},
 	{.name = "WESP with context and padding over IPv6",
+		.spi = ROW_SPI,
+		.payload = 40,
 		.envelope = HK_ENVELOPE_WESP,
 		.profile = ROW_SINGLE,
 		.v6 = true,
@@ -186,6 +219,8 @@ static const struct envelope_row envelope_rows[] = {
 			{7, 0xff, HK_REASON_WESP_RESERVED}, {10, 0xff, HK_REASON_WESP_RESERVED},
 			{11, 0xff, HK_REASON_WESP_RESERVED}}},
 	{.name = "WESP around ESP-NULL",
+		.spi = 0x100,
+		.payload = 12,
 		.envelope = HK_ENVELOPE_WESP,
 		.profile = ROW_SPLIT,
 		.cuts = {{30, HK_REASON_WESP_SHORT}, {ROW_WHOLE, HK_REASON_WESP_NEXT_HEADER}},
@@ -195,11 +230,15 @@ static const struct envelope_row envelope_rows[] = {
 			{1, 0x80, HK_REASON_WESP_SHORT}, {1, 0x70, HK_REASON_IMPLAUSIBLE},
 			{1, 0x0c, HK_REASON_WESP_LENGTH}, {2, 0x80, HK_REASON_WESP_SHORT}}},
 	{.name = "inline keying",
+		.spi = ROW_SPI,
+		.payload = 8,
 		.envelope = HK_ENVELOPE_INLINE,
 		.profile = ROW_SPLIT,
 		.cuts = {{34, HK_REASON_INLINE_SHORT}, {ROW_WHOLE, HK_REASON_INLINE_ALIGN, 4, 32},
 			{50, HK_REASON_INLINE_SHORT}, {ROW_WHOLE, HK_REASON_NEXT_HEADER}}},
 	{.name = "inline keying in UDP over IPv6",
+		.spi = ROW_SPI,
+		.payload = 8,
 		.envelope = HK_ENVELOPE_INLINE,
 		.profile = ROW_SPLIT,
 		.udp = true,
@@ -208,6 +247,8 @@ static const struct envelope_row envelope_rows[] = {
 			{50, HK_REASON_INLINE_SHORT}, {53, HK_REASON_NEXT_HEADER},
 			{57, HK_REASON_IMPLAUSIBLE}, {ROW_WHOLE, HK_REASON_NEXT_HEADER}}},
 	{.name = "DTLS",
+		.spi = 5,
+		.payload = 0,
 		.envelope = HK_ENVELOPE_DTLS,
 		.profile = ROW_SPLIT,
 		.udp = true,
@@ -217,6 +258,8 @@ static const struct envelope_row envelope_rows[] = {
 			{12, 0xfc, HK_REASON_DTLS_FLAGS}, {12, 0x02, HK_REASON_PROFILE_MISMATCH},
 			{13, 0xff, HK_REASON_NO_KEY}, {23, 0xff, HK_REASON_DTLS_LENGTH}}},
 	{.name = "DTLS over IPv6",
+		.spi = 5,
+		.payload = 0,
 		.envelope = HK_ENVELOPE_DTLS,
 		.profile = ROW_SINGLE,
 		.udp = true,
@@ -225,6 +268,8 @@ static const struct envelope_row envelope_rows[] = {
 		.flips = {{5, 0xff, HK_REASON_BAD_ICV}, {12, 0x01, HK_REASON_BAD_ICV},
 			{12, 0x02, HK_REASON_PROFILE_MISMATCH}, {12, 0xfc, HK_REASON_DTLS_FLAGS}}},
 	{.name = "TLS",
+		.spi = 0x9c401151,
+		.payload = 20,
 		.envelope = HK_ENVELOPE_TLS,
 		.profile = ROW_SINGLE,
 		.whole = HK_REASON_NO_KEY,
@@ -239,6 +284,7 @@ static const struct envelope_row envelope_rows[] = {
 
 struct row_scene {
 	const struct envelope_row *row;
+	const char *words; /* more of them in the key's line; NULL: none */
 	struct box box;
 	struct master master;
 	__u8 reader[32];
@@ -249,13 +295,9 @@ struct row_scene {
 	__u32 front;  /* of link, IP and UDP headers */
 };
 
-#define ROW_SPI	 0x00c0ff01u
-#define ROW_MKID 171 /* an SDI, too */
-
-/* Above 0xc0ffee01 bits 31 and 30 are set, which ESP's slots cannot have. */
 static inline __u32 row_spi(const struct envelope_row *row)
 {
-	return row->envelope == HK_ENVELOPE_EESP ? 0xc0ffee01 : ROW_SPI;
+	return row->envelope == HK_ENVELOPE_EESP ? ROW_HIGH_SPI : ROW_SPI;
 }
 
 static inline void row_inner(struct row_scene *scene)
@@ -288,6 +330,7 @@ static inline void row_keys(const struct row_scene *scene, char *text, size_t ro
 	const struct envelope_row *row = scene->row;
 	const char *side = row->profile == ROW_SPLIT ? "enc" : "single";
 	const char *receiver = row->v6 ? "2001:db8::9" : "192.0.2.9";
+	const char *words = scene->words ? scene->words : "";
 	char front[128], hex[65];
 
 	text[0] = '\0';
@@ -295,24 +338,25 @@ static inline void row_keys(const struct row_scene *scene, char *text, size_t ro
 		return;
 	if (row_has_root(row)) {
 		hk_hex_format(scene->master.enc, 32, hex);
-		snprintf(text, room, "receiver=%s spi=0x%x side=%s root=%s\n", receiver, row_spi(row), side,
-			hex);
+		snprintf(text, room, "receiver=%s spi=0x%x side=%s root=%s%s\n", receiver, row_spi(row), side,
+			hex, words);
 		return;
 	}
 	if (row->envelope == HK_ENVELOPE_PSP)
-		snprintf(front, sizeof(front), "receiver=%s slot=0 generation=1 side=%s", receiver, side);
+		snprintf(front, sizeof(front), "receiver=%s slot=0 generation=1 side=%s%s", receiver, side,
+			words);
 	else if (row->envelope == HK_ENVELOPE_ESP)
-		snprintf(front, sizeof(front), "slot=0 generation=1 side=%s", side);
+		snprintf(front, sizeof(front), "slot=0 generation=1 side=%s%s", side, words);
 	else
-		snprintf(front, sizeof(front), "id=%u slot=%u generation=1 side=%s", ROW_MKID, row->eesp.slot,
-			side);
+		snprintf(front, sizeof(front), "id=%u slot=%u generation=1 side=%s%s", ROW_MKID,
+			row->eesp.slot, side, words);
 	key_line(text, room, front, scene->master.enc);
 	snprintf(front, sizeof(front), "id=%u slot=%u generation=1 side=reader", ROW_MKID, row->eesp.slot);
 	if (row->eesp.reader)
 		key_line(text, room, front, scene->reader);
 }
 
-static inline void row_box(struct row_scene *scene)
+static inline void row_box(struct row_scene *scene, const char *backend)
 {
 	const struct envelope_row *row = scene->row;
 	struct hk_domain_config *domain;
@@ -331,7 +375,7 @@ static inline void row_box(struct row_scene *scene)
 		domain->carrier = 253;
 	if (row->envelope == HK_ENVELOPE_DTLS || row->envelope == HK_ENVELOPE_TLS)
 		domain->carrier = ROW_PORT;
-	CU_ASSERT_EQUAL_FATAL(box_build(&scene->box, "libcrypto", BOX_FRAME, 0), 0);
+	CU_ASSERT_EQUAL_FATAL(box_build(&scene->box, backend, BOX_FRAME, 0), 0);
 }
 
 static inline int row_seal_sa(struct row_scene *scene, struct hk_crypto *crypto, __u8 *out)
@@ -478,7 +522,8 @@ static inline int row_seal(struct row_scene *scene, struct hk_crypto *crypto, __
 	}
 }
 
-static inline void row_begin(struct row_scene *scene, const struct envelope_row *row)
+static inline void row_begin_with(
+	struct row_scene *scene, const struct envelope_row *row, const char *backend, const char *words)
 {
 	struct hk_crypto *crypto = hk_crypto_new("libcrypto");
 	__u64 seed = 77;
@@ -487,17 +532,23 @@ static inline void row_begin(struct row_scene *scene, const struct envelope_row 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(crypto);
 	memset(scene, 0, sizeof(*scene));
 	scene->row = row;
+	scene->words = words;
 	scene->source = address(row->v6 ? "2001:db8::1" : "192.0.2.1");
 	scene->receiver = address(row->v6 ? "2001:db8::9" : "192.0.2.9");
 	master_random(&scene->master, &seed);
 	random_fill(&seed, scene->reader, 32);
 	row_inner(scene);
-	row_box(scene);
+	row_box(scene, backend);
 	size = row_seal(scene, crypto, scene->frame + 14);
 	CU_ASSERT_FATAL(size > 0);
 	scene->length = frame_around(scene->frame, (__u32)size);
 	scene->front = 14 + (row->v6 ? 40 : 20) + (row->udp ? 8 : 0);
 	hk_crypto_free(crypto);
+}
+
+static inline void row_begin(struct row_scene *scene, const struct envelope_row *row)
+{
+	row_begin_with(scene, row, "libcrypto", NULL);
 }
 
 static inline void row_end(struct row_scene *scene)

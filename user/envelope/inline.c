@@ -45,7 +45,7 @@ static unsigned place_spans(struct hk_opening *opening)
 	opening->aad_offset = meta->envelope_offset;
 	opening->aad_length = (__u16)aad;
 	opening->clear_offset = meta->payload_offset;
-	opening->clear_length = opening->skip_length = opening->tail_length = 0;
+	opening->clear_length = 0;
 	opening->cipher_offset = (__u16)start;
 	return HK_REASON_OK;
 }
@@ -64,16 +64,18 @@ static unsigned find_child(struct hk_opening *opening, const struct hk_keyring *
 	return HK_REASON_OK;
 }
 
-/* The parent's root, else a child. */
+/* The parent's root, else a child; without either, why there is no root. */
 static unsigned find_key(struct hk_opening *opening, const struct hk_keyring *keyring)
 {
 	struct hk_key_request request = {
 		.receiver = &opening->outer_dst, .spi = opening->meta->spi, .domain = opening->meta->domain};
+	unsigned reason;
 
 	memset(&opening->key, 0, sizeof(opening->key));
-	if (hk_keyring_choose(keyring, &request, &opening->key) == HK_REASON_OK)
+	reason = hk_keyring_choose(keyring, &request, &opening->key);
+	if (reason == HK_REASON_OK)
 		return opening->key.root ? HK_REASON_OK : HK_REASON_NO_KEY;
-	return find_child(opening, keyring);
+	return find_child(opening, keyring) == HK_REASON_OK ? HK_REASON_OK : reason;
 }
 
 static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyring)
