@@ -62,7 +62,6 @@ unsigned hk_dkc_plan(struct hk_opening *opening, const struct hk_keyring *keyrin
 	opening->blocks = HK_KDF108_BLOCKS;
 	hk_kdf108_messages(opening->message, HK_SIDE_ENC, context);
 	opening->kcv = dkc->kcv;
-	opening->tail_length = 0;
 	if (!(dkc->fields[1] & HK_DKC_READER))
 		return HK_REASON_OK;
 	/* the ICV covers the reader tag as if it were ciphertext */

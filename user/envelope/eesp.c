@@ -104,7 +104,7 @@ static unsigned place_spans(struct hk_opening *opening, const struct options *op
 	opening->cipher_offset = (__u16)(data + options->crypt_offset);
 	opening->cipher_length = (__u16)(meta->end_offset - tail - opening->cipher_offset);
 	opening->tag_offset = (__u16)(meta->end_offset - HK_EESP_ICV_SIZE);
-	opening->skip_length = opening->tail_length = 0;
+	opening->tail_length = 0;
 	return HK_REASON_OK;
 }
 

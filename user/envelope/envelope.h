@@ -70,7 +70,7 @@ struct hk_opening {
 	__u32 head;			  /* the envelope's first bytes, where again() compares them */
 	__u16 aad_offset, aad_length;	  /* in the frame */
 	__u16 clear_offset, clear_length; /* sent in the clear, part of the inner packet (crypt offset) */
-	__u16 skip_length; /* plaintext in front of the inner packet (an encrypted PSP cookie) */
+	__u16 skip_length; /* PSP: plaintext in front of the inner packet (an encrypted PSP cookie) */
 	__u16 cipher_offset;
 	__u8 iv_size;
 	__u8 next_header; /* PSP: by plan(), from the header; ESP: by rebuild(), from the trailer */

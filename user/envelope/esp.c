@@ -58,7 +58,6 @@ static unsigned place_spans(struct hk_opening *opening)
 	opening->aad_length = HK_ESP_HEADER_SIZE;
 	opening->clear_offset = meta->payload_offset;
 	opening->clear_length = 0;
-	opening->skip_length = 0;
 	opening->cipher_offset = (__u16)start;
 	opening->cipher_length = (__u16)length;
 	opening->tag_offset = (__u16)(start + length);

@@ -61,7 +61,6 @@ static void place_spans(struct hk_opening *opening)
 
 	opening->clear_offset = meta->payload_offset;
 	opening->clear_length = 0;
-	opening->skip_length = 0;
 	opening->cipher_offset = meta->payload_offset;
 	opening->tag_offset = (__u16)(meta->end_offset - HK_TSS_ICV_SIZE);
 	opening->cipher_length = (__u16)(opening->tag_offset - opening->cipher_offset);

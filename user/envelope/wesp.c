@@ -115,7 +115,7 @@ static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyrin
 	if (!marker && hk_get32(opening->frame + meta->envelope_offset) == HK_WESP_MARKER)
 		return HK_REASON_WESP_RESERVED;
 	header = find_header(opening, &esp);
-	opening->skip_length = opening->tail_length = 0;
+	opening->tail_length = 0;
 	if (!(header[3] & VERSION))
 		return plan_null(opening, header);
 	if (meta->payload_offset < meta->envelope_offset + marker + esp + HK_DKC_SIZE + HK_ESP_HEADER_SIZE)
