@@ -159,15 +159,19 @@ $(O)/hooks/%.so: docs/examples/%.c include/halfkey/hook.h
 
 # --- tests -----------------------------------------------------------------------------------
 
-$(O)/tests/test_%: $(O)/tests/unit/test_%.o $(O)/tests/unit/harness.o $(SEAL_LIB) $(CORE_LIB)
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(link) -lcunit
+# reasons.o stands around parser and pipeline and notes what they say.
+TEST_LIB := $(O)/tests/unit/harness.o $(O)/tests/unit/reasons.o
+WRAP     := -Wl,--wrap=hk_outer_parse,--wrap=hk_pipeline_run
 
-$(BPFTESTS): $(O)/tests/%: $(O)/tests/bpf/%.o $(O)/tests/bpf/fixture.o $(O)/tests/unit/harness.o $(SEAL_LIB) $(CORE_LIB)
+$(O)/tests/test_%: $(O)/tests/unit/test_%.o $(TEST_LIB) $(SEAL_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(link) -lcunit
+	$(Q)$(link) $(WRAP) -lcunit
+
+$(BPFTESTS): $(O)/tests/%: $(O)/tests/bpf/%.o $(O)/tests/bpf/fixture.o $(TEST_LIB) $(SEAL_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(link) $(WRAP) -lcunit
 
 $(NETHELP): $(O)/tests/%: $(O)/tests/net/%.o $(SEAL_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)

@@ -11,7 +11,8 @@ export O
 kind=${1:-all}
 shift || true
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+met=$(mktemp) # the reasons that tests met
+trap 'rm -f "$log" "$met"' EXIT
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -31,6 +32,7 @@ run() { # NAME LIMIT COMMAND...
 	status=$?
 	passed=$((passed + $(grep -c '^ok ' "$log")))
 	skipped=$((skipped + $(grep -c '^skip ' "$log")))
+	grep '^# met: ' "$log" >>"$met"
 	local bad
 	bad=$(grep -c '^not ok ' "$log")
 	if [ "$bad" -eq 0 ] && { [ $status -ne 0 ] || ! grep -qE '^(ok|skip) ' "$log"; }; then
@@ -68,6 +70,9 @@ if [ "$kind" = all ] || [ "$kind" = fuzz ]; then
 fi
 if [ "$kind" = all ] || [ "$kind" = bpf ]; then
 	for t in tests/bpf/test_*.c; do [ -e "$t" ] || continue; n=$(basename "$t" .c); run "bpf/$n" 300 "$O/tests/$n"; done
+fi
+if [ "$kind" = all ] && [ ${#names[@]} -eq 0 ]; then
+	run reasons 60 bash tests/test_reasons.sh "$met"
 fi
 if [ "$kind" = all ] || [ "$kind" = net ]; then
 	for t in tests/net/test_*.sh; do [ -e "$t" ] || continue; run "net/$(basename "$t" .sh)" 300 bash "$t"; done

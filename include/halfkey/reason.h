@@ -97,7 +97,6 @@
 	R(71, DUMMY, "dummy", DUMMY, "ESP dummy packet")                                                     \
 	R(72, HOOK_ERROR, "hook-error", HOOK_ERROR, "a hook returned an error for the batch")                \
 	R(73, NEXT_HEADER, "next-header", IMPLAUSIBLE, "a next header the envelope cannot carry")            \
-	R(74, CIPHER_FAILED, "cipher-failed", HOOK_ERROR, "the crypto library refused the packet")           \
 	R(96, TSS_PDS, "tss-pds", LEGACY, "UEC packet delivery (PDS) in the clear: not sealed")              \
 	R(97, TSS_SHORT, "tss-short", MALFORMED, "fewer bytes than TSS header and ICV")                      \
 	R(98, TSS_TYPE, "tss-type", MALFORMED, "neither TSS nor a PDS type: 0, or above 14")                 \

@@ -17,6 +17,7 @@
 #include "maps/policy.h"
 #include "maps/rings.h"
 #include "tests/bpf/frames.h"
+#include "tests/unit/reasons.h"
 #include "user/envelope/outer.h"
 
 #define SOCKET_FRAMES 64
@@ -157,8 +158,11 @@ int fixture_start(struct fixture *fixture, const char *suite)
 
 void fixture_stop(struct fixture *fixture)
 {
-	int i;
+	__u32 i;
 
+	for (i = 0; i < HK_REASON_COUNT; i++)
+		if (fixture_counter(fixture, i).packets)
+			reason_met(i);
 	for (i = 0; i < 2; i++)
 		if (xsk_sockets[i])
 			xsk_socket__delete(xsk_sockets[i]);
