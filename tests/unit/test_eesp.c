@@ -125,7 +125,11 @@ static unsigned host_open(struct talk *talk)
 {
 	static __u8 out[HK_OPEN_ROOM(PACKET)];
 	struct hk_opened opened;
-	unsigned refusal = hk_eesp_host_open(talk->host, talk->frame + 14, talk->length - 14, out, &opened);
+	struct hk_sealed sealed;
+	unsigned refusal = hk_sealed_outer(talk->frame + 14, talk->length - 14, &sealed);
+
+	if (!refusal)
+		refusal = hk_eesp_host_open(talk->host, &sealed, out, &opened);
 
 	if (!refusal) {
 		CU_ASSERT_EQUAL(opened.length, talk->inner_length);

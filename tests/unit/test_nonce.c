@@ -74,7 +74,8 @@ static void directory_remove(void)
 static int try_open(struct hk_nonce_state **out, const struct hk_sa *sa, const char *sender, bool first_use)
 {
 	struct hk_error error = {{0}};
-	int status = hk_nonce_state_open(out, directory, sa, sender, first_use, &error);
+	struct hk_state_place place = {.directory = directory, .sender = sender, .first_use = first_use};
+	int status = hk_nonce_state_open(out, &place, sa, &error);
 
 	CU_ASSERT_EQUAL(status != 0, error.text[0] != 0); /* a sentence exactly with a refusal */
 	return status;
@@ -135,9 +136,11 @@ static void draw_and_die(const struct hk_sa *sa, bool first_use, struct hk_numbe
 	CU_ASSERT_EQUAL_FATAL(pipe(pipes), 0);
 	child = fork();
 	if (child == 0) {
+		const struct hk_state_place place = {
+			.directory = directory, .sender = "192.0.2.1", .first_use = first_use};
 		struct hk_nonce_state *nonces = NULL;
 
-		if (hk_nonce_state_open(&nonces, directory, sa, "192.0.2.1", first_use, NULL))
+		if (hk_nonce_state_open(&nonces, &place, sa, NULL))
 			_exit(1);
 		while (!hk_nonce_state_next(nonces, &numbers))
 			if (write(pipes[1], &numbers, sizeof(numbers)) != sizeof(numbers))
@@ -386,11 +389,11 @@ static void directories_are_checked(void)
 
 	directory_make();
 	CU_ASSERT_EQUAL(chmod(directory, 0777), 0);
-	CU_ASSERT_EQUAL(hk_nonce_state_directory(directory, &error), -EPERM);
+	CU_ASSERT_EQUAL(hk_state_directory(directory, &error), -EPERM);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "0777"));
 	CU_ASSERT_EQUAL(chmod(directory, 0700), 0);
-	CU_ASSERT_EQUAL(hk_nonce_state_directory(directory, NULL), 0);
-	CU_ASSERT_EQUAL(hk_nonce_state_directory("/dev/null", NULL), -ENOTDIR);
+	CU_ASSERT_EQUAL(hk_state_directory(directory, NULL), 0);
+	CU_ASSERT_EQUAL(hk_state_directory("/dev/null", NULL), -ENOTDIR);
 	directory_remove();
 }
 

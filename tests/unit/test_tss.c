@@ -496,8 +496,9 @@ static void counters(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
 	tss_world_make(&world, "mode=cluster", true, "libcrypto", 0, &seed);
-#define OPEN(out, epoch, first_use) \
-	hk_tss_nonces_open(out, directory, world.sender[0], &sample.shape, epoch, "me", first_use, &error)
+#define OPEN(out, epoch, first_use)                                                                      \
+	hk_tss_nonces_open(out, &(struct hk_state_place){directory, "me", first_use, false, NULL, NULL}, \
+		world.sender[0], &sample.shape, epoch, &error)
 	CU_ASSERT_EQUAL(OPEN(&first, 7, false), -ENOENT);
 	CU_ASSERT_EQUAL_FATAL(OPEN(&first, 7, true), 0);
 	CU_ASSERT_EQUAL(OPEN(&second, 7, false), -EBUSY); /* one process at a time */
@@ -527,7 +528,8 @@ static void counters_end(void)
 {
 	char directory[] = "/tmp/halfkey-tss.XXXXXX", command[64];
 	const __u8 fingerprint[8] = {1};
-	struct hk_nonce_place place = {.envelope = HK_ENVELOPE_TSS,
+	const struct hk_state_place place = {.directory = directory, .sender = "me", .first_use = true};
+	struct hk_nonce_series series = {.envelope = HK_ENVELOPE_TSS,
 		.spi = 0x080000ab,
 		.fingerprint = fingerprint,
 		.iv_max = HK_NONCES_BLOCK + 10,
@@ -538,8 +540,8 @@ static void counters_end(void)
 	unsigned given = 0;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
-	CU_ASSERT_EQUAL_FATAL(hk_nonce_state_open_at(&state, directory, &place, "me", true, &error), 0);
-	while (!hk_nonce_state_next(state, &numbers) && given <= place.iv_max)
+	CU_ASSERT_EQUAL_FATAL(hk_nonce_state_open_at(&state, &place, &series, &error), 0);
+	while (!hk_nonce_state_next(state, &numbers) && given <= series.iv_max)
 		given++;
 	CU_ASSERT_EQUAL(given, HK_NONCES_BLOCK);
 	CU_ASSERT_EQUAL(hk_nonce_state_next(state, &numbers), -EOVERFLOW);

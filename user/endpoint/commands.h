@@ -9,6 +9,7 @@ int hk_endpoint_keygen(int argc, char **argv);
 int hk_endpoint_keys(int argc, char **argv);
 int hk_endpoint_keyserver(int argc, char **argv);
 int hk_endpoint_seal(int argc, char **argv);
+int hk_endpoint_open(int argc, char **argv);
 int hk_endpoint_dtls(int argc, char **argv);
 int hk_endpoint_seal_tss(int argc, char **argv);   /* seal --envelope tss */
 int hk_endpoint_keygen_tss(int argc, char **argv); /* keygen --envelope tss */

@@ -83,7 +83,7 @@ struct run {
 	struct hk_eesp *sa;
 	struct hk_eesp_host *host;
 	struct hk_nonce_state *nonces;
-	int epoch_fd;
+	struct hk_epochs *epochs;
 	__u64 number;
 	struct hk_captures captures;
 	unsigned long done, copied, refused;
@@ -338,7 +338,7 @@ static int judge(struct run *run, struct hk_error *error)
 }
 
 /* The nonce state is filed under the root and the sub-SA; an SA of its own is not needed for that. */
-static int open_numbers(struct run *run, const char *sender, struct hk_error *error)
+static int open_numbers(struct run *run, const struct hk_state_place *place, struct hk_error *error)
 {
 	static const __u8 label[32] = "halfkey nonce state fingerprint";
 	struct hk_sa named = {.name = {.envelope = HK_ENVELOPE_EESP, .spi = run->name.spi}};
@@ -348,8 +348,7 @@ static int open_numbers(struct run *run, const char *sender, struct hk_error *er
 	memcpy(bytes, run->keys.enc, 32);
 	hk_put16(bytes + 32, run->name.session);
 	hk_crypto_fingerprint(label, bytes, sizeof(bytes), named.fingerprint);
-	status = hk_nonce_state_open(
-		&run->nonces, run->options.state, &named, sender, run->options.first_use, error);
+	status = hk_nonce_state_open(&run->nonces, place, &named, error);
 	hk_wipe(bytes, sizeof(bytes));
 	return status;
 }
@@ -357,15 +356,17 @@ static int open_numbers(struct run *run, const char *sender, struct hk_error *er
 static int start_sealing(struct run *run, struct hk_error *error)
 {
 	const struct options *options = &run->options;
+	struct hk_state_place place = {options->state, options->from, options->first_use, false, NULL, NULL};
 	int status;
 
 	if (!options->state)
 		return hk_error_set(error, EINVAL, "no state directory: name it with --state");
 	if (run->name.derived)
-		status = hk_epoch_next(options->state, run->name.mkid, run->name.context, options->from,
-			options->first_use, &run->name.epoch, &run->epoch_fd, error);
+		status = hk_epochs_open(&run->epochs, &place, run->name.mkid, run->name.context, error);
 	else
-		status = open_numbers(run, options->from, error);
+		status = open_numbers(run, &place, error);
+	if (!status && run->epochs)
+		status = hk_epoch_next(run->epochs, &run->name.epoch, error);
 	return status ? status : hk_eesp_new(&run->sa, run->crypto, &run->name, &run->keys, error);
 }
 
@@ -433,6 +434,7 @@ static void convert(struct run *run, const struct pcap_pkthdr *header, const __u
 	__u32 length = ip_length(frame, header->caplen);
 	struct hk_eesp_numbers numbers;
 	struct hk_opened opened;
+	struct hk_sealed sealed;
 	int size;
 
 	if (!length) {
@@ -441,8 +443,8 @@ static void convert(struct run *run, const struct pcap_pkthdr *header, const __u
 		return;
 	}
 	if (run->options.open) {
-		if (length > FRAME_MAX ||
-			hk_eesp_host_open(run->host, frame + 14, length, run->plain, &opened))
+		if (length > FRAME_MAX || hk_sealed_outer(frame + 14, length, &sealed) ||
+			hk_eesp_host_open(run->host, &sealed, run->plain, &opened))
 			run->refused++;
 		else
 			write_packet(run, header, frame, opened.inner, opened.length);
@@ -492,15 +494,14 @@ static void close_all(struct run *run)
 	hk_eesp_host_free(run->host);
 	hk_nonce_state_close(run->nonces);
 	hk_crypto_free(run->crypto);
-	if (run->epoch_fd >= 0)
-		close(run->epoch_fd);
+	hk_epochs_close(run->epochs, false);
 	hk_captures_close(&run->captures);
 	hk_wipe(run, sizeof(*run));
 }
 
 int hk_endpoint_eesp(int argc, char **argv)
 {
-	static struct run run = {.options = {.mkid = 1, .context = 1, .spi = 256}, .epoch_fd = -1};
+	static struct run run = {.options = {.mkid = 1, .context = 1, .spi = 256}};
 	struct options *options = &run.options;
 	struct hk_error error = {{0}};
 	int status = 0, option;

@@ -11,18 +11,21 @@
 #ifndef HK_ENDPOINT_EPOCH_H
 #define HK_ENDPOINT_EPOCH_H
 
-#include <stdbool.h>
 #include <linux/types.h>
 
-#include "user/base/error.h"
+#include "user/endpoint/statefile.h"
+
+struct hk_epochs; /* of one context, locked */
 
 /*
- * The next epoch of (mkid, context) for `sender`. `first_use`: makes the state, and
- * refuses when there is any; without it, state that is missing, broken or another
- * sender's is refused. `*fd` keeps it locked until it is closed. 0, or negative
- * errno and a sentence.
+ * Opens the epochs of (mkid, context) for place->sender. State that is missing,
+ * broken or another sender's is refused. 0, or negative errno and a sentence.
  */
-int hk_epoch_next(const char *directory, __u32 mkid, __u64 context, const char *sender, bool first_use,
-	__u32 *epoch, int *fd, struct hk_error *error);
+int hk_epochs_open(struct hk_epochs **out, const struct hk_state_place *place, __u32 mkid, __u64 context,
+	struct hk_error *error);
+/* The next one. 0, or negative errno and a sentence. */
+int hk_epoch_next(struct hk_epochs *epochs, __u32 *epoch, struct hk_error *error);
+/* `undo`: removes the state if this made it and gave no epoch out. NULL is fine. */
+void hk_epochs_close(struct hk_epochs *epochs, bool undo);
 
 #endif

@@ -26,7 +26,6 @@ struct entry {
 struct hk_host {
 	struct hk_host_options options;
 	struct hk_crypto *crypto;
-	__u64 counts[HK_REFUSAL_COUNT];
 	unsigned used;
 	struct entry *buckets[BUCKETS];
 };
@@ -200,34 +199,18 @@ static unsigned open_unknown(struct hk_host *host, unsigned variant, const struc
 	return full ? full : refusal;
 }
 
-unsigned hk_host_open(struct hk_host *host, unsigned parsed, const struct hk_sealed *sealed, __u8 *out,
-	struct hk_opened *opened)
+unsigned hk_host_open(
+	struct hk_host *host, const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened)
 {
-	unsigned refusal = parsed, variant = 0;
-	struct entry *entry;
+	unsigned variant = 0, refusal = admit(host, sealed, &variant);
+	struct entry *entry = refusal ? NULL : find(host, sealed->spi, variant);
 
 	if (!refusal)
-		refusal = admit(host, sealed, &variant);
-	if (!refusal) {
-		entry = find(host, sealed->spi, variant);
 		refusal = entry ? open_known(host, entry, sealed, out, opened)
 				: open_unknown(host, variant, sealed, out, opened);
-	}
 	if (refusal)
 		opened->length = 0;
-	host->counts[refusal]++;
 	return refusal;
-}
-
-void hk_host_recount(struct hk_host *host, unsigned refusal)
-{
-	host->counts[HK_REFUSAL_NONE]--;
-	host->counts[refusal]++;
-}
-
-__u64 hk_host_count(const struct hk_host *host, unsigned refusal)
-{
-	return refusal < HK_REFUSAL_COUNT ? host->counts[refusal] : 0;
 }
 
 unsigned hk_host_spis(const struct hk_host *host)

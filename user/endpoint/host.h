@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The receiving end host: key choice, verification, replay and sender checks,
- * one counter per refusal. Unlike the box, it holds state per SPI: derived keys
+ * The receiving end host of PSP and ESP: key choice, verification, replay and
+ * sender checks. Unlike the box, it holds state per SPI: derived keys
  * and a replay window, made only by packets that verified.
  */
 #ifndef HK_ENDPOINT_HOST_H
@@ -31,18 +31,10 @@ void hk_host_free(struct hk_host *host);
  */
 void hk_host_rekey(struct hk_host *host, const struct hk_host_keys *keys);
 
-/*
- * Opens a packet that was parsed by hk_sealed_parse() or hk_sealed_read();
- * `parsed` is what that returned, so that its refusals are counted as well.
- * enum hk_refusal, counted. `out` as for hk_open_packet().
- */
-unsigned hk_host_open(struct hk_host *host, unsigned parsed, const struct hk_sealed *sealed, __u8 *out,
-	struct hk_opened *opened);
+/* Opens what hk_sealed_read() took for PSP or ESP. enum hk_refusal. `out` as for hk_open_packet(). */
+unsigned hk_host_open(
+	struct hk_host *host, const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened);
 
-/* Counts a refusal that the caller found after opening, in place of `opened`. */
-void hk_host_recount(struct hk_host *host, unsigned refusal);
-
-__u64 hk_host_count(const struct hk_host *host, unsigned refusal);
 unsigned hk_host_spis(const struct hk_host *host); /* in use */
 
 #endif

@@ -143,23 +143,37 @@ int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *
 	return status;
 }
 
-int hk_host_keys_load(struct hk_host_keys **out, const char *path, struct hk_error *error)
+/* Reads what `files` has of `path`, and closes it. */
+static int load(struct hk_host_keys **out, const char *path, struct hk_files *files, struct hk_error *error)
 {
-	struct hk_files files = {0};
 	size_t size = 0;
-	char *text;
-	int status = hk_files_open(&files, HK_FILE_KEYS, ".", path, error);
+	char *text = hk_files_read(files, path, FILE_MAX, &size, error);
+	int status;
 
-	if (status)
-		return status;
-	text = hk_files_read(&files, path, FILE_MAX, &size, error);
-	hk_files_close(&files);
+	hk_files_close(files);
 	if (!text)
 		return -EINVAL;
 	status = hk_host_keys_parse(out, path, text, error);
 	hk_wipe(text, size);
 	free(text);
 	return status;
+}
+
+int hk_host_keys_load(struct hk_host_keys **out, const char *path, struct hk_error *error)
+{
+	struct hk_files files = {0};
+	int status = hk_files_open(&files, HK_FILE_KEYS, ".", path, error);
+
+	return status ? status : load(out, path, &files, error);
+}
+
+int hk_host_keys_load_fd(struct hk_host_keys **out, const char *path, int fd, struct hk_error *error)
+{
+	struct hk_files files = {0};
+	int status = hk_files_add(&files, HK_FILE_KEYS, path, fd);
+
+	return status ? hk_error_set(error, -status, "%s: no memory for a file", path)
+		      : load(out, path, &files, error);
 }
 
 void hk_host_keys_free(struct hk_host_keys *keys)

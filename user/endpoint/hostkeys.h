@@ -17,6 +17,8 @@ struct hk_host_keys;
  * key in two roles (the box holds one of them). 0 or negative errno.
  */
 int hk_host_keys_load(struct hk_host_keys **out, const char *path, struct hk_error *error);
+/* The same of an open file, which is closed; `path` is its name in sentences. */
+int hk_host_keys_load_fd(struct hk_host_keys **out, const char *path, int fd, struct hk_error *error);
 int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *text, struct hk_error *error);
 void hk_host_keys_free(struct hk_host_keys *keys);
 

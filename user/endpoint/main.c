@@ -14,6 +14,7 @@ static const struct command {
 	{"keys", hk_endpoint_keys, "fetch keys of a key server, also for stock IPsec hosts"},
 	{"keyserver", hk_endpoint_keyserver, "draw, rotate and push keys by role"},
 	{"seal", hk_endpoint_seal, "seal the packets of a capture file"},
+	{"open", hk_endpoint_open, "verify and open the packets of a capture file"},
 	{"dtls", hk_endpoint_dtls, "make keys for DTLS records, seal and open them in capture files"},
 	{"eesp", hk_endpoint_eesp, "make keys for EESP and WESP, seal and open capture files"},
 	{"tunnel", hk_endpoint_tunnel, "run a TUN tunnel of sealed packets"},
@@ -34,6 +35,16 @@ static void usage(FILE *out)
 		     "--peer server=192.0.2.9,10.9.0.9/24\n");
 }
 
+static void unknown(const char *name)
+{
+	size_t i;
+
+	fprintf(stderr, "halfkey-endpoint: unknown command '%s': use", name);
+	for (i = 0; i < COUNT; i++)
+		fprintf(stderr, "%s %s", i == 0 ? "" : i + 1 < COUNT ? "," : " or", commands[i].name);
+	fputc('\n', stderr);
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
@@ -50,11 +61,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	if (argc > 1)
-		fprintf(stderr,
-			"halfkey-endpoint: unknown command '%s': use keygen, keys, keyserver, seal, dtls, "
-			"eesp "
-			"or tunnel\n",
-			argv[1]);
+		unknown(argv[1]);
 	else
 		usage(stderr);
 	return 2;

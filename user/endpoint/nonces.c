@@ -54,6 +54,12 @@ static int io_error(struct hk_error *error, const char *path, const char *verb)
 	return hk_error_set(error, code, "%s: cannot %s the nonce state: %s", path, verb, strerror(code));
 }
 
+static int open_error(const struct hk_nonce_state *nonces, struct hk_error *error, const char *verb)
+{
+	errno = -nonces->fd;
+	return io_error(error, nonces->path, verb);
+}
+
 /* A sum against accidents, over the text up to it; it proves nothing against forgers. */
 static void checksum(const char *text, size_t size, char out[33])
 {
@@ -169,35 +175,36 @@ static int sync_directory(const char *directory, struct hk_error *error)
 	return status;
 }
 
-static int state_create(struct hk_nonce_state *nonces, const char *directory, struct hk_error *error)
+static int state_create(struct hk_nonce_state *nonces, const struct hk_state_place *place, const char *name,
+	struct hk_error *error)
 {
-	nonces->fd = open(nonces->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (nonces->fd < 0 && errno == EEXIST)
+	nonces->fd = hk_state_file(place, name);
+	if (nonces->fd == -EEXIST)
 		return hk_error_set(error, EEXIST,
 			"%s: SPI 0x%08x was used before, so this is not its first use: start without "
 			"--first-use",
 			nonces->path, nonces->spi);
 	if (nonces->fd < 0)
-		return io_error(error, nonces->path, "create");
+		return open_error(nonces, error, "create");
 	if (flock(nonces->fd, LOCK_EX | LOCK_NB))
 		return io_error(error, nonces->path, "lock");
 	nonces->iv = nonces->sn = 1;
 	if (record_write(nonces, 1, 1))
 		return io_error(error, nonces->path, "write");
-	return sync_directory(directory, error);
+	return sync_directory(place->directory, error);
 }
 
-static int state_open(struct hk_nonce_state *nonces, struct hk_error *error)
+static int state_open(struct hk_nonce_state *nonces, const struct hk_state_place *place, const char *name,
+	struct hk_error *error)
 {
-	nonces->fd = open(nonces->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (nonces->fd < 0 && errno == ENOENT)
+	nonces->fd = hk_state_file(place, name);
+	if (nonces->fd == -ENOENT)
 		return hk_error_set(error, ENOENT,
 			"%s: no nonce state for SPI 0x%08x: if these keys never sealed anything, start once "
-			"with "
-			"--first-use; if the state was lost, make new keys (halfkey-endpoint keygen)",
+			"with --first-use; if the state was lost, make new keys (halfkey-endpoint keygen)",
 			nonces->path, nonces->spi);
 	if (nonces->fd < 0)
-		return io_error(error, nonces->path, "open");
+		return open_error(nonces, error, "open");
 	if (flock(nonces->fd, LOCK_EX | LOCK_NB))
 		return hk_error_set(error, EBUSY,
 			"%s: another process seals with SPI 0x%08x: stop it, or use another SPI",
@@ -220,59 +227,65 @@ static void start_at_clock(struct hk_nonce_state *nonces)
 	nonces->sn_limit = nonces->sn;
 }
 
-static int check_sender(const char *sender, struct hk_error *error)
-{
-	if (!*sender || strlen(sender) >= HK_SENDER_TEXT || strpbrk(sender, " \t\n="))
-		return hk_error_set(error, EINVAL,
-			"sender '%.80s': must be a word of at most %d characters without spaces and '='",
-			sender, HK_SENDER_TEXT - 1);
-	return 0;
-}
-
-int hk_nonce_state_open(struct hk_nonce_state **out, const char *directory, const struct hk_sa *sa,
-	const char *sender, bool first_use, struct hk_error *error)
+int hk_nonce_state_open(struct hk_nonce_state **out, const struct hk_state_place *place,
+	const struct hk_sa *sa, struct hk_error *error)
 {
 	const struct hk_sa_name *name = hk_sa_name(sa);
-	const struct hk_nonce_place place = {.envelope = name->envelope,
+	const struct hk_nonce_series series = {.envelope = name->envelope,
 		.spi = name->spi,
 		.fingerprint = hk_sa_fingerprint(sa),
 		.sn_limited = name->envelope == HK_ENVELOPE_ESP,
 		.iv_max = ~0ull};
 
-	return hk_nonce_state_open_at(out, directory, &place, sender, first_use, error);
+	if (place->fresh)
+		return hk_nonce_state_fresh(out, sa)
+			       ? hk_error_set(error, ENOMEM, "no memory for SPI 0x%08x", name->spi)
+			       : 0;
+	return hk_nonce_state_open_at(out, place, &series, error);
 }
 
-int hk_nonce_state_open_at(struct hk_nonce_state **out, const char *directory,
-	const struct hk_nonce_place *place, const char *sender, bool first_use, struct hk_error *error)
+static struct hk_nonce_state *new_state(
+	const struct hk_state_place *place, const struct hk_nonce_series *series, const char *name)
+{
+	struct hk_nonce_state *nonces = calloc(1, sizeof(*nonces));
+
+	if (!nonces)
+		return NULL;
+	nonces->fd = -1;
+	nonces->spi = series->spi;
+	nonces->sn_limited = series->sn_limited;
+	nonces->iv_max = series->iv_max;
+	nonces->clock_shift = series->clock_shift;
+	snprintf(nonces->sender, sizeof(nonces->sender), "%s", place->sender);
+	snprintf(nonces->path, sizeof(nonces->path), "%.400s/%s", place->directory, name);
+	return nonces;
+}
+
+int hk_nonce_state_open_at(struct hk_nonce_state **out, const struct hk_state_place *place,
+	const struct hk_nonce_series *series, struct hk_error *error)
 {
 	struct hk_nonce_state *nonces;
-	char fingerprint[17];
-	int status = check_sender(sender, error);
+	char fingerprint[17], name[64];
+	int status = hk_state_sender(place->sender, error);
 
-	if (!status)
-		status = hk_nonce_state_directory(directory, error);
+	if (!status && !place->opener)
+		status = hk_state_directory(place->directory, error);
 	if (status)
 		return status;
-	nonces = calloc(1, sizeof(*nonces));
+	hk_hex_format(series->fingerprint, 8, fingerprint);
+	snprintf(name, sizeof(name), "%s-%08x-%s.nonces", hk_envelope_name(series->envelope), series->spi,
+		fingerprint);
+	nonces = new_state(place, series, name);
 	if (!nonces)
 		return hk_error_set(error, ENOMEM, "no memory for the nonce state");
-	nonces->fd = -1;
-	nonces->spi = place->spi;
-	nonces->sn_limited = place->sn_limited;
-	nonces->iv_max = place->iv_max;
-	nonces->clock_shift = place->clock_shift;
-	snprintf(nonces->sender, sizeof(nonces->sender), "%s", sender);
-	hk_hex_format(place->fingerprint, 8, fingerprint);
-	snprintf(nonces->path, sizeof(nonces->path), "%s/%s-%08x-%s.nonces", directory,
-		hk_envelope_name(place->envelope), place->spi, fingerprint);
-	status = first_use ? state_create(nonces, directory, error) : state_open(nonces, error);
+	status = (place->first_use ? state_create : state_open)(nonces, place, name, error);
 	if (status) {
 		if (nonces->fd >= 0)
 			close(nonces->fd);
 		free(nonces);
 		return status;
 	}
-	nonces->untouched = first_use;
+	nonces->untouched = place->first_use;
 	start_at_clock(nonces);
 	*out = nonces;
 	return 0;
@@ -343,22 +356,4 @@ void hk_nonce_state_discard(struct hk_nonce_state *nonces)
 	if (nonces && nonces->untouched && nonces->fd >= 0)
 		unlink(nonces->path);
 	hk_nonce_state_close(nonces);
-}
-
-int hk_nonce_state_directory(const char *directory, struct hk_error *error)
-{
-	struct stat stat_;
-
-	if (mkdir(directory, 0700) && errno != EEXIST)
-		return io_error(error, directory, "make the directory of");
-	if (stat(directory, &stat_))
-		return io_error(error, directory, "read");
-	if (!S_ISDIR(stat_.st_mode))
-		return hk_error_set(
-			error, ENOTDIR, "%s: is no directory: name one for the nonce state", directory);
-	if ((stat_.st_mode & 022) || (stat_.st_uid != geteuid() && stat_.st_uid != 0))
-		return hk_error_set(error, EPERM,
-			"%s: mode %04o lets others change the nonce state: chmod 700 it, and own it",
-			directory, stat_.st_mode & 07777);
-	return 0;
 }

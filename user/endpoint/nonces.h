@@ -19,22 +19,21 @@
 #define HK_ENDPOINT_NONCES_H
 
 #include "user/endpoint/seal.h"
+#include "user/endpoint/statefile.h"
 
 #define HK_NONCES_BLOCK 65536 /* numbers reserved at once */
-#define HK_SENDER_TEXT	64
 
 struct hk_nonce_state;
 
 /*
- * Opens and locks the state of `sa` in `directory` for the sender of that name
- * (its address, or a word). `first_use`: creates the state, and refuses when
- * there is any. 0, or negative errno and a sentence.
+ * Opens and locks the state of `sa` in its place; place->fresh: see
+ * hk_nonce_state_fresh(). 0, or negative errno and a sentence.
  */
-int hk_nonce_state_open(struct hk_nonce_state **out, const char *directory, const struct hk_sa *sa,
-	const char *sender, bool first_use, struct hk_error *error);
+int hk_nonce_state_open(struct hk_nonce_state **out, const struct hk_state_place *place,
+	const struct hk_sa *sa, struct hk_error *error);
 
 /* The same for what is no SA: whose numbers these are, and how far they go. */
-struct hk_nonce_place {
+struct hk_nonce_series {
 	unsigned envelope;	 /* enum hk_envelope */
 	__u32 spi;		 /* in file name and messages */
 	const __u8 *fingerprint; /* 8 bytes: one for each series of numbers */
@@ -42,8 +41,8 @@ struct hk_nonce_place {
 	__u64 iv_max;		 /* the last IV there is */
 	unsigned clock_shift;	 /* IVs start at the clock's nanoseconds >> this */
 };
-int hk_nonce_state_open_at(struct hk_nonce_state **out, const char *directory,
-	const struct hk_nonce_place *place, const char *sender, bool first_use, struct hk_error *error);
+int hk_nonce_state_open_at(struct hk_nonce_state **out, const struct hk_state_place *place,
+	const struct hk_nonce_series *series, struct hk_error *error);
 
 /*
  * Numbers of an SPI that a key server has just given out for the first time, to
@@ -59,8 +58,5 @@ void hk_nonce_state_close(struct hk_nonce_state *nonces);
 
 /* Undoes a first use that came to nothing: removes the state if no number of it was given out, and closes. */
 void hk_nonce_state_discard(struct hk_nonce_state *nonces);
-
-/* Creates the directory (0700) when it is missing; refuses one that others could write. */
-int hk_nonce_state_directory(const char *directory, struct hk_error *error);
 
 #endif

@@ -9,14 +9,7 @@
 
 #include "user/endpoint/inner.h"
 
-/* The IP layer of an outer packet. */
-struct outer {
-	const __u8 *payload;
-	__u32 length;
-	__u8 protocol;
-};
-
-static unsigned outer_v4(const __u8 *ip, __u32 length, struct hk_sealed *out, struct outer *outer)
+static unsigned outer_v4(const __u8 *ip, __u32 length, struct hk_sealed *out)
 {
 	__u32 header, total;
 
@@ -30,11 +23,13 @@ static unsigned outer_v4(const __u8 *ip, __u32 length, struct hk_sealed *out, st
 		return HK_REFUSAL_FRAGMENT;
 	out->source = hk_address_v4(ip + 12);
 	out->destination = hk_address_v4(ip + 16);
-	*outer = (struct outer){.payload = ip + header, .length = total - header, .protocol = ip[9]};
+	out->protocol = ip[9];
+	out->data = ip + header;
+	out->length = total - header;
 	return HK_REFUSAL_NONE;
 }
 
-static unsigned outer_v6(const __u8 *ip, __u32 length, struct hk_sealed *out, struct outer *outer)
+static unsigned outer_v6(const __u8 *ip, __u32 length, struct hk_sealed *out)
 {
 	if (length < 40 || hk_get16(ip + 4) + 40u > length)
 		return HK_REFUSAL_IP_HEADER;
@@ -44,7 +39,31 @@ static unsigned outer_v6(const __u8 *ip, __u32 length, struct hk_sealed *out, st
 	out->destination = hk_address_v6(ip + 24);
 	if (hk_address_is_v4(&out->source) || hk_address_is_v4(&out->destination))
 		return HK_REFUSAL_IP_HEADER;
-	*outer = (struct outer){.payload = ip + 40, .length = hk_get16(ip + 4), .protocol = ip[6]};
+	out->protocol = ip[6];
+	out->data = ip + 40;
+	out->length = hk_get16(ip + 4);
+	return HK_REFUSAL_NONE;
+}
+
+unsigned hk_sealed_outer(const __u8 *packet, __u32 length, struct hk_sealed *out)
+{
+	unsigned refusal = HK_REFUSAL_IP_HEADER;
+
+	memset(out, 0, sizeof(*out));
+	out->ip = packet;
+	if (length && packet[0] >> 4 == 4)
+		refusal = outer_v4(packet, length, out);
+	else if (length && packet[0] >> 4 == 6)
+		refusal = outer_v6(packet, length, out);
+	if (refusal || out->protocol != IPPROTO_UDP)
+		return refusal;
+	/* Bytes behind the datagram would be a second message in one packet. */
+	if (out->length < 8 || hk_get16(out->data + 4) != out->length)
+		return HK_REFUSAL_IP_HEADER;
+	out->source_port = hk_get16(out->data);
+	out->port = hk_get16(out->data + 2);
+	out->data += 8;
+	out->length -= 8;
 	return HK_REFUSAL_NONE;
 }
 
@@ -56,84 +75,26 @@ static bool is_ike(const __u8 *data, __u32 length)
 	return length < 4 || memcmp(data, marker, 4) == 0;
 }
 
-unsigned hk_sealed_read(unsigned envelope, const __u8 *data, __u32 length, struct hk_sealed *out)
+unsigned hk_sealed_read(struct hk_sealed *sealed)
 {
-	out->envelope = (__u8)envelope;
-	out->data = data;
-	out->length = length;
-	if (envelope == HK_ENVELOPE_PSP)
-		return hk_psp_check(data, length, out);
-	if (out->udp && is_ike(data, length))
+	bool udp = sealed->protocol == IPPROTO_UDP;
+
+	if (udp && sealed->port == HK_UDP_PORT_PSP) {
+		sealed->envelope = HK_ENVELOPE_PSP;
+		return hk_psp_check(sealed->data, sealed->length, sealed);
+	}
+	if (udp ? sealed->port != HK_UDP_PORT_ESP || is_ike(sealed->data, sealed->length)
+		: sealed->protocol != IPPROTO_ESP)
 		return HK_REFUSAL_NOT_SEALED;
-	return hk_esp_check(data, length, out);
-}
-
-static unsigned read_udp(const struct outer *outer, struct hk_sealed *out)
-{
-	const __u8 *udp = outer->payload;
-	__u16 port;
-
-	/* Bytes behind the datagram would be a second message in one packet. */
-	if (outer->length < 8 || hk_get16(udp + 4) != outer->length)
-		return HK_REFUSAL_IP_HEADER;
-	out->udp = 1;
-	port = hk_get16(udp + 2);
-	if (port == HK_UDP_PORT_PSP)
-		return hk_sealed_read(HK_ENVELOPE_PSP, udp + 8, outer->length - 8, out);
-	if (port == HK_UDP_PORT_ESP)
-		return hk_sealed_read(HK_ENVELOPE_ESP, udp + 8, outer->length - 8, out);
-	return HK_REFUSAL_NOT_SEALED;
-}
-
-unsigned hk_sealed_ip(const __u8 *packet, __u32 length, struct hk_sealed *out, __u8 *protocol)
-{
-	unsigned refusal = HK_REFUSAL_IP_HEADER;
-	struct outer outer = {0};
-
-	if (length && packet[0] >> 4 == 4)
-		refusal = outer_v4(packet, length, out, &outer);
-	else if (length && packet[0] >> 4 == 6)
-		refusal = outer_v6(packet, length, out, &outer);
-	out->data = outer.payload;
-	out->length = outer.length;
-	*protocol = outer.protocol;
-	return refusal;
-}
-
-static unsigned read_ip(const __u8 *packet, __u32 length, struct hk_sealed *out, struct outer *outer)
-{
-	memset(out, 0, sizeof(*out));
-	out->ip = packet;
-	if (length && packet[0] >> 4 == 4)
-		return outer_v4(packet, length, out, outer);
-	return length && packet[0] >> 4 == 6 ? outer_v6(packet, length, out, outer) : HK_REFUSAL_IP_HEADER;
-}
-
-unsigned hk_sealed_outer(const __u8 *packet, __u32 length, struct hk_sealed *out, __u8 *protocol)
-{
-	struct outer outer;
-	unsigned refusal = read_ip(packet, length, out, &outer);
-
-	if (refusal)
-		return refusal;
-	out->data = outer.payload;
-	out->length = outer.length;
-	*protocol = outer.protocol;
-	return HK_REFUSAL_NONE;
+	sealed->envelope = HK_ENVELOPE_ESP;
+	return hk_esp_check(sealed->data, sealed->length, sealed);
 }
 
 unsigned hk_sealed_parse(const __u8 *packet, __u32 length, struct hk_sealed *out)
 {
-	struct outer outer;
-	unsigned refusal = read_ip(packet, length, out, &outer);
+	unsigned refusal = hk_sealed_outer(packet, length, out);
 
-	if (refusal)
-		return refusal;
-	if (outer.protocol == IPPROTO_UDP)
-		return read_udp(&outer, out);
-	if (outer.protocol == IPPROTO_ESP)
-		return hk_sealed_read(HK_ENVELOPE_ESP, outer.payload, outer.length, out);
-	return HK_REFUSAL_NOT_SEALED;
+	return refusal ? refusal : hk_sealed_read(out);
 }
 
 /* Transport mode: the outer header, put back in front of the payload. `data` has 40 bytes of room before it.

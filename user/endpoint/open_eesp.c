@@ -368,18 +368,17 @@ static unsigned open_reading(struct hk_eesp_host *host, const struct reading *re
 	return refusal;
 }
 
-/* From the IP payload to the envelope. */
-static unsigned find_envelope(const struct hk_eesp_policy *policy, __u8 protocol, struct hk_sealed *sealed)
+/* From what IP or UDP carries to the envelope. */
+static unsigned find_envelope(const struct hk_eesp_policy *policy, struct hk_sealed *sealed)
 {
 	bool wesp = policy->envelope == HK_ENVELOPE_WESP;
 
-	if (protocol == (wesp ? HK_WESP_PROTOCOL : policy->protocol) && protocol)
-		return HK_REFUSAL_NONE;
-	if (protocol != IPPROTO_UDP || sealed->length < 8 || hk_get16(sealed->data + 4) != sealed->length ||
-		hk_get16(sealed->data + 2) != HK_UDP_PORT_ESP)
+	if (sealed->protocol != IPPROTO_UDP)
+		return sealed->protocol && sealed->protocol == (wesp ? HK_WESP_PROTOCOL : policy->protocol)
+			       ? HK_REFUSAL_NONE
+			       : HK_REFUSAL_NOT_SEALED;
+	if (sealed->port != HK_UDP_PORT_ESP)
 		return HK_REFUSAL_NOT_SEALED;
-	sealed->data += 8;
-	sealed->length -= 8;
 	if (!wesp)
 		return sealed->length > 1 && sealed->data[0] & 0x80 ? HK_REFUSAL_NONE : HK_REFUSAL_NOT_SEALED;
 	if (sealed->length < 4 || hk_get32(sealed->data) != HK_WESP_MARKER)
@@ -390,17 +389,14 @@ static unsigned find_envelope(const struct hk_eesp_policy *policy, __u8 protocol
 }
 
 unsigned hk_eesp_host_open(
-	struct hk_eesp_host *host, const __u8 *packet, __u32 length, __u8 *out, struct hk_opened *opened)
+	struct hk_eesp_host *host, const struct hk_sealed *outer, __u8 *out, struct hk_opened *opened)
 {
 	struct reading reading = {.name.envelope = host->policy.envelope};
-	struct hk_sealed sealed;
-	__u8 protocol = 0;
-	unsigned refusal = hk_sealed_outer(packet, length, &sealed, &protocol);
+	struct hk_sealed sealed = *outer;
+	unsigned refusal = find_envelope(&host->policy, &sealed);
 
 	if (!refusal && memcmp(&sealed.destination, &host->policy.local, sizeof(sealed.destination)) != 0)
 		refusal = HK_REFUSAL_NOT_OURS;
-	if (!refusal)
-		refusal = find_envelope(&host->policy, protocol, &sealed);
 	if (refusal)
 		return refusal;
 	sealed.envelope = host->policy.envelope;

@@ -39,14 +39,9 @@ unsigned hk_esp_check(const __u8 *data, __u32 length, struct hk_sealed *out);
 unsigned hk_psp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_payload *payload);
 unsigned hk_esp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_payload *payload);
 
-/* The IP layer alone: addresses, and `data` as what IP carries. enum hk_refusal. */
-unsigned hk_sealed_ip(const __u8 *packet, __u32 length, struct hk_sealed *out, __u8 *protocol);
-
 /* The inner packet that an opened payload is: enum hk_refusal. 40 bytes in front of its data are ours. */
 unsigned hk_payload_deliver(
 	const struct hk_sealed *sealed, const struct hk_payload *payload, struct hk_opened *opened);
-/* The outer IP header alone: `data` and `length` are what it carries. enum hk_refusal. */
-unsigned hk_sealed_outer(const __u8 *packet, __u32 length, struct hk_sealed *out, __u8 *protocol);
 
 /* Big-endian numbers at any address. */
 static inline void hk_put16(__u8 *at, __u16 value)

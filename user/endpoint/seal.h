@@ -114,19 +114,25 @@ int hk_outer_build(const struct hk_address *source, const struct hk_address *des
 struct hk_sealed {
 	__u8 envelope; /* enum hk_envelope */
 	__u8 version;  /* PSP */
-	__u8 udp;      /* 1: rides in UDP */
+	__u8 protocol; /* of IP; UDP has ports */
 	__u8 reserved;
+	__u16 source_port, port;
 	__u32 spi;
 	struct hk_address source, destination;
-	const __u8 *data; /* PSP header, or ESP's SPI, up to and with the ICV */
+	const __u8 *data; /* what IP or UDP carries: PSP header, or ESP's SPI, up to and with the ICV */
 	__u32 length;
 	const __u8 *ip; /* the outer IP header; NULL from a socket: transport mode cannot be rebuilt then */
 };
 
-/* enum hk_refusal. `out` points into `outer`. Ethernet padding is allowed behind the IP length. */
-unsigned hk_sealed_parse(const __u8 *outer, __u32 length, struct hk_sealed *out);
-/* Fills envelope, version, SPI and `data`, which a socket delivered; the rest is the caller's. */
-unsigned hk_sealed_read(unsigned envelope, const __u8 *data, __u32 length, struct hk_sealed *out);
+/*
+ * The outer IP and UDP headers: all but envelope, version and SPI. enum hk_refusal. `out`
+ * points into `packet`. Ethernet padding is allowed behind the IP length.
+ */
+unsigned hk_sealed_outer(const __u8 *packet, __u32 length, struct hk_sealed *out);
+/* Then: whether it is PSP or ESP; fills envelope, version and SPI. enum hk_refusal. */
+unsigned hk_sealed_read(struct hk_sealed *sealed);
+/* Both. */
+unsigned hk_sealed_parse(const __u8 *packet, __u32 length, struct hk_sealed *out);
 
 struct hk_opened {
 	__u8 *inner; /* the inner IP packet, in `out` */

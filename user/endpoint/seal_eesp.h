@@ -79,11 +79,11 @@ struct hk_eesp_host *hk_eesp_host_new(const struct hk_eesp_policy *policy, const
 void hk_eesp_host_free(struct hk_eesp_host *host);
 
 /*
- * Opens an outer IP packet: verifies first, then refuses what came before, an
- * epoch that is over, the other profile. enum hk_refusal. `out` has
- * HK_OPEN_ROOM(length) bytes; on a refusal it holds no plaintext.
+ * Opens what hk_sealed_outer() gave: verifies first, then refuses what came
+ * before, an epoch that is over, the other profile. enum hk_refusal. `out` has
+ * HK_OPEN_ROOM(outer->length) bytes; on a refusal it holds no plaintext.
  */
 unsigned hk_eesp_host_open(
-	struct hk_eesp_host *host, const __u8 *packet, __u32 length, __u8 *out, struct hk_opened *opened);
+	struct hk_eesp_host *host, const struct hk_sealed *outer, __u8 *out, struct hk_opened *opened);
 
 #endif

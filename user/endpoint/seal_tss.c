@@ -276,16 +276,15 @@ int hk_tss_seal(struct hk_tss *tss, const struct hk_tss_shape *shape, __u16 epoc
 		tss->envelope, size + length + HK_TSS_ICV_SIZE, out, room);
 }
 
-int hk_tss_nonces_open(struct hk_nonce_state **out, const char *directory, const struct hk_tss *tss,
-	const struct hk_tss_shape *shape, __u16 epoch, const char *sender, bool first_use,
-	struct hk_error *error)
+int hk_tss_nonces_open(struct hk_nonce_state **out, const struct hk_state_place *place,
+	const struct hk_tss *tss, const struct hk_tss_shape *shape, __u16 epoch, struct hk_error *error)
 {
 	/* A public constant: the name must be the same in every process that holds the key. */
 	static const __u8 label[32] = "halfkey TSS nonce state";
 	__u8 header[HK_TSS_ENTROPY_SIZE + HK_TSS_HEADER_SIZE + HK_TSS_SSI_SIZE], fingerprint[8];
 	__u8 stream[32 + HK_TSS_IV + 16 * HK_KDF_TSS_BLOCKS]; /* key, IV and context: all but the counter */
 	struct hk_tss_packet packet = packet_of(tss, shape, header + (shape->udp ? 0 : HK_TSS_ENTROPY_SIZE));
-	struct hk_nonce_place place = {.envelope = HK_ENVELOPE_TSS, .fingerprint = fingerprint};
+	struct hk_nonce_series series = {.envelope = HK_ENVELOPE_TSS, .fingerprint = fingerprint};
 	unsigned size = 32 + HK_TSS_IV;
 	int status = hk_tss_may_send(tss, shape, error);
 
@@ -298,35 +297,21 @@ int hk_tss_nonces_open(struct hk_nonce_state **out, const char *directory, const
 		size += hk_kdf_tss_message(stream + size, &packet, 1);
 	hk_crypto_fingerprint(label, stream, size, fingerprint);
 	hk_wipe(stream, sizeof(stream));
-	place.spi = hk_get32(packet.header);
-	place.iv_max = (1ull << HK_TSS_COUNTER_BITS) - 1;
-	place.clock_shift = 14; /* 16 microseconds: 48 bits last until 2112 */
-	return hk_nonce_state_open_at(out, directory, &place, sender, first_use, error);
+	series.spi = hk_get32(packet.header);
+	series.iv_max = (1ull << HK_TSS_COUNTER_BITS) - 1;
+	series.clock_shift = 14; /* 16 microseconds: 48 bits last until 2112 */
+	return hk_nonce_state_open_at(out, place, &series, error);
 }
 
 /* --- open -------------------------------------------------------------------------------------- */
 
-/* The TSS packet of an IP packet, entropy first where there is no UDP. enum hk_refusal. */
-static unsigned find_envelope(
-	const struct hk_tss *tss, const __u8 *packet, __u32 length, struct hk_sealed *out)
+/* Whether it is a TSS packet: entropy first where there is no UDP. enum hk_refusal. */
+static unsigned find_envelope(const struct hk_tss *tss, const struct hk_sealed *sealed)
 {
-	__u8 protocol;
-	unsigned refusal = hk_sealed_ip(packet, length, out, &protocol);
-
-	if (refusal)
-		return refusal;
-	if (protocol == tss->setup.protocol)
-		return HK_REFUSAL_NONE;
-	if (protocol != IPPROTO_UDP)
-		return HK_REFUSAL_NOT_SEALED;
-	if (out->length < 8 || hk_get16(out->data + 4) != out->length)
-		return HK_REFUSAL_IP_HEADER;
-	if (hk_get16(out->data + 2) != HK_UDP_PORT_TSS)
-		return HK_REFUSAL_NOT_SEALED;
-	out->udp = 1;
-	out->data += 8;
-	out->length -= 8;
-	return HK_REFUSAL_NONE;
+	if (sealed->protocol == IPPROTO_UDP)
+		return sealed->port == HK_UDP_PORT_TSS ? HK_REFUSAL_NONE : HK_REFUSAL_NOT_SEALED;
+	return tss->setup.protocol && sealed->protocol == tss->setup.protocol ? HK_REFUSAL_NONE
+									      : HK_REFUSAL_NOT_SEALED;
 }
 
 /* What can be told without keys. */
@@ -357,30 +342,40 @@ static void raise_epoch(struct hk_tss *tss, __u16 epoch)
 unsigned hk_tss_open(
 	struct hk_tss *tss, const __u8 *packet, __u32 length, __u8 *out, struct hk_tss_opened *opened)
 {
+	struct hk_sealed sealed;
+	unsigned refusal = hk_sealed_outer(packet, length, &sealed);
+
+	opened->length = 0;
+	return refusal ? refusal : hk_tss_open_sealed(tss, &sealed, out, opened);
+}
+
+unsigned hk_tss_open_sealed(
+	struct hk_tss *tss, const struct hk_sealed *sealed, __u8 *out, struct hk_tss_opened *opened)
+{
 	struct hk_tss_packet tss_packet = {.options = &tss->setup.options};
-	struct hk_sealed sealed = {0};
-	unsigned refusal = find_envelope(tss, packet, length, &sealed);
-	__u32 front = sealed.udp ? 0 : HK_TSS_ENTROPY_SIZE, size;
-	const __u8 *header = sealed.data + front;
+	unsigned refusal = find_envelope(tss, sealed);
+	bool udp = sealed->protocol == IPPROTO_UDP;
+	__u32 front = udp ? 0 : HK_TSS_ENTROPY_SIZE, size, length;
+	const __u8 *header = sealed->data + front;
 	struct work work;
 	int status;
 
 	opened->length = 0;
-	if (!refusal && sealed.length < front + HK_TSS_HEADER_SIZE)
+	if (!refusal && sealed->length < front + HK_TSS_HEADER_SIZE)
 		return HK_REFUSAL_SHORT;
 	if (!refusal)
-		refusal = check_header(tss, header, sealed.length - front);
+		refusal = check_header(tss, header, sealed->length - front);
 	if (refusal)
 		return refusal;
-	tss_packet.source = &sealed.source;
-	tss_packet.destination = &sealed.destination;
+	tss_packet.source = &sealed->source;
+	tss_packet.destination = &sealed->destination;
 	tss_packet.header = header;
 	size = front + hk_tss_header_size(header);
-	length = sealed.length - size - HK_TSS_ICV_SIZE;
-	memcpy(out, sealed.data + size, length);
-	if (prepare(tss, &tss_packet, sealed.udp ? NULL : sealed.data, out, length, &work))
+	length = sealed->length - size - HK_TSS_ICV_SIZE;
+	memcpy(out, sealed->data + size, length);
+	if (prepare(tss, &tss_packet, udp ? NULL : sealed->data, out, length, &work))
 		return HK_REFUSAL_CIPHER;
-	status = hk_protection_open(&tss->protection, &work.job, sealed.data + size + length);
+	status = hk_protection_open(&tss->protection, &work.job, sealed->data + size + length);
 	if (status)
 		return status == -EBADMSG ? HK_REFUSAL_BAD_ICV : HK_REFUSAL_CIPHER;
 	opened->payload = out;

@@ -201,6 +201,8 @@ static int judge_ends(struct run *run, const struct options *options, struct hk_
 static int open_keys(struct run *run, const struct options *options, struct hk_error *error)
 {
 	const char *state = options->state ? options->state : "/var/lib/halfkey-endpoint";
+	struct hk_state_place place = {state, options->sender ? options->sender : options->from,
+		options->first_use, false, NULL, NULL};
 	struct hk_host_keys *keys = NULL;
 	int status;
 
@@ -212,8 +214,7 @@ static int open_keys(struct run *run, const struct options *options, struct hk_e
 			&run->tss, &run->setup, run->sdi, run->an, keys, options->keys, error);
 	hk_host_keys_free(keys);
 	if (!status)
-		status = hk_tss_nonces_open(&run->nonces, state, run->tss, &run->shape, run->epoch,
-			options->sender ? options->sender : options->from, options->first_use, error);
+		status = hk_tss_nonces_open(&run->nonces, &place, run->tss, &run->shape, run->epoch, error);
 	return status;
 }
 

@@ -54,9 +54,8 @@ struct hk_tss_shape {
 int hk_tss_may_send(const struct hk_tss *tss, const struct hk_tss_shape *shape, struct hk_error *error);
 
 /* The nonce state of this sender in this epoch; see nonces.h. Counters are the state's IVs. */
-int hk_tss_nonces_open(struct hk_nonce_state **out, const char *directory, const struct hk_tss *tss,
-	const struct hk_tss_shape *shape, __u16 epoch, const char *sender, bool first_use,
-	struct hk_error *error);
+int hk_tss_nonces_open(struct hk_nonce_state **out, const struct hk_state_place *place,
+	const struct hk_tss *tss, const struct hk_tss_shape *shape, __u16 epoch, struct hk_error *error);
 
 /*
  * Seals `length` bytes of PDS; the size of the outer IP packet in `out`, or
@@ -76,5 +75,8 @@ struct hk_tss_opened {
 /* Verifies, then decrypts an outer IP packet into `out` of `length` bytes. enum hk_refusal. */
 unsigned hk_tss_open(
 	struct hk_tss *tss, const __u8 *packet, __u32 length, __u8 *out, struct hk_tss_opened *opened);
+/* The same of what hk_sealed_outer() gave. */
+unsigned hk_tss_open_sealed(
+	struct hk_tss *tss, const struct hk_sealed *sealed, __u8 *out, struct hk_tss_opened *opened);
 
 #endif

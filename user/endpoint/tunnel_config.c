@@ -4,14 +4,19 @@
  * add to the file or replace its values. Values stay strings here.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "user/base/text.h"
 #include "user/endpoint/tunnel.h"
 #include "user/endpoint/yaml.h"
+
+#define FILE_MAX (1 << 20)
 
 static const char help[] =
 	"Usage: halfkey-endpoint tunnel [-c FILE] [OPTION]...\n"
@@ -24,24 +29,24 @@ static const char help[] =
 	"      --ca, --cert, --key FILE   the CA, this host's certificate and its private key\n"
 	"      --domain NAME      the domain at the key server\n"
 	"      --first-use        these keys never sealed anything: create their nonce state\n"
+	"      --prepare          with --first-use: create it and end; a tunnel that runs takes\n"
+	"                         the new keys on SIGHUP\n"
+	"      --levels NAME,...  with level= lines in the key file: the levels, in their order\n"
 	"  -l, --local ADDRESS    this host's outer address, IPv4 or IPv6\n"
 	"  -p, --peer ADDRESS[=PREFIX,...]\n"
 	"                         a peer's outer address and the inner prefixes behind it\n"
 	"                         (default: everything); repeat for more peers\n"
-	"      --spi NUMBER       SPI for the --peer before it, with master keys (default: the\n"
-	"                         explicit keys for that peer in the key file)\n"
-	"  -e, --envelope NAME    psp (default) or esp\n"
-	"      --version N        PSP version: 5 (default), 4, 1 or 0\n"
-	"      --suite NAME       ESP suite: ctr-hmac (default), gcm-split, cbc-hmac or gcm\n"
-	"      --mkid N           ESP: MKID of the derivation context (default: 1)\n"
-	"      --carrier NAME     ESP: udp (port 4500, default) or ip (protocol 50)\n"
+	"  -e, --envelope NAME    psp (default), or another below\n"
 	"  -d, --dev NAME         TUN device to make (default: hk0)\n"
 	"      --mtu N            its MTU (default: what fits an outer packet of 1500 bytes)\n"
 	"  -a, --address ADDR/LEN inner address to set on it; repeat for more\n"
 	"      --stats FILE       counters as JSON, written on SIGUSR1 and at the end\n"
 	"      --user NAME        whom to become after set-up (default: nobody)\n"
 	"\n"
-	"Prints counters on SIGUSR1 and at the end; SIGTERM ends it.\n"
+	"Prints counters on SIGUSR1 and at the end; SIGTERM ends it. SIGHUP reads configuration and\n"
+	"key file again, and not a packet is lost.\n";
+
+static const char example[] =
 	"\n"
 	"Example:\n"
 	"  halfkey-endpoint tunnel --first-use --keys client.keys --local 192.0.2.1 \\\n"
@@ -60,9 +65,9 @@ static const cyaml_schema_field_t device_fields[] = {
 	CYAML_FIELD_END,
 };
 
-static const cyaml_schema_field_t peer_fields[] = {
+/* Fields that every envelope has, then those of the speakers' rows. */
+static cyaml_schema_field_t peer_fields[4 + HK_WISHES_MAX] = {
 	CYAML_FIELD_STRING_PTR("remote", CYAML_FLAG_POINTER, struct hk_tunnel_peer_config, remote, 1, 64),
-	TEXT("spi", struct hk_tunnel_peer_config, spi),
 	CYAML_FIELD_SEQUENCE("routes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct hk_tunnel_peer_config,
 		routes, &text_entry, 0, HK_TUNNEL_ROUTES),
 	CYAML_FIELD_END,
@@ -71,15 +76,12 @@ static const cyaml_schema_field_t peer_fields[] = {
 static const cyaml_schema_value_t peer_entry = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct hk_tunnel_peer_config, peer_fields)};
 
-static const cyaml_schema_field_t config_fields[] = {
+static cyaml_schema_field_t config_fields[20 + HK_WISHES_MAX] = {
 	TEXT("keys", struct hk_tunnel_config, keys),
 	TEXT("state", struct hk_tunnel_config, state),
 	TEXT("local", struct hk_tunnel_config, local),
 	TEXT("envelope", struct hk_tunnel_config, envelope),
-	TEXT("version", struct hk_tunnel_config, version),
-	TEXT("suite", struct hk_tunnel_config, suite),
-	TEXT("mkid", struct hk_tunnel_config, mkid),
-	TEXT("carrier", struct hk_tunnel_config, carrier),
+	TEXT("levels", struct hk_tunnel_config, levels),
 	TEXT("server", struct hk_tunnel_config, server),
 	TEXT("ca", struct hk_tunnel_config, ca),
 	TEXT("cert", struct hk_tunnel_config, cert),
@@ -96,12 +98,71 @@ static const cyaml_schema_field_t config_fields[] = {
 static const cyaml_schema_value_t config_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct hk_tunnel_config, config_fields)};
 
-static int load(struct hk_tunnel_config **out, const char *path, struct hk_error *error)
+/* Appends what envelopes take in this place; `values` is where a struct hk_wishes has them. */
+static void add_wishes(cyaml_schema_field_t *fields, unsigned uses, size_t values)
+{
+	static const cyaml_schema_field_t end = CYAML_FIELD_END;
+	const cyaml_schema_field_t field = TEXT("", struct hk_wishes, values[0]);
+	unsigned count, i;
+	const struct hk_wish *rows = hk_wish_rows(&count);
+
+	while (fields->key)
+		fields++;
+	for (i = 0; i < count; i++) {
+		if (!(rows[i].uses & uses))
+			continue;
+		*fields = field;
+		fields->key = rows[i].name;
+		fields->data_offset = (uint32_t)(values + i * sizeof(char *));
+		fields++;
+	}
+	*fields = end;
+}
+
+static void complete_schema(void)
+{
+	static bool done;
+
+	if (done)
+		return;
+	add_wishes(config_fields, HK_USE_TUNNEL, offsetof(struct hk_tunnel_config, wishes.values));
+	add_wishes(peer_fields, HK_USE_PEER, offsetof(struct hk_tunnel_peer_config, wishes.values));
+	done = true;
+}
+
+/* All of a file, NUL behind it; NULL: no regular file, or too large. */
+static char *read_whole(int fd, size_t *size)
+{
+	struct stat status;
+	char *text;
+	ssize_t got;
+
+	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_size > FILE_MAX)
+		return NULL;
+	text = calloc(1, (size_t)status.st_size + 1);
+	got = text ? pread(fd, text, (size_t)status.st_size, 0) : -1;
+	*size = got > 0 ? (size_t)got : 0;
+	return text;
+}
+
+static int load(struct hk_tunnel_config **out, const char *path, int file, struct hk_error *error)
 {
 	char kept[HK_YAML_MESSAGE] = "";
 	cyaml_config_t options = hk_yaml_options(kept);
-	cyaml_err_t status = cyaml_load_file(path, &options, &config_schema, (cyaml_data_t **)out, NULL);
+	int fd = file >= 0 ? file : open(path, O_RDONLY | O_CLOEXEC);
+	cyaml_err_t status;
+	size_t size = 0;
+	char *text = fd >= 0 ? read_whole(fd, &size) : NULL;
 
+	if (fd >= 0 && fd != file)
+		close(fd);
+	if (!text)
+		return hk_error_set(error, EINVAL, "%s: cannot be read as a tunnel configuration: %s", path,
+			fd < 0 ? strerror(errno) : "it must be a regular file of at most 1 MiB");
+	complete_schema();
+	status = cyaml_load_data(
+		(const uint8_t *)text, size, &options, &config_schema, (cyaml_data_t **)out, NULL);
+	free(text);
 	if (status != CYAML_OK)
 		return hk_error_set(error, EINVAL, "%s: not a tunnel configuration: %s%s%s", path,
 			cyaml_strerror(status), kept[0] ? ": " : "", kept);
@@ -119,6 +180,7 @@ void hk_tunnel_config_free(struct hk_tunnel_config *config)
 	char kept[HK_YAML_MESSAGE] = "";
 	cyaml_config_t options = hk_yaml_options(kept);
 
+	complete_schema();
 	if (config)
 		cyaml_free(&options, &config_schema, config, 0);
 }
@@ -171,47 +233,45 @@ static void add_peer(struct hk_tunnel_config *config, const char *value)
 enum {
 	OPT_STATE = 256,
 	OPT_FIRST_USE,
+	OPT_PREPARE,
+	OPT_LEVELS,
 	OPT_SERVER,
 	OPT_CA,
 	OPT_CERT,
 	OPT_KEY,
 	OPT_DOMAIN,
-	OPT_SPI,
-	OPT_VERSION,
-	OPT_SUITE,
-	OPT_MKID,
-	OPT_CARRIER,
 	OPT_MTU,
 	OPT_STATS,
-	OPT_USER
+	OPT_USER,
+	OPT_WISHES /* rows of hk_wish_rows() from here on */
 };
 
-static const struct option long_options[] = {
+#define OWN_OPTIONS (sizeof(own_options) / sizeof(own_options[0]))
+
+static const struct option own_options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"keys", required_argument, NULL, 'k'},
 	{"state", required_argument, NULL, OPT_STATE},
+	{"levels", required_argument, NULL, OPT_LEVELS},
 	{"server", required_argument, NULL, OPT_SERVER},
 	{"ca", required_argument, NULL, OPT_CA},
 	{"cert", required_argument, NULL, OPT_CERT},
 	{"key", required_argument, NULL, OPT_KEY},
 	{"domain", required_argument, NULL, OPT_DOMAIN},
 	{"first-use", no_argument, NULL, OPT_FIRST_USE},
+	{"prepare", no_argument, NULL, OPT_PREPARE},
 	{"local", required_argument, NULL, 'l'},
 	{"peer", required_argument, NULL, 'p'},
-	{"spi", required_argument, NULL, OPT_SPI},
 	{"envelope", required_argument, NULL, 'e'},
-	{"version", required_argument, NULL, OPT_VERSION},
-	{"suite", required_argument, NULL, OPT_SUITE},
-	{"mkid", required_argument, NULL, OPT_MKID},
-	{"carrier", required_argument, NULL, OPT_CARRIER},
 	{"dev", required_argument, NULL, 'd'},
 	{"mtu", required_argument, NULL, OPT_MTU},
 	{"address", required_argument, NULL, 'a'},
 	{"stats", required_argument, NULL, OPT_STATS},
 	{"user", required_argument, NULL, OPT_USER},
 	{"help", no_argument, NULL, 'h'},
-	{0},
 };
+
+static struct option long_options[OWN_OPTIONS + HK_WISHES_MAX + 1];
 static const char short_options[] = ":c:k:l:p:e:d:a:h";
 
 /* Where an option's value goes; NULL: not a plain string. */
@@ -228,15 +288,29 @@ static char **place_of(struct hk_tunnel_config *config, int option)
 	case OPT_KEY: return &config->key;
 	case OPT_DOMAIN: return &config->domain;
 	case OPT_STATE: return &config->state;
-	case OPT_VERSION: return &config->version;
-	case OPT_SUITE: return &config->suite;
-	case OPT_MKID: return &config->mkid;
-	case OPT_CARRIER: return &config->carrier;
+	case OPT_LEVELS: return &config->levels;
 	case OPT_MTU: return &config->device.mtu;
 	case OPT_STATS: return &config->stats;
 	case OPT_USER: return &config->user;
 	default: return NULL;
 	}
+}
+
+/* What a peer may have of its own and stands behind a --peer is that peer's. */
+static int apply_wish(struct hk_tunnel_config *config, unsigned row, struct hk_error *error)
+{
+	unsigned count;
+	const struct hk_wish *wish = &hk_wish_rows(&count)[row];
+
+	if ((wish->uses & HK_USE_PEER) && config->peers_count) {
+		hk_wish_set(&config->peers[config->peers_count - 1].wishes, row, optarg);
+		return 0;
+	}
+	if (!(wish->uses & HK_USE_TUNNEL))
+		return hk_error_set(error, EINVAL, "--%s %s: no --peer stands before it", wish->name,
+			optarg ? optarg : "");
+	hk_wish_set(&config->wishes, row, optarg);
+	return 0;
 }
 
 static int apply(struct hk_tunnel_config *config, int option, char **argv, struct hk_error *error)
@@ -247,23 +321,28 @@ static int apply(struct hk_tunnel_config *config, int option, char **argv, struc
 		set(place, optarg);
 		return 0;
 	}
+	if (option >= OPT_WISHES)
+		return apply_wish(config, (unsigned)(option - OPT_WISHES), error);
 	switch (option) {
 	case 'c': return 0; /* read first, see below */
 	case 'p': add_peer(config, optarg); return 0;
 	case 'a': append(&config->device.addresses, &config->device.addresses_count, optarg); return 0;
 	case OPT_FIRST_USE: config->first_use = true; return 0;
-	case OPT_SPI:
-		if (!config->peers_count)
-			return hk_error_set(error, EINVAL, "--spi %s: no --peer stands before it", optarg);
-		set(&config->peers[config->peers_count - 1].spi, optarg);
-		return 0;
+	case OPT_PREPARE: config->prepare = true; return 0;
 	case ':': return hk_error_set(error, EINVAL, "%s needs a value: see --help", argv[optind - 1]);
 	default: return hk_error_set(error, EINVAL, "%s: unknown option: see --help", argv[optind - 1]);
 	}
 }
 
+static void print_help(void)
+{
+	fputs(help, stdout);
+	hk_wishes_help(HK_USE_TUNNEL | HK_USE_PEER, stdout);
+	fputs(example, stdout);
+}
+
 /* The file named by -c, wherever it stands, before any option is applied to what it says. */
-static int read_file(struct hk_tunnel_config **out, int argc, char **argv, struct hk_error *error)
+static int read_file(struct hk_tunnel_config **out, int argc, char **argv, int file, struct hk_error *error)
 {
 	const char *path = NULL;
 	int option;
@@ -273,21 +352,31 @@ static int read_file(struct hk_tunnel_config **out, int argc, char **argv, struc
 		if (option == 'c')
 			path = optarg;
 		if (option == 'h') {
-			fputs(help, stdout);
+			print_help();
 			return 1;
 		}
 	}
-	if (path)
-		return load(out, path, error);
+	if (path) {
+		option = load(out, path, file, error);
+		if (!option)
+			(*out)->path = path;
+		return option;
+	}
 	*out = calloc(1, sizeof(**out));
-	return *out ? 0 : -ENOMEM;
+	return *out ? 0 : hk_error_set(error, ENOMEM, "no memory for a configuration");
 }
 
-int hk_tunnel_config_read(struct hk_tunnel_config **out, int argc, char **argv, struct hk_error *error)
+int hk_tunnel_config_read(
+	struct hk_tunnel_config **out, int argc, char **argv, int file, struct hk_error *error)
 {
 	struct hk_tunnel_config *config = NULL;
-	int status = read_file(&config, argc, argv, error), option;
+	int status, option;
+	unsigned i;
 
+	memcpy(long_options, own_options, sizeof(own_options));
+	hk_wish_options(
+		long_options + OWN_OPTIONS, HK_WISHES_MAX + 1, HK_USE_TUNNEL | HK_USE_PEER, OPT_WISHES);
+	status = read_file(&config, argc, argv, file, error);
 	if (status)
 		return status;
 	optind = 0;
@@ -295,6 +384,8 @@ int hk_tunnel_config_read(struct hk_tunnel_config **out, int argc, char **argv, 
 		status = apply(config, option, argv, error);
 	if (!status && optind < argc)
 		status = hk_error_set(error, EINVAL, "%s: unexpected word: see --help", argv[optind]);
+	for (i = 0; i < config->peers_count; i++)
+		config->peers[i].wishes.host = &config->wishes;
 	if (status)
 		hk_tunnel_config_free(config);
 	else

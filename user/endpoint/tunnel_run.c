@@ -34,45 +34,45 @@ struct loop {
 
 /* --- out ------------------------------------------------------------------------------------- */
 
-/* The next SPI of the peer that still has numbers; NULL and `why`. */
-static struct hk_tunnel_spi *next_spi(
-	struct hk_tunnel *tunnel, struct hk_tunnel_peer *peer, struct hk_numbers *numbers, unsigned *why)
-{
-	int status;
-
-	*why = peer->spis_count ? HK_UNSENT_SPI_USED_UP : HK_UNSENT_NO_KEY;
-	while (peer->spi_now < peer->spis_count) {
-		status = hk_nonce_state_next(peer->spis[peer->spi_now].nonces, numbers);
-		if (!status)
-			return &peer->spis[peer->spi_now];
-		if (status != -EOVERFLOW) {
-			*why = HK_UNSENT_STATE;
-			return NULL;
-		}
-		hk_log_warn("SPI 0x%08x has used all its numbers: going on with the next",
-			hk_sa_name(peer->spis[peer->spi_now].sa)->spi);
-		peer->spi_now++;
-		hk_tunnel_server_want(tunnel, peer);
-	}
-	return NULL;
-}
-
 static unsigned unsent_of(int status)
 {
-	return status == -EMSGSIZE ? HK_UNSENT_TOO_BIG
-	       : status == -EINVAL ? HK_UNSENT_INVALID
-				   : HK_UNSENT_CIPHER;
+	switch (status) {
+	case -EMSGSIZE: return HK_UNSENT_TOO_BIG;
+	case -EINVAL: return HK_UNSENT_INVALID;
+	case -EROFS: return HK_UNSENT_STATE;
+	default: return HK_UNSENT_CIPHER;
+	}
+}
+
+/* Seals with the peer's next sender that still has numbers: the size, or -1 and `why`. */
+static int seal(struct loop *loop, struct hk_tunnel_peer *peer, __u32 length, unsigned *why)
+{
+	struct hk_sender *sender;
+	int size;
+
+	*why = peer->senders_count ? HK_UNSENT_SPI_USED_UP : HK_UNSENT_NO_KEY;
+	while (peer->sender_now < peer->senders_count) {
+		sender = peer->senders[peer->sender_now];
+		size = hk_sender_seal(sender, loop->inner, length, loop->sealed[loop->out_used], PACKET_MAX);
+		if (size >= 0)
+			return size;
+		if (size != -EOVERFLOW) {
+			*why = unsent_of(size);
+			return -1;
+		}
+		hk_log_warn("SPI 0x%08x has used all its numbers: going on with the next", sender->spi);
+		peer->sender_now++;
+		hk_tunnel_server_want(loop->tunnel, peer);
+	}
+	return -1;
 }
 
 /* Seals loop->inner and queues it for its socket. HK_UNSENT_COUNT: queued; else why not. */
 static unsigned queue_packet(struct loop *loop, __u32 length)
 {
-	static const struct hk_seal_shape shape; /* tunnel mode, nothing special */
 	struct hk_tunnel *tunnel = loop->tunnel;
 	unsigned slot = loop->out_used, socket, why;
 	struct hk_tunnel_peer *peer;
-	struct hk_tunnel_spi *spi;
-	struct hk_numbers numbers;
 	struct hk_inner_ip inner;
 	struct mmsghdr *message;
 	int size;
@@ -82,15 +82,10 @@ static unsigned queue_packet(struct loop *loop, __u32 length)
 	peer = hk_tunnel_route(tunnel, &inner.destination);
 	if (!peer)
 		return HK_UNSENT_NO_ROUTE;
-	spi = next_spi(tunnel, peer, &numbers, &why);
-	if (!spi)
-		return why;
-	size = hk_seal_envelope(
-		spi->sa, &shape, &numbers, loop->inner, length, loop->sealed[slot], PACKET_MAX);
+	size = seal(loop, peer, length, &why);
 	if (size < 0)
-		return unsent_of(size);
-	spi->sealed++;
-	socket = hk_inner_hash(loop->inner, length) % tunnel->senders_count;
+		return why;
+	socket = hk_inner_hash(loop->inner, length) % tunnel->outlets_count;
 	message = &loop->out[socket][loop->out_counts[socket]++];
 	memset(message, 0, sizeof(*message));
 	loop->out_vectors[slot] = (struct iovec){loop->sealed[slot], (size_t)size};
@@ -110,7 +105,7 @@ static void flush_socket(struct loop *loop, unsigned socket)
 	int sent;
 
 	while (done < count) {
-		sent = sendmmsg(tunnel->senders[socket], loop->out[socket] + done, count - done, 0);
+		sent = sendmmsg(tunnel->outlets[socket], loop->out[socket] + done, count - done, 0);
 		if (sent <= 0) {
 			tunnel->unsent[errno == EMSGSIZE ? HK_UNSENT_TOO_BIG : HK_UNSENT_SEND]++;
 			done++;
@@ -128,7 +123,7 @@ static void flush(struct loop *loop)
 {
 	unsigned i;
 
-	for (i = 0; i < loop->tunnel->senders_count; i++)
+	for (i = 0; i < loop->tunnel->outlets_count; i++)
 		flush_socket(loop, i);
 	loop->out_used = 0;
 }
@@ -159,21 +154,26 @@ static struct hk_address address_of(const struct sockaddr_storage *from)
 }
 
 /* A raw IPv4 socket delivers the IP header as well; every other one the payload alone. */
-static unsigned parse_received(struct hk_tunnel *tunnel, const __u8 *data, __u32 length,
+static unsigned parse_received(const struct hk_tunnel *tunnel, const __u8 *data, __u32 length,
 	const struct sockaddr_storage *from, struct hk_sealed *sealed)
 {
-	unsigned refusal;
+	bool raw = tunnel->speech->protocol != IPPROTO_UDP;
+	unsigned refusal = HK_REFUSAL_NONE;
 
-	if (tunnel->raw && hk_address_is_v4(&tunnel->local)) {
-		refusal = hk_sealed_parse(data, length, sealed);
+	if (raw && hk_address_is_v4(&tunnel->local)) {
+		refusal = hk_sealed_outer(data, length, sealed);
 		sealed->ip = NULL;
 		return refusal;
 	}
-	memset(sealed, 0, sizeof(*sealed));
-	sealed->udp = !tunnel->raw;
-	sealed->source = address_of(from);
-	sealed->destination = tunnel->local;
-	return hk_sealed_read(tunnel->envelope, data, length, sealed);
+	*sealed = (struct hk_sealed){
+		.protocol = tunnel->speech->protocol,
+		.port = raw ? 0 : tunnel->speech->port,
+		.source = address_of(from),
+		.destination = tunnel->local,
+		.data = data,
+		.length = length,
+	};
+	return refusal;
 }
 
 /* An inner source must lie behind the peer that sealed it, or peers could speak for each other. */
@@ -198,10 +198,10 @@ static void receive_packet(struct loop *loop, unsigned index)
 
 	refusal = parse_received(
 		tunnel, loop->received[index], loop->in[index].msg_len, &loop->from[index], &sealed);
-	if (hk_host_open(tunnel->host, refusal, &sealed, loop->opened, &opened))
+	if (hk_receiver_open(tunnel->receiver, refusal, &sealed, loop->opened, &opened))
 		return;
 	if (!source_allowed(tunnel, &sealed, &opened)) {
-		hk_host_recount(tunnel->host, HK_REFUSAL_INNER_SOURCE);
+		hk_receiver_recount(tunnel->receiver, HK_REFUSAL_INNER_SOURCE);
 		return;
 	}
 	tunnel->opened_bytes += opened.length;
@@ -222,7 +222,7 @@ static void incoming(struct loop *loop)
 			.msg_namelen = sizeof(loop->from[i]),
 		};
 	}
-	count = recvmmsg(loop->tunnel->receiver, loop->in, HK_TUNNEL_BATCH, 0, NULL);
+	count = recvmmsg(loop->tunnel->inlet, loop->in, HK_TUNNEL_BATCH, 0, NULL);
 	for (i = 0; i < count; i++)
 		receive_packet(loop, (unsigned)i);
 }
@@ -236,7 +236,10 @@ static bool handle_signal(struct hk_tunnel *tunnel)
 
 	if (read(tunnel->signals, &info, sizeof(info)) != sizeof(info))
 		return true;
-	hk_tunnel_stats_print(tunnel);
+	if (info.ssi_signo == SIGHUP)
+		hk_tunnel_reload(tunnel);
+	else
+		hk_tunnel_stats_print(tunnel);
 	hk_tunnel_stats_write(tunnel);
 	return info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGHUP;
 }
@@ -244,7 +247,7 @@ static bool handle_signal(struct hk_tunnel *tunnel)
 int hk_tunnel_run(struct hk_tunnel *tunnel, struct hk_error *error)
 {
 	struct pollfd fds[] = {
-		{.fd = tunnel->tun, .events = POLLIN}, {.fd = tunnel->receiver, .events = POLLIN},
+		{.fd = tunnel->tun, .events = POLLIN}, {.fd = tunnel->inlet, .events = POLLIN},
 		{.fd = tunnel->signals, .events = POLLIN},
 		{.fd = hk_tunnel_server_fd(tunnel), .events = POLLIN}, /* -1 is passed over */
 	};

@@ -26,7 +26,6 @@ struct hk_tunnel_server {
 	atomic_bool over;
 	atomic_bool wanted[HK_TUNNEL_PEERS];
 	unsigned peers_count;
-	struct hk_crypto *crypto;
 	int event; /* the loop polls it */
 	/* the mailbox */
 	pthread_mutex_t lock;
@@ -50,7 +49,7 @@ static int apply_keys(struct hk_tunnel *tunnel, const char *lines, struct hk_err
 	if (status)
 		return status;
 	tunnel->keys = keys;
-	hk_host_rekey(tunnel->host, keys);
+	hk_receiver_rekey(tunnel->receiver, keys);
 	hk_host_keys_free(old);
 	hk_log_info("%s: keys to receive with came from the key server", tunnel->device);
 	return 0;
@@ -60,54 +59,61 @@ static struct hk_tunnel_peer *find_peer(struct hk_tunnel *tunnel, const struct h
 {
 	unsigned i;
 
-	for (i = 0; i < tunnel->peers_count; i++)
-		if (memcmp(&tunnel->peers[i].remote, remote, sizeof(*remote)) == 0)
-			return &tunnel->peers[i];
+	for (i = 0; i < tunnel->peers.count; i++)
+		if (memcmp(&tunnel->peers.rows[i].remote, remote, sizeof(*remote)) == 0)
+			return &tunnel->peers.rows[i];
 	return NULL;
 }
 
-static void drop_spis(struct hk_tunnel_peer *peer)
+static void drop_senders(struct hk_tunnel_peer *peer)
 {
 	unsigned i;
 
-	for (i = 0; i < peer->spis_count; i++) {
-		hk_nonce_state_close(peer->spis[i].nonces);
-		hk_sa_free(peer->spis[i].sa);
+	for (i = 0; i < peer->senders_count; i++)
+		hk_sender_free(peer->senders[i], false);
+	memset(peer->senders, 0, sizeof(peer->senders));
+	peer->senders_count = peer->sender_now = 0;
+}
+
+static int make_sender(struct hk_tunnel *tunnel, const struct hk_tunnel_server *server,
+	const struct hk_wishes *wishes, struct hk_sender **out, struct hk_error *error)
+{
+	struct hk_sending sending = {
+		.source = "key server", .to = &server->to, .wishes = wishes, .spi = server->spi};
+	struct hk_state_place place = hk_tunnel_place(tunnel, tunnel->config, (char[HK_ADDRESS_TEXT]){0});
+	struct hk_host_keys *keys = NULL;
+	int status = hk_host_keys_parse(&keys, "key server", server->lines, error);
+
+	sending.keys = keys;
+	place.fresh = true;
+	if (!status)
+		status = hk_sender_new(out, tunnel->speech, &sending, error);
+	if (!status)
+		status = hk_sender_start(*out, &place, error);
+	if (status && *out) {
+		hk_sender_free(*out, false);
+		*out = NULL;
 	}
-	memset(peer->spis, 0, sizeof(peer->spis));
-	peer->spis_count = peer->spi_now = 0;
+	hk_host_keys_free(keys);
+	return status;
 }
 
 static int apply_spi(struct hk_tunnel *tunnel, const struct hk_tunnel_server *server, struct hk_error *error)
 {
 	struct hk_tunnel_peer *peer = find_peer(tunnel, &server->to);
-	struct hk_sa_name name = {tunnel->envelope, tunnel->variant, tunnel->mkid, server->spi, server->to};
-	struct hk_host_keys *keys = NULL;
-	struct hk_tunnel_spi fresh = {0};
+	struct hk_sender *fresh = NULL;
 	char remote[HK_ADDRESS_TEXT];
-	unsigned refusal;
 	int status;
 
 	if (!peer)
 		return 0;
-	status = hk_host_keys_parse(&keys, "key server", server->lines, error);
+	status = make_sender(
+		tunnel, server, &tunnel->config->peers[peer - tunnel->peers.rows].wishes, &fresh, error);
 	if (status)
 		return status;
-	refusal = hk_host_keys_sa(keys, server->crypto, &name, &fresh.sa);
-	hk_host_keys_free(keys);
-	if (refusal)
-		return hk_error_set(error, ENOKEY,
-			"SPI 0x%08x from the key server does not fit envelope, version or suite of this "
-			"tunnel",
-			server->spi);
-	status = hk_nonce_state_fresh(&fresh.nonces, fresh.sa);
-	if (status) {
-		hk_sa_free(fresh.sa);
-		return hk_error_set(error, ENOMEM, "no memory for SPI 0x%08x", server->spi);
-	}
-	drop_spis(peer);
-	peer->spis[0] = fresh;
-	peer->spis_count = 1;
+	drop_senders(peer);
+	peer->senders[0] = fresh;
+	peer->senders_count = 1;
 	hk_log_info("%s: to %s with SPI 0x%08x", tunnel->device, hk_address_format(&peer->remote, remote),
 		server->spi);
 	return 0;
@@ -139,7 +145,7 @@ void hk_tunnel_server_apply(struct hk_tunnel *tunnel)
 void hk_tunnel_server_want(struct hk_tunnel *tunnel, const struct hk_tunnel_peer *peer)
 {
 	if (tunnel->server)
-		atomic_store(&tunnel->server->wanted[peer - tunnel->peers], true);
+		atomic_store(&tunnel->server->wanted[peer - tunnel->peers.rows], true);
 }
 
 /* --- the thread's side ------------------------------------------------------------------------- */
@@ -190,7 +196,7 @@ static bool want(void *context, struct hk_address *to)
 
 	for (i = 0; i < server->peers_count; i++)
 		if (atomic_exchange(&server->wanted[i], false)) {
-			*to = server->tunnel->peers[i].remote;
+			*to = server->tunnel->peers.rows[i].remote;
 			return true;
 		}
 	return false;
@@ -232,7 +238,7 @@ int hk_tunnel_server_plan(
 		return hk_error_set(
 			error, EINVAL, "keys and server: keys come from a file or a server, not from both");
 	for (i = 0; i < config->peers_count; i++)
-		if (config->peers[i].spi)
+		if (hk_wish(&config->peers[i].wishes, "spi"))
 			return hk_error_set(error, EINVAL,
 				"peer '%s': its SPI comes from the key server: leave spi out",
 				config->peers[i].remote);
@@ -243,11 +249,10 @@ int hk_tunnel_server_plan(
 		return hk_error_set(error, ENOMEM, "no memory for the key server's thread");
 	tunnel->server = server;
 	server->tunnel = tunnel;
-	server->peers_count = tunnel->peers_count;
+	server->peers_count = tunnel->peers.count;
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_cond_init(&server->done, NULL);
 	server->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	server->crypto = hk_crypto_new("libcrypto");
 	server->client = (struct hk_key_client){
 		.target = {config->server, config->domain, {config->ca, config->cert, config->key, NULL}},
 		.context = server,
@@ -261,9 +266,7 @@ int hk_tunnel_server_plan(
 	server->client.tls = hk_push_tls(&server->client.target.files, false, error);
 	if (!server->client.tls)
 		return -EINVAL;
-	return server->event < 0 || !server->crypto
-		       ? hk_error_set(error, ENOMEM, "no memory for a key server")
-		       : 0;
+	return server->event < 0 ? hk_error_set(error, ENOMEM, "no descriptor for a key server") : 0;
 }
 
 int hk_tunnel_server_start(struct hk_tunnel *tunnel, struct hk_error *error)
@@ -287,7 +290,6 @@ void hk_tunnel_server_stop(struct hk_tunnel *tunnel)
 	if (server->started)
 		pthread_join(server->thread, NULL);
 	SSL_CTX_free(server->client.tls);
-	hk_crypto_free(server->crypto);
 	if (server->event >= 0)
 		close(server->event);
 	free(server);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A tunnel's device and sockets, made with privileges, and the end of those
- * privileges. PSP sends from several ports, chosen by the inner flow, so that
- * the network spreads flows; it receives on UDP 1000. ESP sends and receives on
- * UDP 4500 or IP protocol 50 with one socket.
+ * privileges. Where the speech spreads (PSP), it sends from several ports, chosen
+ * by the inner flow, so that the network spreads flows; else one socket does both.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -158,21 +157,20 @@ static void tune(int fd, bool v4, bool raw)
 
 static int open_socket(struct hk_tunnel *tunnel, in_port_t port, struct hk_error *error)
 {
-	bool v4 = hk_address_is_v4(&tunnel->local);
+	bool v4 = hk_address_is_v4(&tunnel->local), raw = tunnel->speech->protocol != IPPROTO_UDP;
 	struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 	char text[HK_ADDRESS_TEXT];
 	int fd, status;
 
-	fd = socket(v4 ? AF_INET : AF_INET6,
-		(tunnel->raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		tunnel->raw ? IPPROTO_ESP : 0);
+	fd = socket(v4 ? AF_INET : AF_INET6, (raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		raw ? tunnel->speech->protocol : 0);
 	hk_address_format(&tunnel->local, text);
 	if (fd < 0)
 		return system_error(error, "socket for local address", text);
 	memcpy(&a4.sin_addr, tunnel->local.bytes + 12, 4);
 	memcpy(&a6.sin6_addr, tunnel->local.bytes, 16);
-	tune(fd, v4, tunnel->raw);
+	tune(fd, v4, raw);
 	status = v4 ? bind(fd, (struct sockaddr *)&a4, sizeof(a4))
 		    : bind(fd, (struct sockaddr *)&a6, sizeof(a6));
 	if (!status)
@@ -184,23 +182,19 @@ static int open_socket(struct hk_tunnel *tunnel, in_port_t port, struct hk_error
 
 static int open_sockets(struct hk_tunnel *tunnel, struct hk_error *error)
 {
-	bool psp = tunnel->envelope == HK_ENVELOPE_PSP;
+	const struct hk_speech *speech = tunnel->speech;
 	unsigned i;
 
-	tunnel->receiver = open_socket(tunnel,
-		tunnel->raw ? 0
-		: psp	    ? HK_UDP_PORT_PSP
-			    : HK_UDP_PORT_ESP,
-		error);
-	if (tunnel->receiver < 0)
-		return tunnel->receiver;
-	tunnel->senders[0] = tunnel->receiver;
-	tunnel->senders_count = 1;
-	for (i = 0; psp && i < HK_TUNNEL_SOCKETS; i++) {
-		tunnel->senders[i] = open_socket(tunnel, 0, error); /* a port of the system's choice */
-		if (tunnel->senders[i] < 0)
-			return tunnel->senders[i];
-		tunnel->senders_count = i + 1;
+	tunnel->inlet = open_socket(tunnel, speech->protocol == IPPROTO_UDP ? speech->port : 0, error);
+	if (tunnel->inlet < 0)
+		return tunnel->inlet;
+	tunnel->outlets[0] = tunnel->inlet;
+	tunnel->outlets_count = 1;
+	for (i = 0; speech->spread && i < HK_TUNNEL_SOCKETS; i++) {
+		tunnel->outlets[i] = open_socket(tunnel, 0, error); /* a port of the system's choice */
+		if (tunnel->outlets[i] < 0)
+			return tunnel->outlets[i];
+		tunnel->outlets_count = i + 1;
 	}
 	return 0;
 }

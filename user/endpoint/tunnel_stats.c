@@ -16,17 +16,29 @@ static const char *const unsent_names[] = {
 #undef HK_U
 };
 
+void hk_tunnel_announce(const struct hk_tunnel *tunnel)
+{
+	char remote[HK_ADDRESS_TEXT];
+	unsigned i, j;
+
+	for (i = 0; i < tunnel->peers.count; i++)
+		for (j = 0; j < tunnel->peers.rows[i].senders_count; j++)
+			hk_log_info("%s: to %s with SPI 0x%08x", tunnel->device,
+				hk_address_format(&tunnel->peers.rows[i].remote, remote),
+				tunnel->peers.rows[i].senders[j]->spi);
+}
+
 void hk_tunnel_stats_print(const struct hk_tunnel *tunnel)
 {
 	unsigned i;
 
 	hk_log_info("%s: sealed %llu, opened %llu packets", tunnel->device,
 		(unsigned long long)tunnel->sealed,
-		(unsigned long long)hk_host_count(tunnel->host, HK_REFUSAL_NONE));
+		(unsigned long long)tunnel->receiver->counts[HK_REFUSAL_NONE]);
 	for (i = 1; i < HK_REFUSAL_COUNT; i++)
-		if (hk_host_count(tunnel->host, i))
+		if (tunnel->receiver->counts[i])
 			hk_log_info("%s: refused %llu: %s: %s", tunnel->device,
-				(unsigned long long)hk_host_count(tunnel->host, i), hk_refusal_name(i),
+				(unsigned long long)tunnel->receiver->counts[i], hk_refusal_name(i),
 				hk_refusal_text(i));
 	for (i = 0; i < HK_UNSENT_COUNT; i++)
 		if (tunnel->unsent[i])
@@ -41,7 +53,7 @@ static json_t *refused(const struct hk_tunnel *tunnel)
 
 	for (i = 1; i < HK_REFUSAL_COUNT; i++)
 		json_object_set_new(
-			out, hk_refusal_name(i), json_integer((json_int_t)hk_host_count(tunnel->host, i)));
+			out, hk_refusal_name(i), json_integer((json_int_t)tunnel->receiver->counts[i]));
 	return out;
 }
 
@@ -61,13 +73,13 @@ static json_t *peers(const struct hk_tunnel *tunnel)
 	char text[HK_ADDRESS_TEXT], spi[16];
 	unsigned i, j;
 
-	for (i = 0; i < tunnel->peers_count; i++) {
-		const struct hk_tunnel_peer *peer = &tunnel->peers[i];
+	for (i = 0; i < tunnel->peers.count; i++) {
+		const struct hk_tunnel_peer *peer = &tunnel->peers.rows[i];
 		json_t *spis = json_object();
 
-		for (j = 0; j < peer->spis_count; j++) {
-			snprintf(spi, sizeof(spi), "0x%08x", hk_sa_name(peer->spis[j].sa)->spi);
-			json_object_set_new(spis, spi, json_integer((json_int_t)peer->spis[j].sealed));
+		for (j = 0; j < peer->senders_count; j++) {
+			snprintf(spi, sizeof(spi), "0x%08x", peer->senders[j]->spi);
+			json_object_set_new(spis, spi, json_integer((json_int_t)peer->senders[j]->sealed));
 		}
 		json_array_append_new(
 			out, json_pack("{s:s, s:o}", "remote", hk_address_format(&peer->remote, text),
@@ -78,11 +90,12 @@ static json_t *peers(const struct hk_tunnel *tunnel)
 
 static json_t *everything(const struct hk_tunnel *tunnel)
 {
-	return json_pack("{s:s, s:i, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:o, s:o, s:o}", "device",
+	return json_pack("{s:s, s:i, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:o, s:o, s:o}", "device",
 		tunnel->device, "mtu", (int)tunnel->mtu, "sealed", "packets", (json_int_t)tunnel->sealed,
 		"bytes", (json_int_t)tunnel->sealed_bytes, "opened", "packets",
-		(json_int_t)hk_host_count(tunnel->host, HK_REFUSAL_NONE), "bytes",
-		(json_int_t)tunnel->opened_bytes, "device-full", (json_int_t)tunnel->tun_failed, "refused",
+		(json_int_t)tunnel->receiver->counts[HK_REFUSAL_NONE], "bytes",
+		(json_int_t)tunnel->opened_bytes, "device-full", (json_int_t)tunnel->tun_failed, "reloads",
+		"done", (json_int_t)tunnel->reloads, "refused", (json_int_t)tunnel->reloads_failed, "refused",
 		refused(tunnel), "unsent", unsent(tunnel), "peers", peers(tunnel));
 }
 
