@@ -484,7 +484,7 @@ static void levels_combine_by_the_formula(void)
 static void levels_are_the_published_formula(void)
 {
 	struct hk_kdf_levels levels = {.count = 2, .id = {"eu", "ops"}};
-	__u8 enc[32], auth[32], want[32];
+	__u8 enc[32], auth[32], reader[32], want[32];
 	unsigned i;
 
 	for (i = 0; i < 32; i++) {
@@ -493,10 +493,42 @@ static void levels_are_the_published_formula(void)
 	}
 	hk_kdf_combine(&levels, HK_SIDE_ENC, enc);
 	hk_kdf_combine(&levels, HK_SIDE_AUTH, auth);
+	hk_kdf_combine(&levels, HK_SIDE_READER, reader);
 	hk_hex_parse("bfee249b26a35db7ed2238cdd0c8ba208488fe9cfa283f78a0f52ec7ac5032f6", 64, want, 32);
 	CU_ASSERT_EQUAL(memcmp(enc, want, 32), 0);
 	hk_hex_parse("14ce076ce2c4530378b24ee1bbaed3986dc78ccad7e33219150b462d6754500e", 64, want, 32);
 	CU_ASSERT_EQUAL(memcmp(auth, want, 32), 0);
+	hk_hex_parse("6b158a62b48558b2960e3c6450aa66c5c5bb7f9bba8dea5a0238fca9cd92f90a", 64, want, 32);
+	CU_ASSERT_EQUAL(memcmp(reader, want, 32), 0);
+}
+
+/* Where a context names its master key, as the levels' draft has it. */
+static void levels_serve_derived_key_contexts(void)
+{
+	static const __u8 envelopes[] = {
+		HK_ENVELOPE_EESP, HK_ENVELOPE_WESP, HK_ENVELOPE_TSS, HK_ENVELOPE_DTLS};
+	struct hk_key_request request = {.spi = 0x1000, .id = 7};
+	struct hk_address to = address("192.0.2.1");
+	struct hk_key_choice choice;
+	struct ring ring;
+	unsigned i;
+
+	request.receiver = &to;
+	for (i = 0; i < sizeof(envelopes); i++) {
+		ring_init(&ring, envelopes[i], HK_PROFILE_SPLIT, 0, "");
+		ring.box.domains[0].levels_count = 2;
+		memcpy(ring.box.domains[0].levels, (const char[2][17]){"eu", "ops"}, 2 * 17);
+		CU_ASSERT_EQUAL(
+			change(&ring,
+				"level=eu generation=1 side=enc key=" KEY(
+					"11") "\n"
+					      "level=ops generation=1 side=enc key=" KEY(
+						      "12") "\n"
+							    "slot=0 generation=1 id=7 side=enc from=1/1\n"),
+			0);
+		CU_ASSERT_EQUAL(hk_keyring_choose(ring.keyring, &request, &choice), HK_REASON_OK);
+		ring_free(&ring);
+	}
 }
 
 #define ROW(cipher, key, mac)                                                                     \
@@ -572,6 +604,8 @@ int main(void)
 		{"a million keys are looked up as one", a_million_keys_are_looked_up_as_one},
 		{"levels combine by the formula", levels_combine_by_the_formula},
 		{"levels are the published formula", levels_are_the_published_formula},
+		{"levels serve derived-key contexts, TSS and DTLS as well",
+			levels_serve_derived_key_contexts},
 		{"esp_sa tables", esp_sa_tables},
 		{0},
 	};

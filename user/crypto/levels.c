@@ -27,7 +27,7 @@ static void next_level(const struct hk_kdf_levels *levels, unsigned level, enum 
 	__u8 extracted[HASH], message[INFO + 1] = "DKm1";
 
 	hmac(key, levels->root[level], HASH, extracted);
-	message[4] = side == HK_SIDE_AUTH ? 'a' : 'e';
+	message[4] = side == HK_SIDE_AUTH ? 'a' : side == HK_SIDE_READER ? 'r' : 'e';
 	message[5] = (__u8)(level + 1);
 	memcpy(message + 6, levels->id[level], 16);
 	message[INFO] = 1; /* HKDF-Expand's first block is all there is */

@@ -7,7 +7,7 @@
  *   M_i = HKDF-Expand(HKDF-Extract(salt = M_(i-1), ikm = root_i), "DKm1" || x || [i]_8 || id_i(16), 32)
  *
  * with HKDF-SHA-256; x is 'e' for the encryption side (and `single`), 'a' for
- * authentication; id_i is the level's name, zeros behind it. Chained and not
+ * authentication, 'r' for reader tags; id_i is the level's name, zeros behind it. Chained and not
  * xored: whoever contributes last cannot choose the result.
  */
 #ifndef HK_CRYPTO_LEVELS_H

@@ -204,8 +204,7 @@ static int check_derived_line(
 		return REFUSE(domain, line, error,
 			"side=reader in domain '%s', which is single: there every ICV is verified anyway",
 			domain->name);
-	if (line->form == HK_KEY_MASTER ||
-		(line->form == HK_KEY_ROOT && domain->envelope == HK_ENVELOPE_EESP))
+	if (!line->is_explicit || (line->form == HK_KEY_ROOT && domain->envelope == HK_ENVELOPE_EESP))
 		return 0;
 	return REFUSE(domain, line, error, "an explicit key of domain '%s', which is %s: %s", domain->name,
 		hk_envelope_name(domain->envelope),
