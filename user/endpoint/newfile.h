@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A new file with keys, or with configuration beside them: whole, or not there at all. */
+/*
+ * New files with keys, or with configuration beside them, and whole directories
+ * of them: complete, or not there at all. What exists is never written over.
+ */
 #ifndef HK_ENDPOINT_NEWFILE_H
 #define HK_ENDPOINT_NEWFILE_H
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -14,5 +19,27 @@
  * sentence, with nothing of it left.
  */
 int hk_newfile_write(const char *path, mode_t mode, const char *text, size_t size, struct hk_error *error);
+
+#define HK_NEWDIR_PATH 512
+
+/*
+ * A directory in the making, under a name of its own beside the one it will
+ * have. Signals that would end the program wait until it is there or gone.
+ */
+struct hk_newdir {
+	char path[HK_NEWDIR_PATH];  /* what it will be */
+	char stage[HK_NEWDIR_PATH]; /* what it is now */
+	bool begun;
+	sigset_t signals; /* as they were */
+};
+
+/* `path` must not exist, or be an empty directory. 0, or negative errno and a sentence. */
+int hk_newdir_begin(struct hk_newdir *dir, const char *path, struct hk_error *error);
+int hk_newdir_write(struct hk_newdir *dir, const char *name, mode_t mode, const char *text, size_t size,
+	struct hk_error *error);
+/* All files appear, at once; mode 0700. On failure nothing does. */
+int hk_newdir_finish(struct hk_newdir *dir, struct hk_error *error);
+/* Nothing of it is left. After hk_newdir_finish(), or before hk_newdir_begin(): does nothing. */
+void hk_newdir_abort(struct hk_newdir *dir);
 
 #endif
