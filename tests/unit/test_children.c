@@ -5,8 +5,14 @@
  * one SPI, parents that go, and several workers at once.
  */
 #include <pthread.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/inline_help.h"
+#include "user/base/hash.h"
+#include "user/keys/arena.h"
+#include "user/keys/children_past.h"
 
 /* A creation on the parent, opened by the box. */
 static void create(struct scene *scene, struct hk_creation *creation, __u32 spi)
@@ -80,6 +86,133 @@ static void lifetime_and_grace(void)
 	scene_free(&scene);
 }
 
+/* The packet that brought it, kept from the first time. */
+static void play_again(struct scene *scene, const struct sent *sent)
+{
+	CU_ASSERT_EQUAL(run_sent(scene, sent), HK_REASON_OK);
+}
+
+/* A creation that is played again makes no child that lived once live again. */
+static void played_again(void)
+{
+	struct hk_creation creation, other;
+	struct scene scene;
+	struct sent first = {0};
+	__u64 over;
+
+	scene_init(&scene, NULL, false, 13);
+	creation_draw(&scene, &creation, 0x2002, false);
+	send_packet(&scene, scene.parent, false, &creation, &first);
+	check_opens(&scene, &first);
+	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_OK);
+	over = BOX_NOW + hk_child_honoured(600) * SECOND;
+	scene.box.now_ns = over;
+	play_again(&scene, &first); /* before anybody swept */
+	CU_ASSERT_EQUAL(counts_of(&scene).created, 1);
+	CU_ASSERT_EQUAL(counts_of(&scene).over, 1);
+	hk_keyring_expire_children(scene.box.inspection->keyring, scene.box.now_ns);
+	scene.box.now_ns += 3600 * SECOND;
+	play_again(&scene, &first);
+	CU_ASSERT_EQUAL(counts_of(&scene).over, 2);
+	CU_ASSERT_EQUAL(counts_of(&scene).alive, 0);
+	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_NO_KEY);
+	create(&scene, &other, 0x2002); /* another one of that SPI is */
+	CU_ASSERT_EQUAL(child_reason(&scene, &other), HK_REASON_OK);
+	/* a reload keeps the memory: what is gone with its parent comes back with it */
+	hk_children_retain_begin(children_of(&scene));
+	hk_children_retain_end(children_of(&scene));
+	CU_ASSERT_EQUAL(counts_of(&scene).alive, 0);
+	play_again(&scene, &first);
+	CU_ASSERT_EQUAL(counts_of(&scene).over, 3);
+	CU_ASSERT_EQUAL(counts_of(&scene).alive, 0);
+	scene_free(&scene);
+}
+
+/* One that had to go before its time comes back for what is left of it, and does not count again. */
+static void evicted_and_back(void)
+{
+	struct hk_creation creation, other;
+	struct scene scene;
+	struct sent first = {0};
+
+	scene_init(&scene, NULL, false, 14);
+	scene.box.domains[0].inline_keying.children = 1;
+	creation_draw(&scene, &creation, 0x2002, false);
+	send_packet(&scene, scene.parent, false, &creation, &first);
+	check_opens(&scene, &first);
+	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_OK);
+	scene.box.now_ns += 100 * SECOND;
+	create(&scene, &other, 0x2003);
+	CU_ASSERT_EQUAL(counts_of(&scene).evicted, 1);
+	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_NO_KEY);
+	play_again(&scene, &first);
+	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_OK);
+	scene.box.now_ns = BOX_NOW + hk_child_honoured(600) * SECOND - 1;
+	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_OK);
+	scene.box.now_ns++;
+	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_NO_KEY);
+	CU_ASSERT_EQUAL(counts_of(&scene).over, 0);
+	scene_free(&scene);
+}
+
+/* The memory is bounded: beyond it what was over first is forgotten, and said so. */
+static void memory_of_the_past(void)
+{
+	struct hk_child_past *past = calloc(1, sizeof(*past));
+	unsigned i, forgotten = 0, found = 0;
+	__u64 over;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(past);
+	for (i = 0; i < 2 * HK_CHILDREN_PAST; i++)
+		forgotten +=
+			hk_child_past_put(past, hk_hash_fold(i + 1, 0x9e3779b97f4a7c15ull) | 1, 1000 + i);
+	for (i = 0; i < 2 * HK_CHILDREN_PAST; i++)
+		if (hk_child_past_find(past, hk_hash_fold(i + 1, 0x9e3779b97f4a7c15ull) | 1, &over)) {
+			CU_ASSERT_EQUAL(over, 1000 + i);
+			found++;
+		}
+	CU_ASSERT_TRUE(found <= HK_CHILDREN_PAST);
+	CU_ASSERT_EQUAL(found + forgotten, 2 * HK_CHILDREN_PAST);
+	CU_ASSERT_FALSE(hk_child_past_put(past, 5, 1) && hk_child_past_put(past, 5, 2)); /* twice is once */
+	CU_ASSERT_TRUE(hk_child_past_find(past, 5, &over));
+	free(past);
+}
+
+/* Where memory cannot be locked the table says so, and the arena with it. */
+static void unlocked_memory(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	skip_test("the sanitizer's mlock does nothing");
+#else
+	const struct rlimit none = {0, 0};
+	struct hk_arena *arena;
+	int status;
+	pid_t pid;
+
+	arena = hk_arena_new(16);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
+	if (hk_arena_locked(arena)) {
+		CU_ASSERT_TRUE(hk_children_locked(hk_arena_children(arena)));
+		CU_ASSERT_TRUE(hk_arena_locked(arena));
+	}
+	hk_arena_free(arena);
+	pid = fork();
+	CU_ASSERT_FATAL(pid >= 0);
+	if (!pid) { /* the arena while it may, its children when it may not any more */
+		arena = hk_arena_new(16);
+		if (!arena || setrlimit(RLIMIT_MEMLOCK, &none) || (!geteuid() && setuid(65534)))
+			_exit(2);
+		status = !hk_arena_locked(arena) ? 3 : 0;
+		if (!hk_arena_children(arena) || hk_children_locked(hk_arena_children(arena)))
+			_exit(4);
+		_exit(hk_arena_locked(arena) ? 5 : status);
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_TRUE(WIFEXITED(status));
+	CU_ASSERT_TRUE(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 3);
+#endif
+}
+
 static void retransmission(void)
 {
 	struct hk_creation creation;
@@ -103,6 +236,7 @@ static void retransmission(void)
 	scene_free(&scene);
 }
 
+/* What came to life counts, and that alone: whoever makes creations up uses up nothing. */
 static void creations_are_limited(void)
 {
 	struct hk_creation creation, last;
@@ -111,10 +245,15 @@ static void creations_are_limited(void)
 
 	scene_init(&scene, NULL, false, 4);
 	scene.box.domains[0].inline_keying.creations = 5;
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < 50; i++)
+		create(&scene, &last, 0x10000 + i);
+	for (i = 0; i < 5; i++) {
 		create(&scene, &last, 0x2000 + i);
+		CU_ASSERT_EQUAL(child_reason(&scene, &last), HK_REASON_OK);
+	}
 	create(&scene, &creation, 0x3000); /* the packet itself opens */
-	CU_ASSERT_EQUAL(counts_of(&scene).created, 5);
+	CU_ASSERT_EQUAL(counts_of(&scene).confirmed, 5);
+	CU_ASSERT_EQUAL(counts_of(&scene).created, 55);
 	CU_ASSERT_EQUAL(counts_of(&scene).refused, 1);
 	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_NO_KEY);
 	CU_ASSERT_EQUAL(child_reason(&scene, &last), HK_REASON_OK);
@@ -338,6 +477,10 @@ int main(void)
 		{"a child without creation is no-key", no_creation_no_key},
 		{"children are honoured for lifetime and grace", lifetime_and_grace},
 		{"a creation that comes again changes nothing", retransmission},
+		{"a creation that is played again brings nothing back", played_again},
+		{"what was evicted comes back for what is left of its time", evicted_and_back},
+		{"the memory of the past is bounded", memory_of_the_past},
+		{"memory that cannot be locked says so", unlocked_memory},
 		{"creations under one secret are limited", creations_are_limited},
 		{"at the cap the oldest goes, tentative ones first", eviction},
 		{"made-up creations do not displace the real one", competition},

@@ -18,6 +18,7 @@
 #include <halfkey/crypto.h>
 
 #include "maps/layout.h"
+#include "user/keys/children.h"
 
 #define BPF_FS 0xcafe4a11
 
@@ -126,9 +127,13 @@ static unsigned long long locked_bytes(const struct hk_config *config)
 {
 	unsigned long long frames = config ? config->frames : 8192,
 			   queues = config && config->queues ? config->queues : 1;
-	unsigned long long keys = config ? config->keys_max : 65536;
+	unsigned long long keys = config ? config->keys_max : 65536, children = 0;
+	unsigned i;
 
-	return frames * 2048 * queues * 2 + keys * 2 * 384;
+	for (i = 0; config && i < config->domains_count; i++)
+		if (config->domains[i].envelope == HK_ENVELOPE_INLINE)
+			children = hk_children_size();
+	return frames * 2048 * queues * 2 + keys * 2 * 384 + children;
 }
 
 static void look_at_memlock(struct hk_findings *findings, const struct hk_config *config)

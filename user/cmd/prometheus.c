@@ -155,6 +155,32 @@ static void print_totals(const struct metrics *metrics, const json_t *stats)
 		hk_number_of(json_object_get(stats, "workers"), "flows"));
 }
 
+/* SPIs of inline keying; absent where no domain has it. */
+static void print_children(const struct metrics *metrics, const json_t *children)
+{
+	static const struct {
+		const char *member, *name, *help;
+	} totals[] = {
+		{"created", "children_created_total", "SPIs created in band."},
+		{"confirmed", "children_confirmed_total", "Of these, confirmed by a plausible packet."},
+		{"known", "children_known_total", "Creations that came again."},
+		{"refused", "children_refused_total", "Creations past a limit."},
+		{"over", "children_over_total", "Creations played again after their time."},
+		{"evicted", "children_evicted_total", "SPIs that gave way to others."},
+		{"expired", "children_expired_total", "SPIs whose time was over."},
+		{"forgotten", "children_forgotten_total", "SPIs of the past that are not remembered."},
+	};
+	unsigned i;
+
+	if (!children)
+		return;
+	for (i = 0; i < sizeof(totals) / sizeof(totals[0]); i++)
+		print_one(metrics, totals[i].name, "counter", totals[i].help,
+			hk_number_of(children, totals[i].member));
+	print_one(metrics, "children", "gauge", "SPIs created in band that live.",
+		hk_number_of(children, "alive"));
+}
+
 void hk_prometheus_print(FILE *out, const json_t *status, const json_t *stats)
 {
 	const struct metrics metrics = {.out = out, .instance = hk_text_of(status, "instance")};
@@ -172,4 +198,5 @@ void hk_prometheus_print(FILE *out, const json_t *status, const json_t *stats)
 	print_named(&metrics, feeds, "feed", "written", "feed_written_total", "Records a feed wrote.");
 	print_named(&metrics, feeds, "feed", "lost", "feed_lost_total", "Records a feed lost.");
 	print_named(&metrics, feeds, "feed", "errors", "feed_errors_total", "Writes that failed.");
+	print_children(&metrics, json_object_get(stats, "children"));
 }

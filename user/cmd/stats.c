@@ -99,6 +99,22 @@ static void print_feeds(const json_t *feeds)
 	hk_table_print(&table, 0);
 }
 
+/* SPIs of inline keying; absent where no domain has it. */
+static void print_children(json_t *children)
+{
+	struct hk_table table;
+	void *at;
+
+	if (!children)
+		return;
+	hk_table_start(&table, "children of inline keying|count");
+	for (at = json_object_iter(children); at; at = json_object_iter_next(children, at))
+		hk_table_add(&table, "%s|%lld", json_object_iter_key(at),
+			(long long)json_integer_value(json_object_iter_value(at)));
+	putchar('\n');
+	hk_table_print(&table, 0);
+}
+
 static void print_stats(const json_t *stats, bool all)
 {
 	const json_t *xdp = json_object_get(stats, "xdp"), *workers = json_object_get(stats, "workers");
@@ -112,6 +128,7 @@ static void print_stats(const json_t *stats, bool all)
 	print_rest(workers);
 	print_hooks(json_object_get(stats, "hooks"));
 	print_feeds(json_object_get(stats, "feeds"));
+	print_children(json_object_get(stats, "children"));
 }
 
 struct stats_options {

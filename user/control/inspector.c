@@ -140,6 +140,15 @@ void hk_inspector_say_keyless(const struct hk_inspector *inspector)
 				config->domains[i].name, config->domains[i].keys);
 }
 
+void hk_inspector_say_unlocked(struct hk_inspector *inspector)
+{
+	if (!inspector->memory_locked || hk_arena_locked(inspector->arena))
+		return;
+	inspector->memory_locked = false;
+	hk_log_warn("the children of inline keying lie in memory that cannot be locked: their keys may reach "
+		    "swap (CAP_IPC_LOCK, LimitMEMLOCK)");
+}
+
 static int begin(struct hk_inspector *inspector, struct hk_error *error)
 {
 	int err = memory_make(inspector, error);
@@ -153,6 +162,7 @@ static int begin(struct hk_inspector *inspector, struct hk_error *error)
 	if (!err)
 		err = threads_start(inspector, error);
 	if (!err) {
+		hk_inspector_say_unlocked(inspector);
 		inspection_log(inspector);
 		hk_inspector_say_keyless(inspector);
 	}

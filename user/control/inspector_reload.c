@@ -119,6 +119,7 @@ static int in_force(struct hk_inspector *inspector, __u64 generation, struct hk_
 	inspector->config = inspector->own_config = inspector->next_config;
 	inspector->next = NULL;
 	inspector->next_config = NULL;
+	hk_inspector_say_unlocked(inspector);
 	return 0;
 }
 

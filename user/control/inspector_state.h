@@ -44,6 +44,9 @@ struct hk_inspector {
 /* inspector.c: says which domains have no key: what they receive goes by as no-key */
 void hk_inspector_say_keyless(const struct hk_inspector *inspector);
 
+/* inspector.c: keys took memory that could not be locked: says so, once, and status does from then on */
+void hk_inspector_say_unlocked(struct hk_inspector *inspector);
+
 /* inspector_view.c: how the control socket sees us */
 void hk_inspector_view(struct hk_inspector *inspector);
 /* Deletes verdicts whose time is over. */

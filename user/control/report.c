@@ -293,6 +293,8 @@ static void report_children(json_t *report, const struct hk_inspection *inspecti
 	set(row, "confirmed", counts.confirmed);
 	set(row, "known", counts.known);
 	set(row, "refused", counts.refused);
+	set(row, "over", counts.over);
+	set(row, "forgotten", counts.forgotten);
 	set(row, "evicted", counts.evicted);
 	set(row, "expired", counts.expired);
 	json_object_set_new(report, "children", row);

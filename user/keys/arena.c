@@ -150,7 +150,7 @@ void hk_arena_free(struct hk_arena *arena)
 
 bool hk_arena_locked(const struct hk_arena *arena)
 {
-	return arena->locked;
+	return arena->locked && (!arena->children || hk_children_locked(arena->children));
 }
 
 struct hk_children *hk_arena_children(struct hk_arena *arena)

@@ -5,6 +5,7 @@
  *   slots     what lookups compare, 64 bytes each; 8 to a bucket by name
  *   secrets   beside them: header, keys
  *   families  parent SAs, by a keyed hash of their secret, so that they outlive a reload
+ *   past      what was confirmed and is gone
  *
  * A slot's generation is odd while it changes; a reader that sees it change
  * takes nothing. It never goes back, so a place names one entry for ever.
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 
 #include "user/base/hash.h"
+#include "user/keys/children_past.h"
 
 #define WAYS	   8
 #define BUCKETS	   (HK_CHILDREN_MAX / WAYS)
@@ -31,7 +33,7 @@ struct slot {
 	struct hk_child_name name;
 	__u16 depth;
 	__u32 family;
-	__u32 creations; /* under this child's own secret */
+	__u32 creations; /* under this child's own secret, confirmed */
 	__u8 confirmed;
 	__u8 misses; /* packets in a row that were not plausible under it */
 	__u16 size;  /* of the header */
@@ -42,12 +44,14 @@ struct secret {
 	__u32 key[KEY_WORDS];
 	struct hk_hmac_key parent;
 	__u8 header[HK_CREATION_MAX];
+	__u64 digest;		       /* of the creation, under its creator's secret */
+	struct hk_child_place creator; /* index NONE: the family's root */
 };
 
 struct family {
 	__u64 identity; /* 0: free */
 	__u32 alive;
-	__u32 creations; /* under the root */
+	__u32 creations; /* under the root, confirmed */
 	bool kept;	 /* its root is a key still */
 };
 
@@ -55,8 +59,10 @@ struct hk_children {
 	struct slot slots[HK_CHILDREN_MAX];
 	struct secret secrets[HK_CHILDREN_MAX];
 	struct family families[HK_CHILD_FAMILIES_MAX];
+	struct hk_child_past past;
 	__u32 lock;
 	__u32 family_count;
+	bool locked; /* its memory */
 	struct hk_children_counts counts;
 };
 
@@ -72,9 +78,8 @@ struct hk_children *hk_children_new(void)
 		munmap(children, sizeof(*children));
 		return NULL;
 	}
-	/* like the key arena: without the right to lock, it goes on unlocked, and doctor says so */
-	(void)mlock(children, sizeof(*children));
 	memset(children, 0, sizeof(*children)); /* touches its pages */
+	children->locked = mlock(children, sizeof(*children)) == 0;
 	return children;
 }
 
@@ -84,6 +89,16 @@ void hk_children_free(struct hk_children *children)
 		return;
 	hk_wipe(children, sizeof(*children));
 	munmap(children, sizeof(*children));
+}
+
+bool hk_children_locked(const struct hk_children *children)
+{
+	return children->locked;
+}
+
+size_t hk_children_size(void)
+{
+	return sizeof(struct hk_children);
 }
 
 static __u32 bucket_of(const struct hk_child_name *name)
@@ -144,6 +159,21 @@ static void raise_count(__u64 *count)
 	__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
 }
 
+/* A child that came to life counts for who created it. */
+static void confirm(struct hk_children *children, struct slot *slot, __u32 index)
+{
+	const struct hk_child_place creator = children->secrets[index].creator;
+
+	if (__atomic_exchange_n(&slot->confirmed, 1, __ATOMIC_RELAXED))
+		return;
+	raise_count(&children->counts.confirmed);
+	if (creator.index == NONE)
+		__atomic_fetch_add(&children->families[slot->family].creations, 1, __ATOMIC_RELAXED);
+	else if (__atomic_load_n(&children->slots[creator.index].generation, __ATOMIC_ACQUIRE) ==
+		 creator.generation)
+		__atomic_fetch_add(&children->slots[creator.index].creations, 1, __ATOMIC_RELAXED);
+}
+
 /*
  * The slot may change hands between the check and the store: then one packet's
  * outcome is put down to another entry, which the next packets put right.
@@ -162,10 +192,8 @@ void hk_child_settle(struct hk_children *children, const struct hk_child_place *
 	}
 	if (misses)
 		__atomic_store_n(&slot->misses, 0, __ATOMIC_RELAXED);
-	if (!__atomic_load_n(&slot->confirmed, __ATOMIC_RELAXED)) {
-		__atomic_store_n(&slot->confirmed, 1, __ATOMIC_RELAXED);
-		raise_count(&children->counts.confirmed);
-	}
+	if (!__atomic_load_n(&slot->confirmed, __ATOMIC_RELAXED))
+		confirm(children, slot, place->index);
 }
 
 static bool try_lock(struct hk_children *children, unsigned spins)
@@ -206,6 +234,9 @@ static void drop(struct hk_children *children, __u32 index)
 	struct slot *slot = &children->slots[index];
 	__u32 generation;
 
+	if (slot->confirmed &&
+		hk_child_past_put(&children->past, children->secrets[index].digest, slot->expires_ns))
+		raise_count(&children->counts.forgotten);
 	begin_change(slot);
 	children->families[slot->family].alive--;
 	generation = slot->generation;
@@ -277,8 +308,8 @@ static __u32 need_family(struct hk_children *children, __u64 identity)
 struct creator {
 	const struct hk_hmac_key *secret;
 	__u32 family;
-	__u32 *creations;
-	__u32 slot; /* NONE: a root */
+	__u32 creations;
+	struct hk_child_place place; /* index NONE: a root */
 	__u16 depth;
 };
 
@@ -292,8 +323,9 @@ static bool find_creator(
 		if (out->family == NONE)
 			return false;
 		out->secret = given->root;
-		out->creations = &children->families[out->family].creations;
-		out->slot = NONE;
+		out->creations =
+			__atomic_load_n(&children->families[out->family].creations, __ATOMIC_RELAXED);
+		out->place = (struct hk_child_place){.index = NONE};
 		out->depth = 0;
 		return true;
 	}
@@ -302,15 +334,15 @@ static bool find_creator(
 		return false;
 	out->secret = &children->secrets[given->place.index].parent;
 	out->family = slot->family;
-	out->creations = &slot->creations;
-	out->slot = given->place.index;
+	out->creations = __atomic_load_n(&slot->creations, __ATOMIC_RELAXED);
+	out->place = given->place;
 	out->depth = slot->depth;
 	return true;
 }
 
 /* The same header under the same family: its nonces and F name the child. */
 static bool is_known(const struct hk_children *children, const struct hk_child_name *name,
-	const struct creator *creator, const __u8 *header, __u32 size, __u64 now_ns)
+	const struct creator *creator, const __u8 *header, __u32 size)
 {
 	__u32 first = bucket_of(name), i;
 	const struct slot *slot;
@@ -318,54 +350,92 @@ static bool is_known(const struct hk_children *children, const struct hk_child_n
 	for (i = first; i < first + WAYS; i++) {
 		slot = &children->slots[i];
 		if (slot->used && slot->family == creator->family && slot->depth == creator->depth + 1 &&
-			slot->size == size && slot->expires_ns > now_ns && same_name(&slot->name, name) &&
+			slot->size == size && same_name(&slot->name, name) &&
 			memcmp(children->secrets[i].header + 1, header + 1, size - 1) == 0)
 			return true; /* the next header (byte 0) is the packet's, not the child's */
 	}
 	return false;
 }
 
-static __u32 find_room(struct hk_children *children, __u32 first, __u32 spared, __u64 now_ns)
+/* The creation under its secret, in 8 bytes that nobody can aim at. */
+static __u64 digest_of(
+	const struct creator *creator, const struct hk_child_name *name, const __u8 *header, __u32 size)
+{
+	const __u64 *seed = hk_hash_seed();
+	__u64 digest = hk_hash_address(seed, &name->receiver, identity_of(creator->secret)), word;
+	__u32 at;
+
+	for (at = 0; at < size; at += sizeof(word)) {
+		memcpy(&word, header + at, sizeof(word));
+		if (!at)
+			*(__u8 *)&word = 0; /* the next header is the packet's, not the child's */
+		digest = hk_hash_fold(digest ^ seed[0], word ^ seed[3]);
+	}
+	return digest | 1;
+}
+
+/* What is over in the bucket goes now, so that it is remembered before anything else is asked. */
+static void drop_expired(struct hk_children *children, __u32 first, __u64 now_ns)
 {
 	__u32 i;
 
-	for (i = first; i < first + WAYS; i++)
-		if (children->slots[i].used && children->slots[i].expires_ns <= now_ns && i != spared) {
-			drop(children, i);
-			raise_count(&children->counts.expired);
-		}
-	for (i = first; i < first + WAYS; i++)
-		if (!children->slots[i].used)
-			return i;
-	evict(children, first, first + WAYS, NONE, spared);
+	for (i = first; i < first + WAYS; i++) {
+		if (!children->slots[i].used || children->slots[i].expires_ns > now_ns)
+			continue;
+		drop(children, i);
+		raise_count(&children->counts.expired);
+	}
+}
+
+static __u32 find_free(const struct hk_children *children, __u32 first)
+{
+	__u32 i;
+
 	for (i = first; i < first + WAYS; i++)
 		if (!children->slots[i].used)
 			return i;
 	return NONE;
 }
 
+static __u32 find_room(struct hk_children *children, __u32 first, __u32 spared)
+{
+	__u32 index = find_free(children, first);
+
+	if (index != NONE)
+		return index;
+	evict(children, first, first + WAYS, NONE, spared);
+	return find_free(children, first);
+}
+
+/* What becomes an entry. */
+struct entry {
+	const struct hk_child_name *name;
+	const __u8 *header;
+	__u32 size;
+	__u64 digest, now_ns, expires_ns;
+};
+
 static void fill(struct hk_children *children, __u32 index, const struct creator *creator,
-	const struct hk_child_name *name, const struct hk_child_secrets *secrets, const __u8 *header,
-	__u32 size, __u64 now_ns)
+	const struct entry *entry, const struct hk_child_secrets *secrets)
 {
 	struct slot *slot = &children->slots[index];
 	struct secret *secret = &children->secrets[index];
-	struct hk_creation creation;
 
-	hk_creation_parse(header, size, &creation);
 	begin_change(slot);
 	memcpy(secret->key, secrets->key, 32);
 	memcpy(&secret->key[8], secrets->salt, 4);
 	hk_hmac_key_init(&secret->parent, secrets->parent, sizeof(secrets->parent));
-	memcpy(secret->header, header, size);
-	slot->name = *name;
+	memcpy(secret->header, entry->header, entry->size);
+	secret->digest = entry->digest;
+	secret->creator = creator->place;
+	slot->name = *entry->name;
 	slot->family = creator->family;
 	slot->depth = creator->depth + 1;
 	slot->creations = 0;
 	slot->confirmed = slot->misses = 0;
-	slot->size = (__u16)size;
-	slot->created_ns = now_ns;
-	slot->expires_ns = now_ns + hk_child_honoured(creation.lifetime) * 1000000000ull;
+	slot->size = (__u16)entry->size;
+	slot->created_ns = entry->now_ns;
+	slot->expires_ns = entry->expires_ns;
 	slot->used = 1;
 	end_change(slot);
 	children->families[creator->family].alive++;
@@ -376,25 +446,33 @@ static enum hk_child_added add(struct hk_children *children, struct hk_crypto *c
 	const struct hk_child_creator *given, const struct hk_child_name *name, const __u8 *header,
 	__u32 size, const struct hk_child_limits *limits, __u64 now_ns)
 {
+	struct entry entry = {.name = name, .header = header, .size = size, .now_ns = now_ns};
 	struct hk_child_secrets secrets;
+	struct hk_creation creation;
 	struct creator creator;
 	__u32 index;
 
+	drop_expired(children, bucket_of(name), now_ns);
 	if (!find_creator(children, given, &creator))
 		return HK_CHILD_REFUSED;
-	if (is_known(children, name, &creator, header, size, now_ns))
+	if (is_known(children, name, &creator, header, size))
 		return HK_CHILD_KNOWN;
-	if (*creator.creations >= limits->creations || !limits->children)
+	hk_creation_parse(header, size, &creation);
+	entry.expires_ns = now_ns + hk_child_honoured(creation.lifetime) * 1000000000ull;
+	entry.digest = digest_of(&creator, name, header, size);
+	if (hk_child_past_find(&children->past, entry.digest, &entry.expires_ns) &&
+		entry.expires_ns <= now_ns)
+		return HK_CHILD_OVER;
+	if (creator.creations >= limits->creations || !limits->children)
 		return HK_CHILD_REFUSED;
 	if (children->families[creator.family].alive >= limits->children &&
-		!evict(children, 0, HK_CHILDREN_MAX, creator.family, creator.slot))
+		!evict(children, 0, HK_CHILDREN_MAX, creator.family, creator.place.index))
 		return HK_CHILD_REFUSED;
-	index = find_room(children, bucket_of(name), creator.slot, now_ns);
+	index = find_room(children, bucket_of(name), creator.place.index);
 	if (index == NONE)
 		return HK_CHILD_REFUSED;
-	(*creator.creations)++;
 	hk_inline_child(crypto, creator.secret, HK_SIDE_ENC, header, size, &secrets);
-	fill(children, index, &creator, name, &secrets, header, size, now_ns);
+	fill(children, index, &creator, &entry, &secrets);
 	hk_wipe(&secrets, sizeof(secrets));
 	return HK_CHILD_ADDED;
 }
@@ -412,6 +490,7 @@ enum hk_child_added hk_children_add(struct hk_children *children, struct hk_cryp
 	switch (added) {
 	case HK_CHILD_ADDED: raise_count(&children->counts.created); break;
 	case HK_CHILD_KNOWN: raise_count(&children->counts.known); break;
+	case HK_CHILD_OVER: raise_count(&children->counts.over); break;
 	default: raise_count(&children->counts.refused); break;
 	}
 	return added;
@@ -420,16 +499,11 @@ enum hk_child_added hk_children_add(struct hk_children *children, struct hk_cryp
 /* The lock is given back between buckets: workers never wait for a whole pass. */
 void hk_children_expire(struct hk_children *children, __u64 now_ns)
 {
-	__u32 first, i;
+	__u32 first;
 
 	for (first = 0; first < HK_CHILDREN_MAX; first += WAYS) {
 		take_lock(children);
-		for (i = first; i < first + WAYS; i++) {
-			if (!children->slots[i].used || children->slots[i].expires_ns > now_ns)
-				continue;
-			drop(children, i);
-			raise_count(&children->counts.expired);
-		}
+		drop_expired(children, first, now_ns);
 		give_lock(children);
 	}
 }
@@ -490,6 +564,8 @@ void hk_children_count(const struct hk_children *children, struct hk_children_co
 {
 	out->created = __atomic_load_n(&children->counts.created, __ATOMIC_RELAXED);
 	out->known = __atomic_load_n(&children->counts.known, __ATOMIC_RELAXED);
+	out->over = __atomic_load_n(&children->counts.over, __ATOMIC_RELAXED);
+	out->forgotten = __atomic_load_n(&children->counts.forgotten, __ATOMIC_RELAXED);
 	out->refused = __atomic_load_n(&children->counts.refused, __ATOMIC_RELAXED);
 	out->evicted = __atomic_load_n(&children->counts.evicted, __ATOMIC_RELAXED);
 	out->expired = __atomic_load_n(&children->counts.expired, __ATOMIC_RELAXED);
