@@ -207,6 +207,31 @@ static void padding_decides_nothing(void)
 	CU_ASSERT_EQUAL(rows, 5);
 }
 
+/* --- nonces ------------------------------------------------------------------------------------- */
+
+/* The same packet again is a retransmission; another ICV under its nonce, which `split` cannot refuse, an
+ * anomaly. */
+static void nonces_that_come_again(void)
+{
+	static struct row_scene scene;
+	const struct envelope_row *row;
+
+	for (row = envelope_rows; row < envelope_rows + ENVELOPE_ROWS; row++) {
+		if (row->profile != ROW_SPLIT || (row->envelope == HK_ENVELOPE_WESP && !row->eesp.derived))
+			continue;
+		row_begin(&scene, row);
+		run(&scene, scene.frame, scene.length, HK_REASON_OK, 0);
+		run(&scene, scene.frame, scene.length, HK_REASON_OK, 1);
+		CU_ASSERT_EQUAL(scene.box.counts.nonce_repeats, 0);
+		scene.frame[scene.length - 1] ^= 1;
+		run(&scene, scene.frame, scene.length, HK_REASON_OK, 2);
+		if (scene.box.counts.nonce_repeats != 1)
+			printf("# %s\n", row->name);
+		CU_ASSERT_EQUAL(scene.box.counts.nonce_repeats, 1);
+		row_end(&scene);
+	}
+}
+
 /* --- keys that are not in force ----------------------------------------------------------------- */
 
 static void time_boxes(void)
@@ -253,6 +278,7 @@ int main(void)
 		{"metadata", metadata},
 		{"hostile metadata", hostile_metadata},
 		{"split: padding decides nothing", padding_decides_nothing},
+		{"split: a nonce with two ciphertexts is noticed", nonces_that_come_again},
 		{"keys not yet and no longer in force", time_boxes},
 		{"TCP streams without memory", streams_without_memory},
 		{0},

@@ -230,7 +230,8 @@ static void describe(const struct datagram *datagram)
 	memset(opening->nonce, 0, sizeof(opening->nonce));
 	memcpy(opening->nonce, first->salt, 4);
 	memcpy(opening->nonce + 4, opening->frame + first->text - HK_DTLS_NONCE_SIZE, HK_DTLS_NONCE_SIZE);
-	opening->tag_offset = (__u16)(first->text + first->length);
+	memcpy(opening->record_icv, opening->frame + first->text + first->length, HK_DTLS_TAG_SIZE);
+	opening->has_record = 1;
 }
 
 static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyring)

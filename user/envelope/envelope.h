@@ -103,6 +103,9 @@ struct hk_opening {
 	__u8 auth;    /* before rebuild(): whether the ICV verified */
 	__u8 suspect; /* 1: legal, but rare; plausibility looks harder */
 	__u8 not_ip;  /* 1: inner is no IP packet but a payload with the outer addresses */
+	/* of envelopes of records: the first one opened, whose nonce is in `nonce` */
+	__u8 has_record;
+	__u8 record_icv[16];
 	__u32 *epoch; /* TSS: of its key, see hk_keyring_epoch() */
 	/* inline keying */
 	__u8 creation_size; /* of the creation header that was in front; 0: none */

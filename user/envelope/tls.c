@@ -203,8 +203,8 @@ static bool open_guessing(struct segment *segment, const __u8 *record, __u32 len
 	return false;
 }
 
-/* What is only read when it was verified is remembered for the datagram's description. */
-static void describe(struct segment *segment, const __u8 *record)
+/* What the pipeline asks of a packet with one nonce: the first record's. */
+static void describe(struct segment *segment, const __u8 *record, __u32 length)
 {
 	struct hk_opening *opening = segment->opening;
 
@@ -213,8 +213,8 @@ static void describe(struct segment *segment, const __u8 *record)
 	memset(opening->nonce, 0, sizeof(opening->nonce));
 	memcpy(opening->nonce, segment->stream->iv, 4);
 	memcpy(opening->nonce + 4, record + RECORD_HEADER, NONCE);
-	opening->tag_offset =
-		opening->meta->envelope_offset; /* the record's own may be in no frame any more */
+	memcpy(opening->record_icv, record + RECORD_HEADER + length - TAG, TAG);
+	opening->has_record = 1;
 	opening->key.id = segment->stream->key_id;
 }
 
@@ -254,7 +254,7 @@ static void took_record(struct segment *segment, const __u8 *record, __u32 lengt
 	stream->sure = stream->nonce_known = true;
 	stream->nonce = nonce_of(record);
 	if (record[0] == DATA) {
-		describe(segment, record);
+		describe(segment, record, length);
 		segment->plain_length += length - NONCE - TAG;
 		segment->data++;
 	}

@@ -77,7 +77,7 @@ static void hash_nonce(struct hk_pipeline *pipeline, unsigned place)
 	const __u64 *seed = hk_hash_seed();
 	__u64 nonce[2], receiver[2], hash;
 
-	if (opening->cipher == HK_CIPHER_NONE) {
+	if (opening->cipher == HK_CIPHER_NONE && !opening->has_record) {
 		parsed->nonce_hash = 0; /* nothing was encrypted, so there is no nonce */
 		return;
 	}
@@ -98,7 +98,8 @@ static void watch_nonce(struct hk_pipeline *pipeline, unsigned place)
 	const __u64 *seed = hk_hash_seed();
 	__u64 icv[2];
 
-	memcpy(icv, opening->frame + opening->tag_offset, sizeof(icv));
+	memcpy(icv, opening->has_record ? opening->record_icv : opening->frame + opening->tag_offset,
+		sizeof(icv));
 	if (!hk_nonces_repeat(
 		    pipeline->nonces, parsed->nonce_hash, hk_hash_fold(icv[0] ^ seed[0], icv[1] ^ seed[1])))
 		return;

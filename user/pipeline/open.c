@@ -74,7 +74,7 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 	opening->reader_message = pipeline->reader_messages[i];
 	opening->auth = HK_AUTH_NONE;
 	opening->suspect = 0;
-	opening->not_ip = 0;
+	opening->not_ip = opening->has_record = 0;
 	opening->aad = NULL;
 	return ops->plan(opening, pipeline->inspection->keyring);
 }
@@ -131,7 +131,7 @@ static bool plan_like(struct hk_pipeline *pipeline, unsigned i, const struct hk_
 	opening->meta = meta;
 	opening->auth = HK_AUTH_NONE;
 	opening->suspect = 0;
-	opening->not_ip = 0;
+	opening->not_ip = opening->has_record = 0;
 	return opening->ops->again(opening);
 }
 
