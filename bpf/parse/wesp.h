@@ -72,14 +72,13 @@ HK_PARSE unsigned hk_wesp_parse(
 	const struct hk_cursor *cursor, const struct hk_receiver_value *receiver, struct hk_meta *meta)
 {
 	struct hk_cursor at = *cursor;
-	const __u8 *header = hk_cursor_peek(&at, 4), *spi;
+	const __u8 *header, *spi;
 	__u32 length, esp = HK_WESP_HEADER_SIZE, hdr_len;
 	unsigned reason;
 	__u8 version;
 
 	(void)receiver;
-	/* in IP protocol 141 that word would have reserved bits set, and no worker takes it */
-	if (header && hk_load32(header) == HK_WESP_MARKER)
+	if (meta->flags & HK_META_UDP) /* behind the word 2 */
 		hk_cursor_skip(&at, 4);
 	length = hk_cursor_left(&at);
 	header = hk_cursor_peek(&at, HK_WESP_HEADER_SIZE);

@@ -112,8 +112,6 @@ static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyrin
 
 	if (meta->payload_offset < meta->envelope_offset + marker + HK_WESP_HEADER_SIZE + HK_ESP_HEADER_SIZE)
 		return HK_REASON_META_INVALID;
-	if (!marker && hk_get32(opening->frame + meta->envelope_offset) == HK_WESP_MARKER)
-		return HK_REASON_WESP_RESERVED;
 	header = find_header(opening, &esp);
 	opening->tail_length = 0;
 	if (!(header[3] & VERSION))
