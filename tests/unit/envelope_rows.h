@@ -356,7 +356,8 @@ static inline void row_keys(const struct row_scene *scene, char *text, size_t ro
 		key_line(text, room, front, scene->reader);
 }
 
-static inline void row_box(struct row_scene *scene, const char *backend)
+/* `given`: the key file's text; NULL: what the packet needs. */
+static inline void row_box(struct row_scene *scene, const char *backend, const char *given)
 {
 	const struct envelope_row *row = scene->row;
 	struct hk_domain_config *domain;
@@ -364,7 +365,7 @@ static inline void row_box(struct row_scene *scene, const char *backend)
 
 	row_keys(scene, keys, sizeof(keys));
 	box_init(&scene->box);
-	domain = box_domain(&scene->box, row->envelope, row->profile, row->suite, keys);
+	domain = box_domain(&scene->box, row->envelope, row->profile, row->suite, given ? given : keys);
 	domain->eesp = (struct hk_eesp_options){.sn = row->eesp.sn, .iv = row->eesp.iv};
 	domain->tss = (struct hk_tss_options){.mode = HK_TSS_CLUSTER, .ssi = row->ssi};
 	domain->tls = (struct hk_tls_options){.memory = 4u << 20};
@@ -538,7 +539,7 @@ static inline void row_begin_with(
 	master_random(&scene->master, &seed);
 	random_fill(&seed, scene->reader, 32);
 	row_inner(scene);
-	row_box(scene, backend);
+	row_box(scene, backend, NULL);
 	size = row_seal(scene, crypto, scene->frame + 14);
 	CU_ASSERT_FATAL(size > 0);
 	scene->length = frame_around(scene->frame, (__u32)size);
