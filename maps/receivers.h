@@ -25,14 +25,16 @@ struct hk_receiver_key {
 };
 
 struct hk_receiver_value {
-	__u16 domain[HK_ENVELOPE_MAX];	/* by enum hk_envelope; HK_NO_DOMAIN: none */
-	__u8 flags[HK_ENVELOPE_MAX];	/* HK_RECEIVER_* */
-	__u8 suite[HK_ENVELOPE_MAX];	/* enum hk_suite; 0: the packet says it */
-	__u16 carrier[HK_ENVELOPE_MAX]; /* IP protocol, UDP or TCP port; 0: the envelope's default, or none */
-	__u8 options[HK_ENVELOPE_MAX];	/* the envelope's own bits; its parser says what they mean */
+	__u16 domain[HK_ENVELOPE_MAX];	   /* by enum hk_envelope; HK_NO_DOMAIN: none */
+	__u8 flags[HK_ENVELOPE_MAX];	   /* HK_RECEIVER_* */
+	__u8 suite[HK_ENVELOPE_MAX];	   /* enum hk_suite; 0: the packet says it */
+	__u16 carrier[HK_ENVELOPE_MAX];	   /* IP protocol or UDP port; 0: the envelope's default, or none */
+	__u8 options[HK_ENVELOPE_MAX];	   /* the envelope's own bits; its parser says what they mean */
+	__u16 tls_ports[HK_TLS_PORTS_MAX]; /* TCP ports of TLS servers; 0: this one and all behind it are free
+					    */
 };
 
 _Static_assert(sizeof(struct hk_receiver_key) == 20, "map ABI");
-_Static_assert(sizeof(struct hk_receiver_value) == 112, "map ABI");
+_Static_assert(sizeof(struct hk_receiver_value) == 128, "map ABI");
 
 #endif

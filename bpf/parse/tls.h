@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
 /*
- * TLS over a TCP port of the domain's choice, at either end of the connection.
+ * TLS over TCP ports of the domain's choice, at either end of the connection.
  * The XDP program looks at the TCP header alone: records are the worker's, who
  * puts the stream together. Segments without data but SYN and RST are no news.
  */
@@ -17,17 +17,28 @@
 #define HK_TCP_HEADER_SIZE 20
 #define HK_TCP_SYN	   0x02
 #define HK_TCP_RST	   0x04
+#define HK_TCP_ACK	   0x10
+
+HK_PARSE int hk_tls_is_port(const __u16 *ports, __u32 port)
+{
+	unsigned i;
+
+	for (i = 0; i < HK_TLS_PORTS_MAX && ports[i]; i++)
+		if (ports[i] == port)
+			return 1;
+	return 0;
+}
 
 HK_PARSE unsigned hk_tls_claim(const struct hk_cursor *cursor, const struct hk_packet *packet,
 	const struct hk_receiver_value *receiver)
 {
-	__u16 port = receiver ? receiver->carrier[HK_ENVELOPE_TLS] : 0;
 	const __u8 *header;
 
-	if (packet->protocol != HK_IP_PROTOCOL_TCP || !port)
+	if (packet->protocol != HK_IP_PROTOCOL_TCP || !receiver || !receiver->tls_ports[0])
 		return HK_REASON_OK;
 	header = hk_cursor_peek(cursor, 4);
-	if (!header || hk_load16(header) == port || hk_load16(header + 2) == port)
+	if (!header || hk_tls_is_port(receiver->tls_ports, hk_load16(header)) ||
+		hk_tls_is_port(receiver->tls_ports, hk_load16(header + 2)))
 		return HK_REASON_TO_WORKER;
 	return HK_REASON_OK;
 }

@@ -62,7 +62,8 @@ struct hk_inline_options {
 };
 
 struct hk_tls_options {
-	__u64 memory; /* bytes a worker may use to put streams together */
+	__u64 memory;		       /* bytes a worker may use to put streams together */
+	__u16 ports[HK_TLS_PORTS_MAX]; /* of the servers; 0: this one and all behind it are free */
 };
 
 struct hk_domain_config {
@@ -74,7 +75,7 @@ struct hk_domain_config {
 	bool esn;	   /* ESP: 64-bit sequence numbers (single gcm: unverifiable) */
 	bool flow_per_spi; /* one SPI carries one flow: verdicts may go to the kernel */
 	__u32 mkid;	   /* of the domain's master keys; ESP: 16 bits, part of the derivation context */
-	__u16 carrier;	   /* IP protocol, UDP or TCP port of the envelope; 0: its default, or none */
+	__u16 carrier;	   /* IP protocol or UDP port of the envelope; 0: its default, or none */
 	__u8 options;	   /* the bits that the envelope's parser gets in the receivers map */
 	struct hk_prefix *receivers;
 	unsigned receivers_count;

@@ -123,4 +123,6 @@ enum hk_auth { HK_AUTH_NONE = 0, HK_AUTH_VERIFIED = 1, HK_AUTH_READER = 2, HK_AU
 #define HK_DKC_KDF108	       1
 #define HK_DKC_READER_SIZE     8
 
+#define HK_TLS_PORTS_MAX 8 /* of servers, in one domain */
+
 #endif

@@ -328,7 +328,7 @@ static inline const struct hk_config *frames_config(void)
 			.id = DOMAIN_TLS,
 			.envelope = HK_ENVELOPE_TLS,
 			.profile = HK_PROFILE_SINGLE,
-			.carrier = TLS_PORT,
+			.tls = {.ports = {443, TLS_PORT}},
 			.receivers = tls,
 			.receivers_count = 1},
 		{.name = "edge",

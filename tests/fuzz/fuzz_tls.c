@@ -103,7 +103,7 @@ void hk_wipe(void *memory, size_t size)
 static void run(
 	struct hk_streams *streams, const uint8_t *data, size_t length, unsigned where, uint32_t sequence)
 {
-	struct hk_domain_config domain = {.envelope = HK_ENVELOPE_TLS, .carrier = 443};
+	struct hk_domain_config domain = {.envelope = HK_ENVELOPE_TLS, .tls = {.ports = {443}}};
 	struct hk_meta meta = {.l3_offset = 14,
 		.envelope_offset = HEADERS,
 		.payload_offset = HEADERS + TCP,

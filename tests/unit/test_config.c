@@ -276,15 +276,22 @@ static void domain_refusals(void)
 	bad(DOMAIN(PSP "esp: {}, receivers: [10.0.0.1]"), NAME ":4: domain east: `esp`",
 		"nothing in envelope psp");
 	bad(DOMAIN(PSP "psp: {colour: red}, receivers: [10.0.0.1]"), NAME ":4: unknown key \"colour\"", "");
-	bad(DOMAIN("envelope: tls, profile: split, keys: k, tls: {port: 1}"), NAME ":4: domain east: profile",
-		"single");
-	bad(DOMAIN("envelope: tls, profile: single, keys: k"), NAME ":4: domain east", "tls: {port: ...}");
-	bad(DOMAIN("envelope: tls, profile: single, keys: k, tls: {port: 0}"), NAME ":4: tls.port", "65535");
-	bad(DOMAIN("envelope: tls, profile: single, keys: k, tls: {port: 1, memory: 1KiB}"),
+	bad(DOMAIN("envelope: tls, profile: split, keys: k, tls: {ports: [1]}"),
+		NAME ":4: domain east: profile", "single");
+	bad(DOMAIN("envelope: tls, profile: single, keys: k"), NAME ":4: domain east", "tls: {ports: [...]}");
+	bad(DOMAIN("envelope: tls, profile: single, keys: k, tls: {memory: 1MiB}"), NAME ":4: domain east",
+		"tls: {ports: [...]}");
+	bad(DOMAIN("envelope: tls, profile: single, keys: k, tls: {ports: [443, 0]}"), NAME ":4: tls.ports",
+		"65535");
+	bad(DOMAIN("envelope: tls, profile: single, keys: k, tls: {ports: [443, 444, 443]}"),
+		NAME ":4: domain east: tls.ports", "443");
+	bad(DOMAIN("envelope: tls, profile: single, keys: k, tls: {ports: [1, 2, 3, 4, 5, 6, 7, 8, 9]}"),
+		NAME, "ports");
+	bad(DOMAIN("envelope: tls, profile: single, keys: k, tls: {ports: [1], memory: 1KiB}"),
 		NAME ":4: domain east: tls.memory", "1MiB to 4GiB");
-	bad(DOMAIN("envelope: tls, profile: single, keys: k, mkid: 1, tls: {port: 1}"),
+	bad(DOMAIN("envelope: tls, profile: single, keys: k, mkid: 1, tls: {ports: [1]}"),
 		NAME ":4: domain east: mkid", "tls");
-	bad(DOMAIN("envelope: tls, profile: single, suite: gcm, keys: k, tls: {port: 1}"),
+	bad(DOMAIN("envelope: tls, profile: single, suite: gcm, keys: k, tls: {ports: [1]}"),
 		NAME ":4: domain east: suite", "each connection");
 	bad(DOMAIN("envelope: dtls, profile: split, keys: k, receivers: [10.0.0.1]"), NAME ":4: domain east",
 		"dtls: {port: ...}");

@@ -33,7 +33,7 @@ static void scene_init(const char *backend, const char *keys, __u64 memory)
 	memset(&scene, 0, sizeof(scene));
 	box_init(&scene.box);
 	domain = box_domain(&scene.box, HK_ENVELOPE_TLS, HK_PROFILE_SINGLE, 0, keys);
-	domain->carrier = TALK_PORT;
+	domain->tls.ports[0] = TALK_PORT;
 	domain->tls.memory = memory;
 	CU_ASSERT_EQUAL_FATAL(box_build(&scene.box, backend, BOX_FRAME, 0), 0);
 }
@@ -365,7 +365,7 @@ static void dropped_for_good(void)
 	memset(&scene, 0, sizeof(scene));
 	box_init(&scene.box);
 	domain = box_domain(&scene.box, HK_ENVELOPE_TLS, HK_PROFILE_SINGLE, 0, talk.log);
-	domain->carrier = TALK_PORT;
+	domain->tls.ports[0] = TALK_PORT;
 	domain->tls.memory = HK_STREAMS_MIN;
 	CU_ASSERT_FATAL(write(fd, rules, strlen(rules)) == (ssize_t)strlen(rules));
 	CU_ASSERT_EQUAL_FATAL(hk_files_add(&scene.box.files, HK_FILE_SETTINGS, "rules.yaml", fd), 0);
@@ -461,6 +461,47 @@ static void reassembly(void)
 		hk_streams_end(pool, one);
 	}
 	hk_streams_free(pool);
+}
+
+/* Memory comes and goes with the configuration, between two batches. */
+static void first_domain_by_reload(void)
+{
+	struct hk_domain_config *domain;
+	struct hk_error error = {""};
+	unsigned first;
+
+	talk_start(&talk, AES128, 1000);
+	talk_say(&talk, true, 3000);
+	scene_init(NULL, talk.log, HK_STREAMS_MIN);
+	domain = &scene.box.domains[0];
+	domain->envelope = HK_ENVELOPE_PSP;
+	CU_ASSERT_EQUAL_FATAL(hk_pipeline_prepare(scene.box.pipeline, &scene.box.config, &error), 0);
+	hk_pipeline_adopt(scene.box.pipeline);
+	hk_pipeline_drop_spare(scene.box.pipeline);
+	domain->envelope = HK_ENVELOPE_TLS;
+	run_batch(talk.segments, 1); /* between the two: nowhere to put it */
+	CU_ASSERT_EQUAL(scene.reasons[HK_REASON_TLS_NO_ROOM], 1);
+	CU_ASSERT_EQUAL_FATAL(hk_pipeline_prepare(scene.box.pipeline, &scene.box.config, &error), 0);
+	run_batch(talk.segments, 1); /* prepared is not in force */
+	CU_ASSERT_EQUAL(scene.reasons[HK_REASON_TLS_NO_ROOM], 2);
+	hk_pipeline_adopt(scene.box.pipeline);
+	hk_pipeline_drop_spare(scene.box.pipeline);
+	run_all(8);
+	CU_ASSERT(heard_all());
+	/* the same size again: streams are followed on */
+	CU_ASSERT_EQUAL_FATAL(hk_pipeline_prepare(scene.box.pipeline, &scene.box.config, &error), 0);
+	hk_pipeline_adopt(scene.box.pipeline);
+	hk_pipeline_drop_spare(scene.box.pipeline);
+	first = talk.count;
+	talk_say(&talk, false, 100);
+	for (; first < talk.count; first++)
+		run_batch(&talk.segments[first], 1);
+	CU_ASSERT(heard_all());
+	domain->tls.memory = 1ull << 60;
+	CU_ASSERT_EQUAL(hk_pipeline_prepare(scene.box.pipeline, &scene.box.config, &error), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "tls.memory"));
+	box_free(&scene.box);
+	talk_end(&talk);
 }
 
 /* --- key logs and derivation --- */
@@ -580,6 +621,7 @@ int main(void)
 		{"overlaps and rubbish", overlaps_and_rubbish},
 		{"what a hook dropped stays dropped", dropped_for_good},
 		{"memory is bounded", memory_is_bounded},
+		{"the first domain comes by reload", first_domain_by_reload},
 		{"reassembly", reassembly},
 		{"the PRF against OpenSSL's", prf},
 		{"key logs", key_logs},

@@ -64,7 +64,7 @@ static void view_status(void *context, struct hk_view_status *out)
 	out->armed = true;
 	out->calls_refused = 3;
 	out->crypto = "libcrypto";
-	out->pin_path = "/sys/fs/bpf/halfkey/v2/default";
+	out->pin_path = "/sys/fs/bpf/halfkey/v3/default";
 	out->workers = 1;
 	out->ports_count = 1;
 	strcpy(out->ports[0].name, "box-c");

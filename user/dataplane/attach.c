@@ -55,7 +55,7 @@ static __u32 link_program(int fd)
 }
 
 /*
- * "v2/NAME" of the pinned instance whose program runs on that interface; false: it is
+ * "vN/NAME" of the pinned instance whose program runs on that interface; false: it is
  * none of ours. By the program, since an index means something in one namespace alone.
  */
 static bool link_instance(__u32 ifindex, char *out, size_t size)

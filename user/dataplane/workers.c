@@ -109,19 +109,52 @@ int hk_workers_change(
 	return err ? hk_error_set(error, -err, "a worker did not finish its batch in time") : result;
 }
 
+/* What the next configuration needs of memory, beside what is in use. */
+static int prepare(struct hk_workers *workers, const struct hk_config *config, struct hk_error *error)
+{
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; !err && i < workers->count; i++)
+		err = hk_pipeline_prepare(workers->worker[i]->pipeline, config, error);
+	return err;
+}
+
+static void drop_spares(struct hk_workers *workers)
+{
+	unsigned i;
+
+	for (i = 0; i < workers->count; i++)
+		hk_pipeline_drop_spare(workers->worker[i]->pipeline);
+}
+
+static void adopt(struct hk_workers *workers)
+{
+	unsigned i;
+
+	for (i = 0; i < workers->count; i++)
+		hk_pipeline_adopt(workers->worker[i]->pipeline);
+}
+
 int hk_workers_swap(struct hk_workers *workers, struct hk_inspection *next, struct hk_error *error)
 {
-	int err;
+	int err = prepare(workers, next->config, error);
 
+	if (err) {
+		drop_spares(workers);
+		return err;
+	}
 	order_set(workers, HK_WORKER_PAUSE);
 	err = wait_paused(workers, 1);
 	if (!err) {
+		adopt(workers);
 		hk_inspection_adopt(next, workers->orders.inspection);
 		__atomic_store_n(&workers->orders.inspection, next, __ATOMIC_RELEASE);
 		forget_keys(workers);
 	}
 	order_set(workers, HK_WORKER_RUN);
 	wait_paused(workers, 0); /* so that the next pause cannot see this one's answer */
+	drop_spares(workers);
 	return err ? hk_error_set(error, -err, "a worker did not finish its batch in time") : 0;
 }
 

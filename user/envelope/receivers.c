@@ -105,6 +105,8 @@ static void entry_declare(struct hk_receiver_entry *entry, const struct hk_domai
 	entry->value.suite[domain->envelope] = domain->suite;
 	entry->value.carrier[domain->envelope] = domain->carrier;
 	entry->value.options[domain->envelope] = domain->options;
+	if (domain->envelope == HK_ENVELOPE_TLS)
+		memcpy(entry->value.tls_ports, domain->tls.ports, sizeof(entry->value.tls_ports));
 }
 
 /* One prefix in two domains of the same envelope: whose keys would it be? */

@@ -64,7 +64,7 @@ struct hk_streams *hk_streams_new(size_t bytes, __u8 *plain, size_t plain_size, 
 		heads *= 2;
 	size = aligned(sizeof(*pool)) + aligned(streams * sizeof(struct hk_stream)) + aligned(heads * 4) +
 	       windows * sizeof(struct hk_window);
-	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (at == MAP_FAILED)
 		return NULL;
 	(void)madvise(at, size, MADV_DONTDUMP); /* keys of connections lie in it */

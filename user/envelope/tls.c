@@ -452,8 +452,19 @@ static void forget_hello(const struct hk_stream *stream)
 	hk_hello_forget(&tuple);
 }
 
+/* Who serves is told by the ports; where both are servers', by who answers the SYN. */
+static bool sent_by_server(const struct hk_opening *opening, const __u8 *tcp)
+{
+	const __u16 *ports = opening->domain->tls.ports;
+	bool from = hk_tls_is_port(ports, hk_get16(tcp)), to = hk_tls_is_port(ports, hk_get16(tcp + 2));
+
+	if (from && to && (tcp[13] & HK_TCP_SYN))
+		return tcp[13] & HK_TCP_ACK;
+	return !to;
+}
+
 /* The stream of the segment; SYN begins it, RST ends it (then NULL), anything else finds it lost. */
-static struct hk_stream *stream_of(struct segment *segment, const __u8 *tcp, bool server)
+static struct hk_stream *stream_of(struct segment *segment, const __u8 *tcp)
 {
 	const struct hk_opening *opening = segment->opening;
 	struct hk_stream_name name = {.src = opening->outer_src,
@@ -472,10 +483,10 @@ static struct hk_stream *stream_of(struct segment *segment, const __u8 *tcp, boo
 	if (stream && (!(tcp[13] & HK_TCP_SYN) || hk_get32(tcp + 4) + 1 == stream->next))
 		return stream;
 	stream = hk_streams_make(segment->streams, &name);
-	stream->server = server;
+	stream->server = sent_by_server(opening, tcp);
 	stream->lost = !(tcp[13] & HK_TCP_SYN);
 	stream->next = hk_get32(tcp + 4) + 1;
-	if (!server && !stream->lost)
+	if (!stream->server && !stream->lost)
 		forget_hello(stream);
 	return stream;
 }
@@ -507,9 +518,9 @@ static unsigned rebuild(struct hk_opening *opening)
 	__u32 length = (__u32)meta->end_offset - meta->payload_offset, sequence = hk_get32(tcp + 4);
 	unsigned reason;
 
-	if (!segment.streams) /* the first TLS domain came with a reload: memory is taken at start */
+	if (!segment.streams) /* the last TLS domain went with a reload while this was on its way */
 		return HK_REASON_TLS_NO_ROOM;
-	segment.stream = stream_of(&segment, tcp, hk_get16(tcp + 2) != opening->domain->carrier);
+	segment.stream = stream_of(&segment, tcp);
 	if (!segment.stream || !length)
 		return HK_REASON_TLS_CONTROL;
 	if (tcp[13] & HK_TCP_SYN)

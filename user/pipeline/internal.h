@@ -44,9 +44,11 @@ struct hk_pipeline {
 	struct hk_flow_table *flows;
 	struct hk_nonces *nonces;
 	struct hk_streams *streams; /* or NULL */
-	unsigned wants;		    /* of the feeds, read once a batch */
-	bool keeps_flows;	    /* somebody wants flow records, or a hook gives flow verdicts */
-	__u64 wall_ns;		    /* for flows that end between batches */
+	struct hk_streams *spare;   /* what is in force next, or was before */
+	__u64 spare_bytes;
+	unsigned wants;	  /* of the feeds, read once a batch */
+	bool keeps_flows; /* somebody wants flow records, or a hook gives flow verdicts */
+	__u64 wall_ns;	  /* for flows that end between batches */
 
 	/* the batch in work */
 	const struct hk_inspection *inspection;

@@ -31,9 +31,9 @@ static int make_area(struct hk_pipeline *pipeline)
 	/* an even number of cache lines would put all packets' first lines into few cache sets */
 	if (pipeline->plain_stride / CACHE_LINE % 2 == 0)
 		pipeline->plain_stride += CACHE_LINE;
-	size = pipeline->plain_offset + (size_t)HK_PIPELINE_BATCH * pipeline->plain_stride;
-	if (options->stream_bytes)
-		size += HK_PIPELINE_STREAM_PLAIN;
+	/* there from the start, so that hooks have one area whatever a reload brings */
+	size = pipeline->plain_offset + (size_t)HK_PIPELINE_BATCH * pipeline->plain_stride +
+	       HK_PIPELINE_STREAM_PLAIN;
 	pipeline->area = aligned_alloc(CACHE_LINE, size);
 	if (!pipeline->area)
 		return -ENOMEM;
@@ -54,21 +54,55 @@ static int check_options(const struct hk_pipeline_options *options, struct hk_er
 }
 
 /* Opened records lie at the area's end: hooks see them there as they see packets. */
-static int make_streams(struct hk_pipeline *pipeline, struct hk_error *error)
+static int make_streams(
+	struct hk_pipeline *pipeline, __u64 bytes, struct hk_streams **out, struct hk_error *error)
 {
 	__u8 *plain = hk_pipeline_plain(pipeline, HK_PIPELINE_BATCH);
+
+	*out = NULL;
+	if (!bytes)
+		return 0;
+	*out = hk_streams_new(
+		bytes, plain, HK_PIPELINE_STREAM_PLAIN, &pipeline->options.counts->streams_evicted);
+	return *out ? 0
+		    : hk_error_set(error, ENOMEM,
+			      "no memory for TCP streams: %llu bytes wanted by each worker (tls.memory)",
+			      (unsigned long long)bytes);
+}
+
+static void use_streams(struct hk_pipeline *pipeline, struct hk_streams *streams)
+{
 	unsigned i;
 
-	if (!pipeline->options.stream_bytes)
-		return 0;
-	pipeline->streams = hk_streams_new(pipeline->options.stream_bytes, plain, HK_PIPELINE_STREAM_PLAIN,
-		&pipeline->options.counts->streams_evicted);
-	if (!pipeline->streams)
-		return hk_error_set(error, ENOMEM, "no memory for TCP streams: %llu bytes wanted",
-			(unsigned long long)pipeline->options.stream_bytes);
+	pipeline->streams = streams;
 	for (i = 0; i < HK_PIPELINE_BATCH; i++)
-		pipeline->openings[i].streams = pipeline->streams;
-	return 0;
+		pipeline->openings[i].streams = streams;
+}
+
+int hk_pipeline_prepare(struct hk_pipeline *pipeline, const struct hk_config *config, struct hk_error *error)
+{
+	hk_pipeline_drop_spare(pipeline);
+	pipeline->spare_bytes = hk_pipeline_stream_bytes(config);
+	if (pipeline->spare_bytes == pipeline->options.stream_bytes)
+		return 0;
+	return make_streams(pipeline, pipeline->spare_bytes, &pipeline->spare, error);
+}
+
+void hk_pipeline_adopt(struct hk_pipeline *pipeline)
+{
+	struct hk_streams *before = pipeline->streams;
+
+	if (pipeline->spare_bytes == pipeline->options.stream_bytes)
+		return;
+	pipeline->options.stream_bytes = pipeline->spare_bytes;
+	use_streams(pipeline, pipeline->spare);
+	pipeline->spare = before;
+}
+
+void hk_pipeline_drop_spare(struct hk_pipeline *pipeline)
+{
+	hk_streams_free(pipeline->spare);
+	pipeline->spare = NULL;
 }
 
 __u64 hk_pipeline_stream_bytes(const struct hk_config *config)
@@ -94,7 +128,9 @@ static void block_streams(struct hk_pipeline *pipeline, const struct hk_fate *fa
 
 static int make_parts(struct hk_pipeline *pipeline, struct hk_error *error)
 {
+	struct hk_streams *streams;
 	unsigned i;
+	int result;
 
 	pipeline->crypto = hk_crypto_new(pipeline->options.crypto);
 	if (!pipeline->crypto)
@@ -113,7 +149,9 @@ static int make_parts(struct hk_pipeline *pipeline, struct hk_error *error)
 			"no memory for a pipeline with %u flows and frames of %u bytes",
 			pipeline->options.flows_max, pipeline->options.frame_max);
 	memset(pipeline->nonces, 0, sizeof(*pipeline->nonces)); /* touches its pages */
-	return make_streams(pipeline, error);
+	result = make_streams(pipeline, pipeline->options.stream_bytes, &streams, error);
+	use_streams(pipeline, streams);
+	return result;
 }
 
 int hk_pipeline_new(
@@ -145,6 +183,7 @@ void hk_pipeline_free(struct hk_pipeline *pipeline)
 	hk_crypto_free(pipeline->crypto);
 	hk_flow_table_free(pipeline->flows);
 	hk_streams_free(pipeline->streams);
+	hk_streams_free(pipeline->spare);
 	free(pipeline->nonces);
 	if (pipeline->area)
 		hk_wipe(pipeline->area, pipeline->area_size);

@@ -67,6 +67,16 @@ int hk_pipeline_new(
 	struct hk_pipeline **out, const struct hk_pipeline_options *options, struct hk_error *error);
 void hk_pipeline_free(struct hk_pipeline *pipeline);
 
+/*
+ * A configuration that comes asks for other memory for TCP streams: prepare() takes
+ * it beside what is in use (0, or negative errno and a sentence), adopt() puts it in
+ * force between two batches, and drop_spare() gives back what is not used. Streams
+ * that were followed in memory of another size are followed no more.
+ */
+int hk_pipeline_prepare(struct hk_pipeline *pipeline, const struct hk_config *config, struct hk_error *error);
+void hk_pipeline_adopt(struct hk_pipeline *pipeline);
+void hk_pipeline_drop_spare(struct hk_pipeline *pipeline);
+
 /* Runs up to HK_PIPELINE_BATCH frames. `now_ns` is CLOCK_MONOTONIC, taken once by the caller. */
 void hk_pipeline_run(struct hk_pipeline *pipeline, struct hk_inspection *inspection,
 	const struct hk_frame *frames, unsigned count, __u64 now_ns, struct hk_fate *fates);
