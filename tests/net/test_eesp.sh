@@ -22,12 +22,12 @@ through() { # FILE
 
 setup() { # KEYGEN-OPTION...
 	topology_up 1
-	endpoint --keygen "$topology_dir/keys" "$@" || return 1
+	"$O/halfkey-endpoint" keygen -o "$topology_dir/keys" --peer client=192.0.2.1 --peer server=192.0.2.9 "$@" \
+		>/dev/null || return 1
+	[ ! -e "$topology_dir/keys/readers.keys" ] || cat "$topology_dir/keys/readers.keys" >>"$topology_dir/keys/box.keys"
 	{
 		echo "mode: inline"
-		echo "domains:"
 		sed 's|keys: box.keys|keys: keys/box.keys|' "$topology_dir/keys/domain.yaml"
-		echo '    receivers: ["192.0.2.9"]'
 		echo "feeds: {pcapng: {path: $topology_dir/seen.pcapng}}"
 	} | box_config
 	box_start
@@ -47,15 +47,15 @@ run() { # LABEL KEYGEN-OPTIONS SEAL-OPTIONS OPEN-OPTIONS
 	setup "${keygen[@]}" || { not_ok "$label: keys and box"; return; }
 	dir=$topology_dir
 	python3 tests/net/capture.py "$dir/plain.pcap" "$count"
-	check "$label: seal" endpoint -k "$dir/keys/host.keys" --state "$dir/state" --first-use \
+	check "$label: seal" endpoint -k "$dir/keys/client.keys" --state "$dir/state" --first-use \
 		-f 192.0.2.1 -t 192.0.2.9 "${seal[@]}" "$dir/plain.pcap" "$dir/sealed.pcap"
-	check "$label: the host opens what it sealed" endpoint -k "$dir/keys/host.keys" -t 192.0.2.9 "${open[@]}" \
+	check "$label: the other host opens what it sealed" endpoint -k "$dir/keys/server.keys" -t 192.0.2.9 "${open[@]}" \
 		--open "$dir/sealed.pcap" "$dir/back.pcap"
 	check "$label: all arrive as they were sent" through "$dir/sealed.pcap"
 	check "$label: all were opened" wait_for 5 test_count ok "$count"
 	box_conserves "$label"
 	check "$label: hooks and feeds saw the plaintext" wait_for 5 grep -qa "halfkey plaintext 99" "$dir/seen.pcapng"
-	check "$label: another run goes on with fresh numbers" endpoint -k "$dir/keys/host.keys" --state "$dir/state" \
+	check "$label: another run goes on with fresh numbers" endpoint -k "$dir/keys/client.keys" --state "$dir/state" \
 		-f 192.0.2.1 -t 192.0.2.9 "${seal[@]}" "$dir/plain.pcap" "$dir/again.pcap"
 	check "$label: and all of it opens" through "$dir/again.pcap"
 	check "$label: twice as many were opened" wait_for 5 test_count ok $((2 * count))
@@ -64,15 +64,15 @@ run() { # LABEL KEYGEN-OPTIONS SEAL-OPTIONS OPEN-OPTIONS
 }
 test_count() { [ "$(box_count "$1")" = "$2" ]; }
 
-run "EESP, context, split" "" "" ""
-run "EESP, context, single, IP protocol" "--profile single" "--protocol 253" "--protocol 253"
-run "EESP, context, reader tag" "--reader" "--reader --crypt-offset 5" ""
-run "EESP, sub-SA, split" "--sub-sa --to 192.0.2.9 --spi 0xc0ffee01" "--sub-sa --spi 0xc0ffee01 --session 7" "--sub-sa --spi 0xc0ffee01"
-run "WESP, context, split, IP protocol" "--envelope wesp" "--envelope wesp --protocol 141" "--envelope wesp"
-run "WESP, context, single, UDP" "--envelope wesp --profile single" "--envelope wesp" "--envelope wesp"
+run "EESP, context, split" "-e eesp" "" ""
+run "EESP, context, single, IP protocol" "-e eesp --profile single --protocol 253" "--protocol 253" "--protocol 253"
+run "EESP, context, reader tag" "-e eesp --reader" "--reader --crypt-offset 5" ""
+run "EESP, sub-SA, split" "-e eesp --sub-sa" "--sub-sa --spi 0x1000 --session 7" "--sub-sa --spi 0x1000"
+run "WESP, context, split, IP protocol" "-e wesp" "--envelope wesp --protocol 141" "--envelope wesp"
+run "WESP, context, single, UDP" "-e wesp --profile single" "--envelope wesp" "--envelope wesp"
 
 # What shares UDP 4500 with EESP, and what EESP refuses
-setup
+setup -e eesp
 in_client python3 -c '
 import socket
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

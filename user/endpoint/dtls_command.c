@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `halfkey-endpoint dtls`: makes keys for DTLS records, seals the UDP payloads
- * of a capture into records and opens such a capture again. It speaks the
+ * `halfkey-endpoint dtls`: seals the UDP payloads of a capture into DTLS records
+ * and opens such a capture again. It speaks the
  * record layer alone; each run seals in contexts of its own, drawn at random,
  * so no nonce state outlives it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "user/base/files.h"
@@ -22,21 +19,17 @@
 #include "user/endpoint/commands.h"
 #include "user/endpoint/inner.h"
 #include "user/endpoint/seal_dtls.h"
-#include "user/endpoint/newfile.h"
 #include "user/keys/keyfile.h"
 
 #define FRAME_MAX 65550
 #define READERS	  64 /* contexts that one run opens */
 
 static const char help[] =
-	"Usage: halfkey-endpoint dtls --keygen DIR [--mkid N] [--profile NAME] [--port N]\n"
-	"       halfkey-endpoint dtls --keys FILE [OPTION]... IN.pcap OUT.pcap\n"
+	"Usage: halfkey-endpoint dtls --keys FILE [OPTION]... IN.pcap OUT.pcap\n"
 	"       halfkey-endpoint dtls --keys FILE --open IN.pcap OUT.pcap\n"
 	"Seals the UDP payloads to and from a port as DTLS 1.2 records with a connection id that\n"
 	"carries the key context; with --open verifies and opens them. The rest is copied.\n"
 	"\n"
-	"      --keygen DIR       write box.keys, host.keys and domain.yaml into DIR\n"
-	"      --profile NAME     for --keygen: split (default) or single\n"
 	"  -k, --keys FILE        an end host's key file (mode 0600)\n"
 	"      --mkid N           number of the master key, 0 to 65535 (default: 1)\n"
 	"      --port N           UDP port of the servers (default: 4433)\n"
@@ -45,10 +38,11 @@ static const char help[] =
 	"      --open             open instead of seal; exit status 1 when a record was refused\n"
 	"\n"
 	"Example:\n"
-	"  halfkey-endpoint dtls --keygen keys && halfkey-endpoint dtls -k keys/host.keys in.pcap out.pcap\n";
+	"  halfkey-endpoint keygen -e dtls -o keys --peer client=192.0.2.1 --peer server=192.0.2.9\n"
+	"  halfkey-endpoint dtls -k keys/client.keys in.pcap out.pcap\n";
 
 struct options {
-	const char *keygen, *profile, *keys, *in, *out;
+	const char *keys, *in, *out;
 	__u64 mkid, port, records, padding;
 	bool open;
 };
@@ -74,11 +68,9 @@ struct run {
 	__u8 frame[FRAME_MAX], payload[FRAME_MAX];
 };
 
-enum { OPT_KEYGEN = 256, OPT_PROFILE, OPT_MKID, OPT_PORT, OPT_RECORDS, OPT_PADDING, OPT_OPEN };
+enum { OPT_MKID = 256, OPT_PORT, OPT_RECORDS, OPT_PADDING, OPT_OPEN };
 
 static const struct option long_options[] = {
-	{"keygen", required_argument, NULL, OPT_KEYGEN},
-	{"profile", required_argument, NULL, OPT_PROFILE},
 	{"keys", required_argument, NULL, 'k'},
 	{"mkid", required_argument, NULL, OPT_MKID},
 	{"port", required_argument, NULL, OPT_PORT},
@@ -100,8 +92,6 @@ static int number(const char *what, __u64 min, __u64 max, __u64 *out, struct hk_
 static int take_option(struct options *options, int option, char **argv, struct hk_error *error)
 {
 	switch (option) {
-	case OPT_KEYGEN: options->keygen = optarg; return 0;
-	case OPT_PROFILE: options->profile = optarg; return 0;
 	case 'k': options->keys = optarg; return 0;
 	case OPT_MKID: return number("mkid", 0, 65535, &options->mkid, error);
 	case OPT_PORT: return number("port", 1, 65535, &options->port, error);
@@ -161,53 +151,6 @@ static int load_keys(struct run *run, struct hk_error *error)
 			"box's "
 			"file?)",
 			path, run->keys.mkid);
-	return status;
-}
-
-static int write_file(
-	const char *directory, const char *name, mode_t mode, const char *text, struct hk_error *error)
-{
-	char path[600];
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	return hk_newfile_write(path, mode, text, strlen(text), error);
-}
-
-static int keygen(const struct options *options, struct hk_error *error)
-{
-	bool split = !options->profile || strcmp(options->profile, "split") == 0;
-	char enc[65], auth[65], text[512];
-	__u8 keys[2][32];
-	int status;
-
-	if (!split && strcmp(options->profile, "single") != 0)
-		return hk_error_set(error, EINVAL, "profile '%s': must be split or single", options->profile);
-	if (RAND_priv_bytes(keys[0], 32) != 1 || RAND_priv_bytes(keys[1], 32) != 1)
-		return hk_error_set(error, EIO, "the system gives no random numbers");
-	if (mkdir(options->keygen, 0700) && errno != EEXIST)
-		return hk_error_set(
-			error, errno, "%s: cannot make the directory: %s", options->keygen, strerror(errno));
-	hk_hex_format(keys[0], 32, enc);
-	hk_hex_format(keys[1], 32, auth);
-	snprintf(text, sizeof(text), "slot=0 generation=1 id=%llu side=%s key=%s\n",
-		(unsigned long long)options->mkid, split ? "enc" : "single", enc);
-	status = write_file(options->keygen, "box.keys", 0600, text, error);
-	if (split)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text),
-			"slot=0 generation=1 id=%llu side=auth key=%s\n", (unsigned long long)options->mkid,
-			auth);
-	if (!status)
-		status = write_file(options->keygen, "host.keys", 0600, text, error);
-	snprintf(text, sizeof(text),
-		"  - name: dtls\n    envelope: dtls\n    profile: %s\n    dtls: {port: %llu}\n    keys: "
-		"box.keys\n",
-		split ? "split" : "single", (unsigned long long)options->port);
-	if (!status)
-		status = write_file(options->keygen, "domain.yaml", 0644, text, error);
-	hk_wipe(keys, sizeof(keys));
-	hk_wipe(enc, sizeof(enc));
-	hk_wipe(auth, sizeof(auth));
-	hk_wipe(text, sizeof(text));
 	return status;
 }
 
@@ -427,13 +370,10 @@ int hk_endpoint_dtls(int argc, char **argv)
 		status = take_option(options, option, argv, &error);
 	if (status == 1)
 		return 0;
-	if (!status && argc - optind != (options->keygen ? 0 : 2))
+	if (!status && argc - optind != 2)
 		status = hk_error_set(&error, EINVAL,
-			"%d files named: name one capture to read and one to write (none with --keygen)",
-			argc - optind);
-	if (!status && options->keygen) {
-		status = keygen(options, &error);
-	} else if (!status) {
+			"%d files named: name one capture to read and one to write", argc - optind);
+	if (!status) {
 		options->in = argv[optind];
 		options->out = argv[optind + 1];
 		status = run_all(&run, &error);

@@ -11,6 +11,7 @@
 struct hk_eesp {
 	struct hk_eesp_name name;
 	struct hk_protection protection, readers;
+	bool tags;	/* has the reader key: can seal with a reader tag */
 	__u8 fields[2]; /* of the derived-key context */
 	__u8 mask_enc[12], mask_auth[12], mask_reader[12];
 	__u8 kcv[4];

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `halfkey-endpoint eesp`: makes keys for EESP and WESP, seals the IP packets of
- * a capture and opens such a capture again. A context gets a new epoch each run,
+ * `halfkey-endpoint eesp`: seals the IP packets of a capture in EESP or WESP and
+ * opens such a capture again. A context gets a new epoch each run,
  * a sub-SA goes on with numbers that its state file reserved.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "user/base/files.h"
@@ -23,22 +20,17 @@
 #include "user/endpoint/nonces.h"
 #include "user/endpoint/sa.h"
 #include "user/endpoint/seal_eesp.h"
-#include "user/endpoint/newfile.h"
 #include "user/keys/keyfile.h"
 
 #define FRAME_MAX 65550
 
 static const char help[] =
-	"Usage: halfkey-endpoint eesp --keygen DIR [--envelope NAME] [--profile NAME] [--reader]\n"
-	"                             [--mkid N | --spi N --sub-sa --to ADDRESS]\n"
-	"       halfkey-endpoint eesp -k FILE --state DIR -f ADDRESS -t ADDRESS [OPTION]... IN.pcap "
+	"Usage: halfkey-endpoint eesp -k FILE --state DIR -f ADDRESS -t ADDRESS [OPTION]... IN.pcap "
 	"OUT.pcap\n"
 	"       halfkey-endpoint eesp -k FILE -t ADDRESS [OPTION]... --open IN.pcap OUT.pcap\n"
 	"Seals the IP packets of a capture in EESP or WESP; with --open verifies and opens them.\n"
 	"\n"
-	"      --keygen DIR       write box.keys, host.keys and domain.yaml into DIR\n"
 	"  -e, --envelope NAME    eesp (default) or wesp\n"
-	"      --profile NAME     for --keygen: split (default) or single\n"
 	"  -k, --keys FILE        an end host's key file (mode 0600)\n"
 	"      --state DIR        where epochs and numbers are kept\n"
 	"      --first-use        this context or SPI never sealed anything\n"
@@ -56,11 +48,12 @@ static const char help[] =
 	"      --open             open instead of seal; exit status 1 when a packet was refused\n"
 	"\n"
 	"Example:\n"
-	"  halfkey-endpoint eesp --keygen keys && halfkey-endpoint eesp -k keys/host.keys --state st \\\n"
-	"    --first-use -f 192.0.2.1 -t 192.0.2.9 in.pcap out.pcap\n";
+	"  halfkey-endpoint keygen -e eesp -o keys --peer client=192.0.2.1 --peer server=192.0.2.9\n"
+	"  halfkey-endpoint eesp -k keys/client.keys --state st --first-use -f 192.0.2.1 -t 192.0.2.9 \\\n"
+	"    in.pcap out.pcap\n";
 
 struct options {
-	const char *keygen, *profile, *envelope, *keys, *state, *from, *to, *in, *out;
+	const char *envelope, *keys, *state, *from, *to, *in, *out;
 	__u64 spi, session, mkid, context, protocol, crypt_offset;
 	bool first_use, sub_sa, reader, transport, open;
 };
@@ -91,9 +84,7 @@ struct run {
 };
 
 enum {
-	OPT_KEYGEN = 256,
-	OPT_PROFILE,
-	OPT_STATE,
+	OPT_STATE = 256,
 	OPT_FIRST_USE,
 	OPT_SUB_SA,
 	OPT_SPI,
@@ -108,8 +99,6 @@ enum {
 };
 
 static const struct option long_options[] = {
-	{"keygen", required_argument, NULL, OPT_KEYGEN},
-	{"profile", required_argument, NULL, OPT_PROFILE},
 	{"envelope", required_argument, NULL, 'e'},
 	{"keys", required_argument, NULL, 'k'},
 	{"state", required_argument, NULL, OPT_STATE},
@@ -141,8 +130,6 @@ static int number(const char *what, __u64 max, __u64 *out, struct hk_error *erro
 static int take_option(struct options *options, int option, char **argv, struct hk_error *error)
 {
 	switch (option) {
-	case OPT_KEYGEN: options->keygen = optarg; return 0;
-	case OPT_PROFILE: options->profile = optarg; return 0;
 	case 'e': options->envelope = optarg; return 0;
 	case 'k': options->keys = optarg; return 0;
 	case OPT_STATE: options->state = optarg; return 0;
@@ -228,80 +215,6 @@ static int load_keys(struct run *run, struct hk_error *error)
 	hk_wipe(text, size);
 	free(text);
 	return status ? status : choose_keys(run, error);
-}
-
-static int write_file(
-	const char *directory, const char *name, mode_t mode, const char *text, struct hk_error *error)
-{
-	char path[600];
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	return hk_newfile_write(path, mode, text, strlen(text), error);
-}
-
-/* Adds a key line with fresh bytes. */
-static int add_key(char *text, size_t room, const struct options *options, const char *side)
-{
-	char front[160], hex[65];
-	__u8 key[32];
-
-	if (RAND_priv_bytes(key, sizeof(key)) != 1)
-		return -EIO;
-	hk_hex_format(key, sizeof(key), hex);
-	if (options->sub_sa)
-		snprintf(front, sizeof(front), "receiver=%s spi=0x%llx side=%s root=", options->to,
-			(unsigned long long)options->spi, side);
-	else
-		snprintf(front, sizeof(front),
-			"slot=0 generation=1 id=%llu side=%s key=", (unsigned long long)options->mkid, side);
-	snprintf(text + strlen(text), room - strlen(text), "%s%s\n", front, hex);
-	hk_wipe(key, sizeof(key));
-	hk_wipe(hex, sizeof(hex));
-	return 0;
-}
-
-static int draw_keys(const struct options *options, bool split, char *box, char *host, size_t room)
-{
-	int status = add_key(box, room, options, split ? "enc" : "single");
-
-	if (!status && options->reader)
-		status = add_key(box, room, options, "reader");
-	snprintf(host, room, "%s", box);
-	return status || !split ? status : add_key(host, room, options, "auth");
-}
-
-static int keygen(const struct options *options, struct hk_error *error)
-{
-	bool split = !options->profile || strcmp(options->profile, "split") == 0;
-	bool wesp = options->envelope && strcmp(options->envelope, "wesp") == 0;
-	char box[512] = "", host[768] = "", yaml[512];
-	int status;
-
-	if (!split && strcmp(options->profile, "single") != 0)
-		return hk_error_set(error, EINVAL, "profile '%s': must be split or single", options->profile);
-	if (options->sub_sa && (wesp || !options->to || options->reader))
-		return hk_error_set(
-			error, EINVAL, "--sub-sa: an SA of EESP, with --to, and without --reader");
-	if (options->reader && !split)
-		return hk_error_set(error, EINVAL, "--reader: only where the profile is split");
-	if (mkdir(options->keygen, 0700) && errno != EEXIST)
-		return hk_error_set(
-			error, errno, "%s: cannot make the directory: %s", options->keygen, strerror(errno));
-	status = draw_keys(options, split, box, host, sizeof(box));
-	if (status)
-		return hk_error_set(error, EIO, "the system gives no random numbers");
-	snprintf(yaml, sizeof(yaml),
-		"  - name: %s\n    envelope: %s\n    profile: %s\n%s    keys: box.keys\n",
-		wesp ? "wesp" : "eesp", wesp ? "wesp" : "eesp", split ? "split" : "single",
-		wesp ? "" : "    eesp: {protocol: 253}\n");
-	status = write_file(options->keygen, "box.keys", 0600, box, error);
-	if (!status)
-		status = write_file(options->keygen, "host.keys", 0600, host, error);
-	if (!status)
-		status = write_file(options->keygen, "domain.yaml", 0644, yaml, error);
-	hk_wipe(box, sizeof(box));
-	hk_wipe(host, sizeof(host));
-	return status;
 }
 
 /* --- what is sealed, and how --- */
@@ -511,13 +424,10 @@ int hk_endpoint_eesp(int argc, char **argv)
 		status = take_option(options, option, argv, &error);
 	if (status == 1)
 		return 0;
-	if (!status && argc - optind != (options->keygen ? 0 : 2))
+	if (!status && argc - optind != 2)
 		status = hk_error_set(&error, EINVAL,
-			"%d files named: name one capture to read and one to write (none with --keygen)",
-			argc - optind);
-	if (!status && options->keygen) {
-		status = keygen(options, &error);
-	} else if (!status) {
+			"%d files named: name one capture to read and one to write", argc - optind);
+	if (!status) {
 		options->in = argv[optind];
 		options->out = argv[optind + 1];
 		status = run_all(&run, &error);

@@ -24,8 +24,7 @@ struct window {
 struct hk_eesp_host {
 	struct hk_eesp_policy policy;
 	struct hk_crypto *crypto;
-	__u8 enc[32], auth[32], reader[32];
-	bool has_reader;
+	__u8 enc[32], auth[32];
 	unsigned count;
 	struct window windows[HK_EESP_CONTEXTS];
 };
@@ -45,9 +44,6 @@ struct hk_eesp_host *hk_eesp_host_new(const struct hk_eesp_policy *policy, const
 	memcpy(host->enc, keys->enc, 32);
 	if (keys->auth)
 		memcpy(host->auth, keys->auth, 32);
-	if (keys->reader)
-		memcpy(host->reader, keys->reader, 32);
-	host->has_reader = keys->reader;
 	host->crypto = hk_crypto_new("libcrypto");
 	if (host->crypto)
 		return host;
@@ -216,7 +212,7 @@ static unsigned admit(const struct hk_eesp_host *host, const struct reading *rea
 	if (name->derived ? name->mkid != policy->mkid || name->slot != policy->slot
 			  : name->spi != policy->spi)
 		return HK_REFUSAL_NO_KEY;
-	return name->reader && (!host->has_reader || !name->split) ? HK_REFUSAL_CONTEXT : HK_REFUSAL_NONE;
+	return name->reader && !name->split ? HK_REFUSAL_CONTEXT : HK_REFUSAL_NONE;
 }
 
 static bool same_name(const struct hk_eesp_name *a, const struct hk_eesp_name *b)
@@ -354,8 +350,7 @@ static unsigned open_with(struct hk_eesp_host *host, struct hk_eesp *sa, struct 
 static unsigned open_reading(struct hk_eesp_host *host, const struct reading *reading,
 	const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened)
 {
-	struct hk_eesp_keys keys = {
-		host->enc, host->policy.split ? host->auth : NULL, host->has_reader ? host->reader : NULL};
+	struct hk_eesp_keys keys = {host->enc, host->policy.split ? host->auth : NULL, NULL};
 	struct window *window = find_window(host, &reading->name);
 	struct hk_eesp *sa = window ? window->sa : NULL;
 	unsigned refusal;

@@ -46,9 +46,9 @@ static int check_name(
 		return hk_error_set(error, EINVAL, "neither sequence number nor IV: there is no nonce");
 	if (name->reader && (!name->split || !name->derived))
 		return hk_error_set(error, EINVAL, "a reader tag needs a split derived-key context");
-	if (!keys->enc || name->split != (keys->auth != NULL) || (name->reader && !keys->reader))
-		return hk_error_set(error, EPERM,
-			"split needs both sides of the keys (and the reader key), single the one key alone");
+	if (!keys->enc || name->split != (keys->auth != NULL))
+		return hk_error_set(
+			error, EPERM, "split needs both sides of the keys, single the one key alone");
 	return 0;
 }
 
@@ -106,17 +106,17 @@ static int make_keys(struct hk_eesp *sa, struct hk_crypto *crypto, const struct 
 
 	if (!status && name->split)
 		status = derive(auth, crypto, sa, keys->auth, HK_SIDE_AUTH);
-	if (!status && name->reader)
+	if (!status && sa->tags)
 		status = derive(reader, crypto, sa, keys->reader, HK_SIDE_READER);
 	if (!status)
 		status = hk_protection_init(&sa->protection, suite, 32, enc, name->split ? auth : NULL);
-	if (!status && name->reader)
+	if (!status && sa->tags)
 		status = hk_protection_init(&sa->readers, HK_SUITE_GCM_SPLIT, 32, enc, reader);
 	memcpy(sa->mask_enc, enc + 32, 12);
 	memcpy(sa->kcv, enc + HK_KDF_DKC_KCV, 4);
 	if (name->split)
 		memcpy(sa->mask_auth, auth + 32, 12);
-	if (name->reader)
+	if (sa->tags)
 		memcpy(sa->mask_reader, reader + 32, 12);
 	hk_wipe(enc, sizeof(enc));
 	hk_wipe(auth, sizeof(auth));
@@ -136,6 +136,7 @@ int hk_eesp_new(struct hk_eesp **out, struct hk_crypto *crypto, const struct hk_
 	if (!sa)
 		return hk_error_set(error, ENOMEM, "no memory for the keys of SPI 0x%08x", name->spi);
 	sa->name = *name;
+	sa->tags = name->reader && keys->reader;
 	make_fields(sa->fields, name);
 	status = make_keys(sa, crypto, keys);
 	if (status) {
@@ -327,6 +328,8 @@ int hk_eesp_seal(struct hk_eesp *sa, const struct hk_eesp_shape *shape, const st
 	__u8 next_header;
 	int size;
 
+	if (sa->name.reader && !sa->tags)
+		return -EPERM;
 	if (length > HK_EESP_PACKET_MAX || hk_inner_ip_parse(inner, length, &ip) ||
 		(sa->name.transport && !hk_inner_fits_transport(&ip, HK_ENVELOPE_ESP)))
 		return -EINVAL;

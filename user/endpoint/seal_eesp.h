@@ -29,7 +29,10 @@ struct hk_eesp_name {
 	__u64 context; /* ContextID */
 };
 
-/* Master keys (derived) or roots (sub-SA), 32 bytes each; NULL what the name does not need. */
+/*
+ * Master keys (derived) or roots (sub-SA), 32 bytes each; NULL what the name does not need. The reader
+ * key is a sender's alone: the ICV covers the tag, so a receiver opens and verifies without it.
+ */
 struct hk_eesp_keys {
 	const __u8 *enc, *auth, *reader;
 };
@@ -56,7 +59,8 @@ struct hk_eesp_shape {
 	__u8 padding_size;
 };
 
-/* The outer IP packet's size, -EINVAL, -EMSGSIZE or -EIO as hk_seal_packet(). */
+/* The outer IP packet's size, -EPERM (a reader tag without its key); -EINVAL, -EMSGSIZE, -EIO as
+ * hk_seal_packet(). */
 int hk_eesp_seal(struct hk_eesp *sa, const struct hk_eesp_shape *shape, const struct hk_eesp_numbers *numbers,
 	const __u8 *inner, __u32 length, __u8 *out, __u32 room);
 
