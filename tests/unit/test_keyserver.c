@@ -1,89 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The key server without its network: what requests of each role come to, SPIs
- * that never repeat, generations over time. Messages that would be sent are kept
- * here instead.
+ * that never repeat, generations over time.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "tests/unit/harness.h"
-#include "user/base/log.h"
+#include "tests/unit/keyserver_help.h"
 #include "user/endpoint/keyformat.h"
-#include "user/endpoint/keyserver.h"
-
-static char sent[1 << 20];
-
-void hk_ks_send(struct hk_ks_client *client, json_t *message)
-{
-	char *text = json_dumps(message, JSON_COMPACT);
-
-	(void)client;
-	if (text && strlen(sent) + strlen(text) + 2 < sizeof(sent))
-		strcat(strcat(sent, text), "\n");
-	free(text);
-	json_decref(message);
-}
-
-static char directory[64];
-static struct hk_ks_host hosts[3] = {{.name = (char *)"a"}, {.name = (char *)"b"}, {.name = (char *)"c"}};
-static char *boxes[] = {(char *)"box"}, *readers[] = {(char *)"reader"};
-static struct hk_ks_domain domain = {.name = (char *)"d",
-	.hosts = hosts,
-	.hosts_count = 3,
-	.boxes = boxes,
-	.boxes_count = 1,
-	.readers = readers,
-	.readers_count = 1,
-	.envelope = HK_ENVELOPE_PSP,
-	.variant = HK_PSP_SPLIT_256,
-	.profile = HK_PROFILE_SPLIT,
-	.lifetime = 100,
-	.ahead = 10,
-	.grace = 20};
-static struct hk_ks_config config = {.domains = &domain, .domains_count = 1};
-static struct hk_ks ks;
-static struct hk_error error;
-
-static void begin(void)
-{
-	unsigned i;
-
-	strcpy(directory, "/tmp/halfkey-unit-ks.XXXXXX");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
-	for (i = 0; i < 3; i++)
-		hosts[i].receiver = hk_address_v4((const __u8[4]){192, 0, 2, (__u8)(i + 1)});
-	memset(&ks, 0, sizeof(ks));
-	memset(&error, 0, sizeof(error));
-	ks.config = &config;
-	CU_ASSERT_EQUAL_FATAL(hk_ks_store_open(&ks.store, directory, true, &error), 0);
-	CU_ASSERT_EQUAL_FATAL(hk_ks_start(&ks, &error), 0);
-	ks.now = ks.started + 5;
-	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
-	sent[0] = '\0';
-}
-
-static void end(void)
-{
-	char command[128];
-
-	hk_ks_stop(&ks);
-	hk_ks_store_close(ks.store);
-	snprintf(command, sizeof(command), "rm -rf %s", directory);
-	CU_ASSERT_EQUAL(system(command), 0);
-}
-
-static void again(void)
-{
-	hk_ks_stop(&ks);
-	hk_ks_store_close(ks.store);
-	memset(ks.domains, 0, sizeof(ks.domains));
-	CU_ASSERT_EQUAL_FATAL(hk_ks_store_open(&ks.store, directory, true, &error), 0);
-	CU_ASSERT_EQUAL_FATAL(hk_ks_start(&ks, &error), 0);
-}
 
 static struct hk_ks_client client_of(unsigned role, const char *name)
 {
@@ -165,7 +88,8 @@ static void host_gets_its_own(void)
 	begin();
 	ask(&client, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
 	ask(&client, "{\"op\":\"spi\",\"to\":\"192.0.2.2\"}");
-	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "receiver=192.0.2.1 slot=1 generation=1 side=auth"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "receiver=192.0.2.1 slot=1 generation="));
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "side=auth"));
 	CU_ASSERT_PTR_NULL(strstr(sent, "receiver=192.0.2.2 slot"));
 	CU_ASSERT_PTR_NULL(strstr(sent, "192.0.2.3"));
 	end();
@@ -289,15 +213,18 @@ static void generations_follow_each_other(void)
 		if (second % 100 == 50)
 			again(); /* a crash changes nothing */
 	}
-	CU_ASSERT_EQUAL(hk_ks_current(&ks, 0, 0)->generation, 5);
+	CU_ASSERT_EQUAL(ks.counters[HK_KS_ROTATIONS], 4 * 3);
+	CU_ASSERT_EQUAL(hk_ks_current(&ks, 0, 0)->slot, 1);
 	end();
 }
 
 static void next_waits_for_the_box(void)
 {
 	struct hk_ks_client box = client_of(HK_PUSH_BOX, "box");
+	__u32 first;
 
 	begin();
+	first = hk_ks_current(&ks, 0, 0)->generation;
 	ask(&box, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
 	ks.clients = &box;
 	ks.now += 90;
@@ -305,11 +232,117 @@ static void next_waits_for_the_box(void)
 	ks.now += 10;
 	box.sent_at = ks.now; /* it was told just now */
 	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
-	CU_ASSERT_EQUAL(hk_ks_current(&ks, 0, 0)->generation, 1);
+	CU_ASSERT_EQUAL(hk_ks_current(&ks, 0, 0)->generation, first);
+	CU_ASSERT(hk_ks_waits_for(&ks, &box, 0, 0, &ks.domains[0].receivers[0].rows[0]) ||
+		  hk_ks_waits_for(&ks, &box, 0, 0, &ks.domains[0].receivers[0].rows[1]) ||
+		  hk_ks_waits_for(&ks, &box, 0, 0, &ks.domains[0].receivers[0].rows[2]));
 	box.acked = box.sent;
 	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
-	CU_ASSERT_EQUAL(hk_ks_current(&ks, 0, 0)->generation, 2);
+	CU_ASSERT(hk_ks_current(&ks, 0, 0)->generation > first);
 	ks.clients = NULL;
+	end();
+}
+
+/* --- clocks ------------------------------------------------------------------------------------ */
+
+static void time_never_goes_back(void)
+{
+	begin();
+	ks.now = 0;
+	hk_ks_clock(&ks, 1000000, 50);
+	CU_ASSERT_EQUAL(ks.now, 1000000);
+	hk_ks_clock(&ks, 1000003, 53);
+	CU_ASSERT_EQUAL(ks.now, 1000003);
+	hk_ks_clock(&ks, 996403, 53); /* an hour back */
+	CU_ASSERT_EQUAL(ks.now, 1000003);
+	hk_ks_clock(&ks, 996410, 60);
+	CU_ASSERT_EQUAL(ks.now, 1000010);
+	hk_ks_clock(&ks, 1000200, 70);
+	CU_ASSERT_EQUAL(ks.now, 1000200);
+	end();
+}
+
+/* A run whose clock was years ahead; the next one's is right. */
+static void state_from_the_future_is_left_behind(void)
+{
+	__u32 future, before, spi;
+	unsigned i;
+
+	begin();
+	ks.now += 5 * 365 * 86400ll;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	ks.now += 10;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	future = hk_ks_current(&ks, 0, 1)->generation;
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, "a", &before, &error), 0);
+	again();
+	ks.now = ks.started;
+	for (i = 0; i < 60; i++) {
+		ks.now++;
+		CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	}
+	CU_ASSERT(hk_ks_current(&ks, 0, 1)->generation > future); /* out of it without an operator */
+	CU_ASSERT(hk_ks_current(&ks, 0, 1)->activates <= ks.now);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, "a", &spi, &error), 0);
+	CU_ASSERT_EQUAL(states(1), 1u << HK_KS_CURRENT); /* and the old one's end came, too */
+	end();
+}
+
+static void copy_state(const char *from, const char *to)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "cp %s/%s %s/%s", directory, from, directory, to);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
+/* A state directory that was put back: what came after the copy was given out, and is forgotten. */
+static void an_old_copy_repeats_nothing(void)
+{
+	__u32 given[64], generation, spi;
+	unsigned i, j, count = 0;
+
+	begin();
+	copy_state("keyserver.db", "copy");
+	for (; count < 60; count++)
+		if (hk_ks_allocate(&ks, 0, 1, "a", &given[count], &error))
+			break;
+	CU_ASSERT(count == 60);
+	ks.now += 95;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	ks.now += 10;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	generation = hk_ks_current(&ks, 0, 1)->generation;
+	copy_state("copy", "keyserver.db");
+	again();
+	ks.now += 1; /* nothing is given out in the second of a start */
+	CU_ASSERT(hk_ks_current(&ks, 0, 1)->generation < generation); /* it is the old copy */
+	for (i = 0; i < 60; i++) {
+		CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, "a", &spi, &error), 0);
+		for (j = 0; j < count; j++)
+			CU_ASSERT(spi != given[j]);
+	}
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0); /* late by now: the next one */
+	ks.now += 10;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	CU_ASSERT(hk_ks_current(&ks, 0, 1)->generation > generation); /* never that number again */
+	end();
+}
+
+static void keys_have_one_use_for_life(void)
+{
+	begin();
+	hk_ks_stop(&ks);
+	memset(ks.domains, 0, sizeof(ks.domains));
+	domain.profile = HK_PROFILE_SINGLE;
+	domain.variant = HK_PSP_GCM_256;
+	CU_ASSERT_EQUAL(hk_ks_start(&ks, &error), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "psp split 5"));
+	hk_ks_stop(&ks);
+	memset(ks.domains, 0, sizeof(ks.domains));
+	domain.profile = HK_PROFILE_SPLIT;
+	domain.variant = HK_PSP_SPLIT_256;
+	CU_ASSERT_EQUAL(hk_ks_start(&ks, &error), 0);
 	end();
 }
 
@@ -341,6 +374,10 @@ int main(void)
 		{"SPIs never repeat, over restarts and clocks", spis_never_repeat},
 		{"generations follow each other", generations_follow_each_other},
 		{"the next generation waits for the box", next_waits_for_the_box},
+		{"time never goes back", time_never_goes_back},
+		{"state from the future is left behind", state_from_the_future_is_left_behind},
+		{"an old copy of the state repeats nothing", an_old_copy_repeats_nothing},
+		{"a domain's keys have one use for life", keys_have_one_use_for_life},
 		{"formats refuse half a key", formats_refuse_half_keys},
 		{0},
 	};

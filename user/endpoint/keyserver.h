@@ -8,7 +8,7 @@
  *   keyserver_rotate.c      generations: next, current, previous, retired
  *   keyserver_lines.c       the text a role gets: the one place that writes keys out
  *   keyserver_answer.c      requests, by role
- *   keyserver_connection.c  TLS and messages, many clients in one thread (epoll)
+ *   keyserver_connection.h  TLS and messages, many clients in one thread (four files)
  *   keyserver_command.c     the command line
  *
  * A receiver is a host of a domain. Its master keys never leave the server but
@@ -86,6 +86,12 @@ struct hk_ks_store;
 /* Opens or creates `directory`/keyserver.db; refused where others could read or write, or a server runs. */
 int hk_ks_store_open(struct hk_ks_store **out, const char *directory, bool server, struct hk_error *error);
 void hk_ks_store_close(struct hk_ks_store *store);
+/*
+ * What a domain's keys are for, remembered when the first one is drawn. Refused when
+ * it differs: a master key belongs to one envelope, profile and suite for life.
+ */
+#define HK_KS_KIND 64
+int hk_ks_store_kind(struct hk_ks_store *store, const char *domain, const char *kind, struct hk_error *error);
 /* Generations with keys, and `newest`. */
 int hk_ks_store_load(struct hk_ks_store *store, const char *domain, const char *host,
 	struct hk_ks_receiver *out, struct hk_error *error);
@@ -106,6 +112,8 @@ int hk_ks_store_allocate(struct hk_ks_store *store, const char *domain, const ch
 /* Numbers given out: calls `row` for each of a generation. */
 int hk_ks_store_allocations(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
 	void (*row)(void *context, __u64 serial, const char *sender), void *context, struct hk_error *error);
+int hk_ks_store_count(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
+	__u64 *count, struct hk_error *error);
 /* Orders of the operator's other process: put one, take all. */
 int hk_ks_store_order(
 	struct hk_ks_store *store, const char *domain, const char *host, struct hk_error *error);
@@ -122,12 +130,15 @@ int hk_ks_store_orders(struct hk_ks_store *store,
 	C(BAD_CERTIFICATE, "certificate-refused", "certificates refused")                        \
 	C(FULL, "full", "connections refused: too many")                                         \
 	C(TIMEOUT, "timeout", "connections closed: too slow or silent")                          \
+	C(EXPIRED, "expired", "connections closed: the certificate has expired")                 \
+	C(REVOKED, "revoked", "connections closed at a reload: no longer welcome")               \
 	C(MALFORMED, "malformed", "connections closed: not a message")                           \
 	C(REFUSED, "refused", "requests refused")                                                \
 	C(REFUSED_AUTH, "refused-auth", "of them: for an authentication key by a box or reader") \
 	C(SPIS, "spis", "SPIs given out")                                                        \
 	C(PUSHES, "pushes", "key sets pushed")                                                   \
-	C(ROTATIONS, "rotations", "generations activated")
+	C(ROTATIONS, "rotations", "generations activated")                                       \
+	C(STATE, "state-failed", "the state could not be written or read")
 
 enum hk_ks_counter {
 #define HK_C(id, name, text) HK_KS_##id,
@@ -170,18 +181,27 @@ struct hk_ks {
 	struct hk_ks_domain_state domains[HK_KS_DOMAINS];
 	struct hk_ks_client *clients;
 	__u64 counters[HK_KS_COUNTER_COUNT];
-	__s64 now; /* seconds; set by the loop */
-	__s64 started;
+	__s64 now; /* seconds since 1970; never goes back: hk_ks_clock() */
+	__s64 monotonic, started, complained;
+	bool clock_behind;
 };
 
 int hk_ks_start(struct hk_ks *ks, struct hk_error *error);
 void hk_ks_stop(struct hk_ks *ks);
+/* What time it is, before anything that asks. */
+void hk_ks_clock(struct hk_ks *ks, __s64 wall, __s64 monotonic);
+/* The state cannot be read or written: counted, and said now and then. */
+void hk_ks_complain(struct hk_ks *ks, const struct hk_error *error);
 /* Once a second: orders, new generations, activation, retirement; then everything that became due. */
 int hk_ks_tick(struct hk_ks *ks, struct hk_error *error);
 struct hk_ks_generation *hk_ks_current(struct hk_ks *ks, unsigned domain, unsigned host);
 /* Have all clients that must read `generation` of this receiver confirmed it? */
 bool hk_ks_confirmed(
 	const struct hk_ks *ks, unsigned domain, unsigned host, const struct hk_ks_generation *row);
+/* Does `row` wait for this client's confirmation? */
+bool hk_ks_waits_for(const struct hk_ks *ks, const struct hk_ks_client *client, unsigned domain,
+	unsigned host, const struct hk_ks_generation *row);
+const char *hk_ks_state_name(unsigned state);
 /* A new SPI of the receiver's current generation for `sender`: its number. 0, -EAGAIN: later. */
 int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, const char *sender, __u32 *spi,
 	struct hk_error *error);
@@ -195,6 +215,8 @@ char *hk_ks_spi_lines(
 char *hk_ks_inbound_lines(struct hk_ks *ks, unsigned domain, unsigned host);
 __u32 hk_ks_spi(const struct hk_ks_domain *domain, unsigned slot, __u64 serial);
 
+/* Is the client of this domain? Fills in which host it is. */
+bool hk_ks_belongs(struct hk_ks_client *client, const struct hk_ks_domain *domain);
 /* One request of a client. False: close the connection. */
 bool hk_ks_answer(struct hk_ks *ks, struct hk_ks_client *client, const json_t *request);
 /* Sends what became due to everyone: key sets that changed, SPIs that were waited for. */
@@ -202,6 +224,9 @@ void hk_ks_serve(struct hk_ks *ks);
 /* Queues a message (takes it). In keyserver_connection.c; tests have their own. */
 void hk_ks_send(struct hk_ks_client *client, json_t *message);
 
-int hk_ks_run(struct hk_ks *ks, SSL_CTX *tls, struct hk_error *error); /* until SIGTERM */
+/* Counters to the log, and all of it to the `stats` file. */
+void hk_ks_report(const struct hk_ks *ks, bool log);
+/* Until SIGTERM. A reload replaces `tls` and ks->config; both are the caller's in the end. */
+int hk_ks_run(struct hk_ks *ks, const char *path, SSL_CTX **tls, struct hk_error *error);
 
 #endif

@@ -82,8 +82,7 @@ static bool named(char *const *names, unsigned count, const char *name)
 	return false;
 }
 
-/* Is the client of this domain? Fills in which host it is. */
-static bool belongs(struct hk_ks_client *client, const struct hk_ks_domain *domain)
+bool hk_ks_belongs(struct hk_ks_client *client, const struct hk_ks_domain *domain)
 {
 	unsigned i;
 
@@ -116,7 +115,7 @@ static bool subscribe(struct hk_ks *ks, struct hk_ks_client *client, const json_
 	for (i = 0; name && i < ks->config->domains_count; i++) {
 		const struct hk_ks_domain *domain = &ks->config->domains[i];
 
-		if (strcmp(domain->name, name) != 0 || !belongs(client, domain))
+		if (strcmp(domain->name, name) != 0 || !hk_ks_belongs(client, domain))
 			continue;
 		if (side && (!json_is_string(side) ||
 				    !side_allowed(domain, client->who.role, json_string_value(side))))
@@ -274,7 +273,7 @@ static void push_spi(struct hk_ks *ks, struct hk_ks_client *client, struct hk_ks
 	status = hk_ks_allocate(ks, client->domain_index, want->receiver, client->who.name, &spi, &error);
 	if (status) {
 		if (status != -EAGAIN)
-			hk_log_error("%s", error.text);
+			hk_ks_complain(ks, &error);
 		return;
 	}
 	sender->tokens--;

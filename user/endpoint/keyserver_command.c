@@ -14,69 +14,121 @@
 #include "user/endpoint/keyserver.h"
 
 static const char help[] =
-	"Usage: halfkey-endpoint keyserver -c FILE [--list | --rotate HOST]\n"
+	"Usage: halfkey-endpoint keyserver -c FILE [--list [--json] | --rotate HOST [--domain NAME]]\n"
 	"Draws master keys, rotates them, and pushes keys to hosts, boxes and readers by\n"
 	"the role in their certificates: a box gets the encryption side alone.\n"
 	"\n"
 	"  -c, --config FILE      YAML: listen, state, ca, cert, key, domains\n"
-	"      --list             show each host's generations and their fingerprints, no keys\n"
+	"      --list             show each host's generations: state, fingerprint, SPIs given\n"
+	"                         out, times; no keys\n"
+	"  -j, --json             with --list: as JSON\n"
 	"      --rotate HOST      order new keys for HOST, or `all`, of a running server\n"
 	"      --domain NAME      with --rotate: in this domain only\n"
 	"\n"
-	"SIGUSR1 prints the counters, SIGTERM ends it.\n"
+	"SIGHUP reads configuration, certificates and revocation list again: who is revoked\n"
+	"or no member any more is cut off. SIGUSR1 prints the counters and writes the `stats`\n"
+	"file, SIGTERM ends it.\n"
 	"\n"
 	"Example:\n"
 	"  halfkey-endpoint keyserver -c keyserver.yaml --list\n";
 
 struct wishes {
 	const char *config, *rotate, *domain;
-	bool list;
+	bool list, json;
 };
 
-static void show_time(const char *what, __s64 when)
+/* --- what there is ------------------------------------------------------------------------------ */
+
+static const char *time_text(__s64 when, char out[24])
 {
 	time_t seconds = (time_t)when;
 	struct tm parts;
-	char text[32];
 
-	if (when && gmtime_r(&seconds, &parts) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts))
-		printf("  %s %s", what, text);
+	if (!when || !gmtime_r(&seconds, &parts) || !strftime(out, 24, "%Y-%m-%dT%H:%M:%SZ", &parts))
+		return "-";
+	return out;
 }
 
-static void show_row(const char *domain, const char *host, const struct hk_ks_generation *row)
+struct listing {
+	const struct hk_ks_config *config;
+	struct hk_ks_store *store;
+	json_t *rows; /* NULL: text */
+};
+
+/* When the next event of its life is planned: in force, replaced, wiped. */
+static __s64 planned(const struct hk_ks_domain *domain, const struct hk_ks_generation *row)
 {
-	static const char *const states[] = {"next", "current", "previous"};
-	static const __u8 label[32] = "halfkey keygen fingerprint";
-	__u8 fingerprint[8];
-	char text[17];
-
-	hk_crypto_fingerprint(label, row->enc, 32, fingerprint); /* of 256 random bits: tests no guess */
-	hk_hex_format(fingerprint, 8, text);
-	printf("%-12s %-16s generation %-4u slot %u  %-8s enc %s", domain, host, row->generation, row->slot,
-		states[row->state], text);
-	show_time(row->state == HK_KS_NEXT ? "in force from" : "in force since", row->activates);
-	show_time("until", row->ends);
-	printf("\n");
+	return row->state == HK_KS_NEXT	     ? row->activates
+	       : row->state == HK_KS_CURRENT ? row->activates + domain->lifetime
+					     : row->ends;
 }
 
-static int show(const struct hk_ks_config *config, struct hk_ks_store *store, struct hk_error *error)
+static void show_row(const struct listing *listing, const struct hk_ks_domain *domain,
+	const struct hk_ks_host *host, const struct hk_ks_generation *row, __u64 spis)
+{
+	static const char *const plans[] = {"in force from", "until", "wiped at"};
+	static const __u8 label[32] = "halfkey keygen fingerprint";
+	char fingerprint[17], made[24], plan[24], address[HK_ADDRESS_TEXT];
+	__u8 bytes[8];
+
+	hk_crypto_fingerprint(label, row->enc, 32, bytes); /* of 256 random bits: tests no guess */
+	hk_hex_format(bytes, 8, fingerprint);
+	hk_address_format(&host->receiver, address);
+	if (listing->rows)
+		json_array_append_new(listing->rows,
+			json_pack("{s:s,s:s,s:s,s:I,s:i,s:s,s:I,s:I,s:I,s:I,s:s}", "domain", domain->name,
+				"host", host->name, "receiver", address, "generation",
+				(json_int_t)row->generation, "slot", (int)row->slot, "state",
+				hk_ks_state_name(row->state), "made", (json_int_t)row->created, "in_force",
+				(json_int_t)row->activates, "ends", (json_int_t)planned(domain, row), "spis",
+				(json_int_t)spis, "fingerprint", fingerprint));
+	else
+		printf("%-12s %-16s generation %-9u slot %u  %-8s enc %s  %llu SPIs  made %s  %s %s\n",
+			domain->name, host->name, row->generation, row->slot, hk_ks_state_name(row->state),
+			fingerprint, (unsigned long long)spis, time_text(row->created, made),
+			plans[row->state], time_text(planned(domain, row), plan));
+}
+
+static int show_host(const struct listing *listing, const struct hk_ks_domain *domain,
+	const struct hk_ks_host *host, struct hk_error *error)
 {
 	struct hk_ks_receiver receiver;
-	unsigned i, j, k;
+	__u64 spis = 0;
+	unsigned i;
+	int status = hk_ks_store_load(listing->store, domain->name, host->name, &receiver, error);
+
+	for (i = 0; i < HK_KS_GENERATIONS && !status; i++) {
+		if (!receiver.rows[i].generation)
+			continue;
+		status = hk_ks_store_count(
+			listing->store, domain->name, host->name, receiver.rows[i].generation, &spis, error);
+		if (!status)
+			show_row(listing, domain, host, &receiver.rows[i], spis);
+	}
+	hk_wipe(&receiver, sizeof(receiver));
+	return status;
+}
+
+static int show(
+	const struct hk_ks_config *config, struct hk_ks_store *store, bool as_json, struct hk_error *error)
+{
+	struct listing listing = {config, store, as_json ? json_array() : NULL};
+	unsigned i, j;
 	int status = 0;
 
 	for (i = 0; i < config->domains_count; i++)
-		for (j = 0; j < config->domains[i].hosts_count && !status; j++) {
-			status = hk_ks_store_load(store, config->domains[i].name,
-				config->domains[i].hosts[j].name, &receiver, error);
-			for (k = 0; !status && k < HK_KS_GENERATIONS; k++)
-				if (receiver.rows[k].generation)
-					show_row(config->domains[i].name, config->domains[i].hosts[j].name,
-						&receiver.rows[k]);
-			hk_wipe(&receiver, sizeof(receiver));
-		}
+		for (j = 0; j < config->domains[i].hosts_count && !status; j++)
+			status =
+				show_host(&listing, &config->domains[i], &config->domains[i].hosts[j], error);
+	if (listing.rows && !status) {
+		json_dumpf(listing.rows, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	json_decref(listing.rows);
 	return status;
 }
+
+/* --- what shall be ------------------------------------------------------------------------------ */
 
 static int order(const struct hk_ks_config *config, struct hk_ks_store *store, const struct wishes *wishes,
 	struct hk_error *error)
@@ -95,28 +147,27 @@ static int order(const struct hk_ks_config *config, struct hk_ks_store *store, c
 	return hk_ks_store_order(store, wishes->domain ? wishes->domain : "all", wishes->rotate, error);
 }
 
-static int serve(const struct hk_ks_config *config, struct hk_ks_store *store, struct hk_error *error)
+static int serve(
+	struct hk_ks_config **config, const char *path, struct hk_ks_store *store, struct hk_error *error)
 {
-	struct hk_push_files files = {config->ca, config->cert, config->key, config->crl};
+	struct hk_push_files files = {(*config)->ca, (*config)->cert, (*config)->key, (*config)->crl};
 	static struct hk_ks ks;
 	SSL_CTX *tls = hk_push_tls(&files, true, error);
-	unsigned i;
 	int status;
 
 	if (!tls)
 		return -EINVAL;
-	for (i = 0; i < config->domains_count; i++)
-		if (config->domains[i].profile == HK_PROFILE_SINGLE)
-			hk_log_warn("domain %s is single: whoever holds its box's keys can forge",
-				config->domains[i].name);
-	ks.config = config;
+	ks.config = *config;
 	ks.store = store;
 	status = hk_ks_start(&ks, error);
 	(void)mlockall(MCL_CURRENT | MCL_FUTURE); /* not everywhere allowed; then keys may reach swap */
-	if (!status)
-		status = hk_ks_run(&ks, tls, error);
+	if (!status) {
+		status = hk_ks_run(&ks, path, &tls, error);
+		hk_ks_report(&ks, true);
+	}
 	hk_ks_stop(&ks);
 	SSL_CTX_free(tls);
+	*config = (struct hk_ks_config *)(unsigned long)ks.config; /* a reload has brought another */
 	return status;
 }
 
@@ -126,15 +177,17 @@ static int run(const struct wishes *wishes, struct hk_error *error)
 	struct hk_ks_store *store = NULL;
 	int status;
 
+	if (wishes->json && !wishes->list)
+		return hk_error_set(error, EINVAL, "--json goes with --list");
 	if (!wishes->config)
 		return hk_error_set(error, EINVAL, "no configuration: name it with -c");
 	status = hk_ks_config_read(&config, wishes->config, error);
 	if (!status)
 		status = hk_ks_store_open(&store, config->state, !wishes->list && !wishes->rotate, error);
 	if (!status)
-		status = wishes->list	  ? show(config, store, error)
+		status = wishes->list	  ? show(config, store, wishes->json, error)
 			 : wishes->rotate ? order(config, store, wishes, error)
-					  : serve(config, store, error);
+					  : serve(&config, wishes->config, store, error);
 	hk_ks_store_close(store);
 	hk_ks_config_free(config);
 	return status;
@@ -143,6 +196,7 @@ static int run(const struct wishes *wishes, struct hk_error *error)
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"list", no_argument, NULL, 'l'},
+	{"json", no_argument, NULL, 'j'},
 	{"rotate", required_argument, NULL, 'r'},
 	{"domain", required_argument, NULL, 'd'},
 	{"help", no_argument, NULL, 'h'},
@@ -159,10 +213,11 @@ int hk_endpoint_keyserver(int argc, char **argv)
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* before any key is in memory */
 	umask(077);
 	hk_push_wipe_json();
-	while (!status && (option = getopt_long(argc, argv, ":c:h", options, NULL)) != -1) {
+	while (!status && (option = getopt_long(argc, argv, ":c:jh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c': wishes.config = optarg; break;
 		case 'l': wishes.list = true; break;
+		case 'j': wishes.json = true; break;
 		case 'r': wishes.rotate = optarg; break;
 		case 'd': wishes.domain = optarg; break;
 		case 'h': fputs(help, stdout); return 0;

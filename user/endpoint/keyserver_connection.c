@@ -1,55 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The key server's clients: one thread, epoll, bounded everything. A client that
- * is too slow, too silent, or sends no message of ours loses its connection;
- * none of them can hold up another.
+ * One client of the key server: its bytes in and out, how it comes and goes. A
+ * client that is too slow, too silent, or sends no message of ours loses its
+ * connection; none of them can hold up another.
  */
+#include "user/endpoint/keyserver_connection.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "user/base/log.h"
-#include "user/endpoint/keyserver.h"
+#define OUT_MAX	      (4u << 20) /* bytes a client may leave unread */
+#define READS_AT_ONCE 16
+#define TAKEN_AT_ONCE 64
 
-#define CONNECTIONS_MAX 2048
-#define NEW_MAX		512 /* of them: not through the handshake yet */
-#define SAME_NAME_MAX	16
-#define OUT_MAX		(4u << 20) /* bytes a client may leave unread */
-#define READS_AT_ONCE	16
-#define EVENTS		64
-
-struct connection {
-	struct hk_ks_client client; /* first: hk_ks_send() finds us by it */
-	int fd;
-	SSL *ssl;
-	bool open, listed, broken;
-	time_t deadline, heard, pinged; /* monotonic seconds */
-	__u8 in[4 + HK_PUSH_REQUEST];
-	size_t in_used;
-	__u8 *out;
-	size_t out_used, out_room;
-	struct connection *next, *previous;
-};
-
-struct server {
-	struct hk_ks *ks;
-	SSL_CTX *tls;
-	int epoll, listener, signals, timer;
-	struct connection *all;
-	unsigned count, fresh;
-};
-
-static time_t monotonic(void)
+time_t hk_ks_monotonic(void)
 {
 	struct timespec now;
 
@@ -59,7 +30,7 @@ static time_t monotonic(void)
 
 /* --- out -------------------------------------------------------------------------------------- */
 
-static bool out_room(struct connection *connection, size_t more)
+static bool out_room(struct hk_ks_connection *connection, size_t more)
 {
 	size_t room = connection->out_room ? connection->out_room : 4096;
 	__u8 *grown;
@@ -85,16 +56,16 @@ static bool out_room(struct connection *connection, size_t more)
 
 void hk_ks_send(struct hk_ks_client *client, json_t *message)
 {
-	struct connection *connection = (struct connection *)client;
+	struct hk_ks_connection *connection = (struct hk_ks_connection *)client;
 	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
 	size_t size = text ? strlen(text) : 0;
 	__u8 head[4] = {(__u8)(size >> 24), (__u8)(size >> 16), (__u8)(size >> 8), (__u8)size};
 
 	if (!text || size > HK_PUSH_ANSWER || !out_room(connection, size + 4)) {
-		connection->broken = true;
+		connection->unread = true;
 	} else {
 		if (!connection->out_used)
-			connection->deadline = monotonic() + HK_PUSH_PATIENCE;
+			connection->out_by = hk_ks_monotonic() + HK_PUSH_PATIENCE;
 		memcpy(connection->out + connection->out_used, head, 4);
 		memcpy(connection->out + connection->out_used + 4, text, size);
 		connection->out_used += size + 4;
@@ -106,7 +77,7 @@ void hk_ks_send(struct hk_ks_client *client, json_t *message)
 }
 
 /* What the library waits for, as epoll events; 0: the connection is lost. */
-static unsigned events_of(struct connection *connection, int result)
+static unsigned events_of(struct hk_ks_connection *connection, int result)
 {
 	switch (SSL_get_error(connection->ssl, result)) {
 	case SSL_ERROR_WANT_READ: return EPOLLIN;
@@ -115,14 +86,14 @@ static unsigned events_of(struct connection *connection, int result)
 	}
 }
 
-static void watch(struct server *server, struct connection *connection, unsigned events)
+static void watch(struct hk_ks_server *server, struct hk_ks_connection *connection, unsigned events)
 {
 	struct epoll_event event = {.events = events, .data.ptr = connection};
 
 	(void)epoll_ctl(server->epoll, EPOLL_CTL_MOD, connection->fd, &event);
 }
 
-static void flush(struct server *server, struct connection *connection)
+static void flush(struct hk_ks_server *server, struct hk_ks_connection *connection)
 {
 	size_t done = 0;
 	unsigned events = EPOLLIN;
@@ -141,16 +112,16 @@ static void flush(struct server *server, struct connection *connection)
 		memmove(connection->out, connection->out + done, connection->out_used - done);
 		hk_wipe(connection->out + connection->out_used - done, done);
 		connection->out_used -= done;
-		connection->deadline = monotonic() + HK_PUSH_PATIENCE; /* it moves */
+		connection->out_by = hk_ks_monotonic() + HK_PUSH_PATIENCE; /* it moves */
 	}
-	if (!connection->out_used && !connection->in_used)
-		connection->deadline = 0;
+	if (!connection->out_used)
+		connection->out_by = 0;
 	watch(server, connection, events);
 }
 
-static void flush_all(struct server *server)
+void hk_ks_flush_all(struct hk_ks_server *server)
 {
-	struct connection *connection;
+	struct hk_ks_connection *connection;
 
 	for (connection = server->all; connection; connection = connection->next)
 		if (connection->out_used)
@@ -159,7 +130,29 @@ static void flush_all(struct server *server)
 
 /* --- come and go ------------------------------------------------------------------------------ */
 
-static void unlist(struct server *server, struct connection *connection)
+static void chain(struct hk_ks_server *server, struct hk_ks_connection *connection)
+{
+	connection->next = server->all;
+	if (server->all)
+		server->all->previous = connection;
+	else
+		server->last = connection;
+	server->all = connection;
+}
+
+static void unchain(struct hk_ks_server *server, struct hk_ks_connection *connection)
+{
+	if (connection->previous)
+		connection->previous->next = connection->next;
+	else
+		server->all = connection->next;
+	if (connection->next)
+		connection->next->previous = connection->previous;
+	else
+		server->last = connection->previous;
+}
+
+static void unlist(struct hk_ks_server *server, struct hk_ks_connection *connection)
 {
 	struct hk_ks_client **place = &server->ks->clients;
 
@@ -169,28 +162,24 @@ static void unlist(struct server *server, struct connection *connection)
 		*place = connection->client.next;
 }
 
-static void drop(struct server *server, struct connection *connection, unsigned counter, const char *why)
+void hk_ks_drop(
+	struct hk_ks_server *server, struct hk_ks_connection *connection, unsigned counter, const char *why)
 {
 	if (counter < HK_KS_COUNTER_COUNT)
 		server->ks->counters[counter]++;
-	if (connection->listed) {
-		hk_log_info("%s %s: %s", hk_push_role_name(connection->client.who.role),
-			connection->client.who.name, why);
+	if (connection->open) {
+		hk_log_info("%s %s at %s: %s", hk_push_role_name(connection->client.who.role),
+			connection->client.who.name, connection->from, why);
 		unlist(server, connection);
+		if (!connection->broken)
+			(void)SSL_shutdown(connection->ssl);
 	}
-	if (connection->open && !connection->broken)
-		(void)SSL_shutdown(connection->ssl);
 	ERR_clear_error();
 	SSL_free(connection->ssl);
 	close(connection->fd);
-	if (connection->previous)
-		connection->previous->next = connection->next;
-	else
-		server->all = connection->next;
-	if (connection->next)
-		connection->next->previous = connection->previous;
+	unchain(server, connection);
 	server->count--;
-	server->fresh -= !connection->listed;
+	server->fresh -= !connection->open;
 	if (connection->out) {
 		hk_wipe(connection->out, connection->out_room);
 		free(connection->out);
@@ -199,56 +188,90 @@ static void drop(struct server *server, struct connection *connection, unsigned 
 	free(connection);
 }
 
-static void take(struct server *server, int fd)
+static void full(struct hk_ks_server *server, const char *who, const char *why)
 {
-	struct connection *connection;
-	struct epoll_event event = {.events = EPOLLIN};
+	server->ks->counters[HK_KS_FULL]++;
+	hk_ks_about_stranger(server, "refused %s: %s", who, why);
+}
+
+/* The one without certificate that has waited longest makes room. False: there is none. */
+static bool put_out(struct hk_ks_server *server)
+{
+	struct hk_ks_connection *oldest = server->last;
+
+	while (oldest && oldest->open)
+		oldest = oldest->previous;
+	if (!oldest)
+		return false;
+	full(server, oldest->from, "too many connections without a handshake: the oldest goes");
+	hk_ks_drop(server, oldest, HK_KS_COUNTER_COUNT, "");
+	return true;
+}
+
+static struct hk_ks_connection *make(struct hk_ks_server *server, int fd, const char *from)
+{
+	struct hk_ks_connection *connection = calloc(1, sizeof(*connection));
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+
+	if (!connection)
+		return NULL;
+	connection->fd = fd;
+	snprintf(connection->from, sizeof(connection->from), "%s", from);
+	connection->ssl = SSL_new(server->tls);
+	if (!connection->ssl || SSL_set_fd(connection->ssl, fd) != 1 ||
+		epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event)) {
+		SSL_free(connection->ssl);
+		free(connection);
+		return NULL;
+	}
+	SSL_set_accept_state(connection->ssl);
+	connection->in_by = hk_ks_monotonic() + HK_PUSH_PATIENCE;
+	return connection;
+}
+
+static void take(struct hk_ks_server *server, int fd, const char *from)
+{
+	bool room = server->fresh < HK_KS_FRESH_MAX && server->count < server->most;
+	struct hk_ks_connection *connection;
 	int one = 1;
 
 	server->ks->counters[HK_KS_CONNECTIONS]++;
-	connection = server->count < CONNECTIONS_MAX && server->fresh < NEW_MAX
-			     ? calloc(1, sizeof(*connection))
-			     : NULL;
-	if (connection)
-		connection->ssl = SSL_new(server->tls);
-	if (!connection || !connection->ssl || SSL_set_fd(connection->ssl, fd) != 1) {
-		server->ks->counters[HK_KS_FULL]++;
-		if (connection)
-			SSL_free(connection->ssl);
-		free(connection);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	connection = room || put_out(server) ? make(server, fd, from) : NULL;
+	if (!connection) {
+		full(server, from, "too many connections");
 		close(fd);
 		return;
 	}
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	SSL_set_accept_state(connection->ssl);
-	connection->fd = fd;
-	connection->deadline = monotonic() + HK_PUSH_PATIENCE;
-	connection->next = server->all;
-	if (server->all)
-		server->all->previous = connection;
-	server->all = connection;
+	chain(server, connection);
 	server->count++;
 	server->fresh++;
-	event.data.ptr = connection;
-	(void)epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-static void take_all(struct server *server)
+void hk_ks_take_all(struct hk_ks_server *server)
 {
+	struct sockaddr_storage address;
+	socklen_t size;
+	char from[64];
 	unsigned i;
 	int fd;
 
-	for (i = 0; i < EVENTS; i++) {
-		fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	for (i = 0; i < TAKEN_AT_ONCE; i++) {
+		size = sizeof(address);
+		fd = accept4(
+			server->listener, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			return;
-		take(server, fd);
+		if (getnameinfo(
+			    (struct sockaddr *)&address, size, from, sizeof(from), NULL, 0, NI_NUMERICHOST))
+			strcpy(from, "?");
+		take(server, fd, from);
 	}
 }
 
 /* --- in --------------------------------------------------------------------------------------- */
 
-static unsigned of_same_name(const struct server *server, const struct hk_push_identity *who)
+static unsigned of_same_name(const struct hk_ks_server *server, const struct hk_push_identity *who)
 {
 	const struct hk_ks_client *client;
 	unsigned count = 0;
@@ -259,7 +282,7 @@ static unsigned of_same_name(const struct server *server, const struct hk_push_i
 }
 
 /* The handshake is through: who is it? Negative: to be dropped. */
-static int admit(struct server *server, struct connection *connection)
+static int admit(struct hk_ks_server *server, struct hk_ks_connection *connection)
 {
 	struct hk_error error = {{0}};
 	int status = hk_push_identify(connection->ssl, &connection->client.who, &error);
@@ -268,27 +291,30 @@ static int admit(struct server *server, struct connection *connection)
 		status = hk_error_set(&error, EACCES, "its certificate is that of a server");
 	if (status) {
 		server->ks->counters[HK_KS_BAD_CERTIFICATE]++;
-		hk_log_warn("refused a client: %s", error.text);
+		hk_ks_about_stranger(server, "refused %s: %s", connection->from, error.text);
 		return status;
 	}
-	if (of_same_name(server, &connection->client.who) >= SAME_NAME_MAX) {
+	if (of_same_name(server, &connection->client.who) >= HK_KS_SAME_NAME_MAX) {
 		server->ks->counters[HK_KS_FULL]++;
+		hk_ks_about_stranger(server, "refused %s: %s %s has %d connections already", connection->from,
+			hk_push_role_name(connection->client.who.role), connection->client.who.name,
+			HK_KS_SAME_NAME_MAX);
 		return -EBUSY;
 	}
-	connection->open = connection->listed = true;
-	connection->heard = monotonic();
-	connection->deadline = 0;
+	connection->open = true;
+	connection->heard = hk_ks_monotonic();
+	connection->in_by = 0;
 	server->fresh--;
 	connection->client.next = server->ks->clients;
 	server->ks->clients = &connection->client;
 	server->ks->counters[HK_KS_CLIENTS]++;
-	hk_log_info("%s %s: connected", hk_push_role_name(connection->client.who.role),
-		connection->client.who.name);
+	hk_log_info("%s %s at %s: connected", hk_push_role_name(connection->client.who.role),
+		connection->client.who.name, connection->from);
 	return 0;
 }
 
 /* OpenSSL's verdict on a certificate is a refusal like ours. */
-static void count_handshake(struct server *server, struct connection *connection)
+static void count_handshake(struct hk_ks_server *server, struct hk_ks_connection *connection)
 {
 	long verify = SSL_get_verify_result(connection->ssl);
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
@@ -299,10 +325,11 @@ static void count_handshake(struct server *server, struct connection *connection
 	} else {
 		server->ks->counters[HK_KS_NO_TLS]++;
 	}
-	hk_log_warn("refused a client: handshake: %s", reason ? reason : "broken off");
+	hk_ks_about_stranger(
+		server, "refused %s: handshake: %s", connection->from, reason ? reason : "broken off");
 }
 
-static int shake(struct server *server, struct connection *connection)
+static int shake(struct hk_ks_server *server, struct hk_ks_connection *connection)
 {
 	unsigned events;
 	int result;
@@ -322,7 +349,7 @@ static int shake(struct server *server, struct connection *connection)
 }
 
 /* Takes whole messages out of the buffer. Negative: to be dropped. */
-static int digest(struct server *server, struct connection *connection)
+static int digest(struct hk_ks_server *server, struct hk_ks_connection *connection)
 {
 	size_t size;
 	json_t *request;
@@ -348,13 +375,14 @@ static int digest(struct server *server, struct connection *connection)
 	return 0;
 }
 
-static int receive(struct server *server, struct connection *connection)
+static int receive(struct hk_ks_server *server, struct hk_ks_connection *connection)
 {
 	unsigned i;
 	size_t some;
 	int status = 0, result;
 
-	for (i = 0; i < READS_AT_ONCE && !status; i++) {
+	/* What the library has taken from the socket already makes no event. */
+	for (i = 0; (i < READS_AT_ONCE || SSL_pending(connection->ssl)) && !status; i++) {
 		ERR_clear_error();
 		result = SSL_read_ex(connection->ssl, connection->in + connection->in_used,
 			sizeof(connection->in) - connection->in_used, &some);
@@ -366,18 +394,18 @@ static int receive(struct server *server, struct connection *connection)
 			}
 			break;
 		}
-		connection->heard = monotonic();
-		if (!connection->in_used && !connection->deadline)
-			connection->deadline = connection->heard + HK_PUSH_PATIENCE;
+		connection->heard = hk_ks_monotonic();
+		if (!connection->in_used)
+			connection->in_by = connection->heard + HK_PUSH_PATIENCE;
 		connection->in_used += some;
 		status = digest(server, connection);
-		if (!connection->in_used && !connection->out_used)
-			connection->deadline = 0;
+		if (!connection->in_used)
+			connection->in_by = 0;
 	}
 	return status;
 }
 
-static void handle(struct server *server, struct connection *connection)
+void hk_ks_handle(struct hk_ks_server *server, struct hk_ks_connection *connection)
 {
 	int status = connection->open ? 0 : shake(server, connection);
 
@@ -386,31 +414,36 @@ static void handle(struct server *server, struct connection *connection)
 	if (status == -EACCES)
 		flush(server, connection); /* so that it learns why */
 	if (status == -EPROTO)
-		drop(server, connection, HK_KS_MALFORMED, "closed: not a message");
+		hk_ks_drop(server, connection, HK_KS_MALFORMED, "closed: not a message");
 	else if (status)
-		drop(server, connection, HK_KS_COUNTER_COUNT, "disconnected");
+		hk_ks_drop(server, connection, HK_KS_COUNTER_COUNT, "disconnected");
 }
 
-/* --- loop ------------------------------------------------------------------------------------- */
+/* --- time -------------------------------------------------------------------------------------- */
 
-/* What is wrong with it by now; NULL: nothing. */
-static const char *overdue(const struct connection *connection, time_t now, time_t clock)
+/* What is wrong with it by now, and which counter that is; NULL: nothing. */
+static const char *overdue(
+	const struct hk_ks_connection *connection, time_t now, time_t clock, unsigned *counter)
 {
-	if (connection->broken)
-		return "lost, or it reads too slowly";
-	if (connection->deadline && now > connection->deadline)
+	*counter = HK_KS_TIMEOUT;
+	if (connection->unread || (connection->out_by && now > connection->out_by))
+		return "closed: does not read what is sent";
+	if (connection->in_by && now > connection->in_by)
 		return "closed: too slow";
 	if (connection->open && now - connection->heard > 3 * HK_PUSH_IDLE_S)
 		return "closed: silent";
+	*counter = HK_KS_EXPIRED;
 	if (connection->open && clock > connection->client.who.expires)
 		return "closed: its certificate has expired";
-	return NULL;
+	*counter = HK_KS_COUNTER_COUNT;
+	return connection->broken ? "disconnected" : NULL;
 }
 
-static void sweep(struct server *server)
+void hk_ks_sweep(struct hk_ks_server *server)
 {
-	struct connection *connection, *next;
-	time_t now = monotonic();
+	struct hk_ks_connection *connection, *next;
+	time_t now = hk_ks_monotonic();
+	unsigned counter;
 	const char *why;
 
 	for (connection = server->all; connection; connection = next) {
@@ -419,160 +452,10 @@ static void sweep(struct server *server)
 			connection->pinged = now;
 			hk_ks_send(&connection->client, json_pack("{s:s}", "type", "ping"));
 		}
-		why = overdue(connection, now, (time_t)server->ks->now);
+		why = overdue(connection, now, (time_t)server->ks->now, &counter);
+		if (why && !connection->open)
+			hk_ks_about_stranger(server, "%s: no handshake in time", connection->from);
 		if (why)
-			drop(server, connection, HK_KS_TIMEOUT, why);
+			hk_ks_drop(server, connection, counter, why);
 	}
-}
-
-static void stats(const struct hk_ks *ks)
-{
-	static const char *const names[] = {
-#define HK_C(id, name, text) name,
-		HK_KS_COUNTERS(HK_C)
-#undef HK_C
-	};
-	json_t *all = json_object();
-	char *text;
-	FILE *file;
-	unsigned i;
-
-	for (i = 0; i < HK_KS_COUNTER_COUNT; i++)
-		json_object_set_new(all, names[i], json_integer((json_int_t)ks->counters[i]));
-	text = json_dumps(all, JSON_COMPACT);
-	json_decref(all);
-	if (text)
-		hk_log_info("counters %s", text);
-	file = ks->config->stats && text ? fopen(ks->config->stats, "we") : NULL;
-	if (file) {
-		fprintf(file, "%s\n", text);
-		fclose(file);
-	}
-	free(text);
-}
-
-/* False: time to stop. */
-static bool take_signal(struct server *server)
-{
-	struct signalfd_siginfo info;
-
-	if (read(server->signals, &info, sizeof(info)) != sizeof(info))
-		return true;
-	stats(server->ks);
-	return info.ssi_signo == SIGUSR1;
-}
-
-static int tick(struct server *server, struct hk_error *error)
-{
-	__u64 expirations;
-
-	if (read(server->timer, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
-		return hk_error_set(error, errno, "timer: %s", strerror(errno));
-	sweep(server);
-	return hk_ks_tick(server->ks, error);
-}
-
-static int listen_at(struct server *server, struct hk_error *error)
-{
-	const char *where = server->ks->config->listen ? server->ks->config->listen : "[::]:" HK_PUSH_PORT;
-	const char *colon = strrchr(where, ':');
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST}, *list;
-	char host[64] = "";
-	bool bracket = where[0] == '[';
-	size_t size = colon ? (size_t)(colon - where) : 0;
-	int one = 1, code;
-
-	if (size > bracket * 2u && size < sizeof(host))
-		memcpy(host, where + bracket, size - 2u * bracket);
-	if (!*host || getaddrinfo(host, colon + 1, &hints, &list))
-		return hk_error_set(
-			error, EINVAL, "listen '%s': must be ADDRESS:PORT or [ADDRESS]:PORT", where);
-	server->listener = socket(list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	(void)setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	code = server->listener < 0 || bind(server->listener, list->ai_addr, list->ai_addrlen) ||
-			       listen(server->listener, 256)
-		       ? errno
-		       : 0;
-	freeaddrinfo(list);
-	return code ? hk_error_set(error, code, "listen '%s': %s", where, strerror(code)) : 0;
-}
-
-static int add_fd(struct server *server, int fd, void *mark)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = mark};
-
-	return fd < 0 || epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
-}
-
-static int set_up(struct server *server, struct hk_error *error)
-{
-	struct itimerspec second = {.it_interval = {.tv_sec = 1}, .it_value = {.tv_nsec = 1}};
-	sigset_t set;
-	int status = listen_at(server, error);
-
-	if (status)
-		return status;
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	server->epoll = epoll_create1(EPOLL_CLOEXEC);
-	server->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	server->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (server->epoll < 0 || add_fd(server, server->listener, &server->listener) ||
-		add_fd(server, server->signals, &server->signals) ||
-		add_fd(server, server->timer, &server->timer) ||
-		timerfd_settime(server->timer, 0, &second, NULL))
-		return hk_error_set(error, errno, "set-up: %s", strerror(errno));
-	return 0;
-}
-
-/* A connection is dropped only while its own event is handled or by the sweep, behind all events. */
-static int loop(struct server *server, struct hk_error *error)
-{
-	struct epoll_event events[EVENTS];
-	int count, i, status = 0;
-	bool running = true, ticked;
-
-	while (running && !status) {
-		count = epoll_wait(server->epoll, events, EVENTS, -1);
-		server->ks->now = time(NULL);
-		for (i = 0, ticked = false; i < count; i++) {
-			if (events[i].data.ptr == &server->listener)
-				take_all(server);
-			else if (events[i].data.ptr == &server->signals)
-				running = take_signal(server);
-			else if (events[i].data.ptr == &server->timer)
-				ticked = true;
-			else
-				handle(server, events[i].data.ptr);
-		}
-		if (ticked)
-			status = tick(server, error);
-		hk_ks_serve(server->ks);
-		flush_all(server);
-	}
-	return status;
-}
-
-int hk_ks_run(struct hk_ks *ks, SSL_CTX *tls, struct hk_error *error)
-{
-	struct server server = {
-		.ks = ks, .tls = tls, .epoll = -1, .listener = -1, .signals = -1, .timer = -1};
-	int status = set_up(&server, error);
-
-	ks->now = time(NULL);
-	if (!status)
-		hk_log_info("ready at %s", ks->config->listen ? ks->config->listen : "[::]:" HK_PUSH_PORT);
-	if (!status)
-		status = loop(&server, error);
-	while (server.all)
-		drop(&server, server.all, HK_KS_COUNTER_COUNT, "closed: the server ends");
-	close(server.listener);
-	close(server.epoll);
-	close(server.signals);
-	close(server.timer);
-	return status;
 }

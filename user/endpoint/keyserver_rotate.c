@@ -11,10 +11,12 @@
  */
 #include <errno.h>
 #include <openssl/rand.h>
-#include <string.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "user/base/log.h"
+#include "user/base/text.h"
 #include "user/endpoint/keyserver.h"
 
 /*
@@ -27,8 +29,17 @@
 #define SPI_BASE 0x1000
 #define SPI_ROOM (1ull << 28)
 
+#define COMPLAIN_EVERY_S 10
+
 #define SENDER_RATE  4 /* SPIs per second that one host may ask for */
 #define SENDER_BURST 64
+
+/*
+ * Numbers of generations follow the clock as well, for the same reason: one that
+ * is drawn anew behind a copy that was put back never bears a number that boxes
+ * and hosts know another key by.
+ */
+#define GENERATION_EPOCH 1767225600 /* 2026-01-01T00:00:00Z */
 
 static unsigned slots_of(const struct hk_ks_domain *domain)
 {
@@ -50,20 +61,32 @@ struct hk_ks_generation *hk_ks_current(struct hk_ks *ks, unsigned domain, unsign
 	return find(&ks->domains[domain].receivers[host], HK_KS_CURRENT);
 }
 
+bool hk_ks_waits_for(const struct hk_ks *ks, const struct hk_ks_client *client, unsigned domain,
+	unsigned host, const struct hk_ks_generation *row)
+{
+	if (!client->domain || client->domain_index != domain || client->acked >= row->serial ||
+		ks->now - client->sent_at > HK_KS_PATIENCE_S)
+		return false;
+	return client->who.role == HK_PUSH_BOX ||
+	       (client->who.role == HK_PUSH_HOST && client->host_index == host);
+}
+
 bool hk_ks_confirmed(
 	const struct hk_ks *ks, unsigned domain, unsigned host, const struct hk_ks_generation *row)
 {
 	const struct hk_ks_client *client;
 
-	for (client = ks->clients; client; client = client->next) {
-		if (!client->domain || client->domain_index != domain || client->acked >= row->serial ||
-			ks->now - client->sent_at > HK_KS_PATIENCE_S)
-			continue;
-		if (client->who.role == HK_PUSH_BOX ||
-			(client->who.role == HK_PUSH_HOST && client->host_index == host))
+	for (client = ks->clients; client; client = client->next)
+		if (hk_ks_waits_for(ks, client, domain, host, row))
 			return false;
-	}
 	return true;
+}
+
+const char *hk_ks_state_name(unsigned state)
+{
+	static const char *const names[] = {"next", "current", "previous", "retired"};
+
+	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
 }
 
 /* The row a new generation goes into; NULL: none, or its slot still holds keys. */
@@ -81,6 +104,17 @@ static struct hk_ks_generation *free_row(const struct hk_ks_domain *domain, stru
 	return row;
 }
 
+/* Higher than all before, no lower than the clock, in the slot behind the newest one's; 0: there is none. */
+static __u32 next_number(const struct hk_ks_domain *domain, const struct hk_ks_receiver *receiver, __s64 now)
+{
+	__u64 number = (__u64)receiver->newest + 1, slots = slots_of(domain), slot = number % slots;
+
+	if (now > GENERATION_EPOCH && (__u64)(now - GENERATION_EPOCH) > number)
+		number = (__u64)(now - GENERATION_EPOCH);
+	number += (slot + slots - number % slots) % slots;
+	return number > 0xffffffff ? 0 : (__u32)number;
+}
+
 /* A new generation: the first is in force at once, later ones when `ahead` is over. */
 static int create(struct hk_ks *ks, unsigned index, unsigned host, struct hk_error *error)
 {
@@ -90,9 +124,9 @@ static int create(struct hk_ks *ks, unsigned index, unsigned host, struct hk_err
 	bool first = !find(receiver, HK_KS_CURRENT);
 	int status;
 
-	if (!row || receiver->newest == 0xffffffff)
+	made.generation = next_number(domain, receiver, ks->now);
+	if (!row || !made.generation)
 		return -EAGAIN;
-	made.generation = receiver->newest + 1;
 	made.slot = (__u8)(made.generation % slots_of(domain));
 	made.state = first ? HK_KS_CURRENT : HK_KS_NEXT;
 	made.created = ks->now;
@@ -152,6 +186,21 @@ static int retire(
 	return 0;
 }
 
+/* Times that the clock cannot have brought about: it was set back since. They are no reason to wait. */
+static void bring_back(const struct hk_ks_domain *domain, struct hk_ks_receiver *receiver, __s64 now)
+{
+	unsigned i;
+
+	for (i = 0; i < HK_KS_GENERATIONS; i++) {
+		struct hk_ks_generation *row = &receiver->rows[i];
+
+		if (row->state == HK_KS_NEXT && row->activates > now + domain->ahead)
+			row->activates = now + domain->ahead;
+		if (row->state == HK_KS_PREVIOUS && row->ends > now + domain->grace)
+			row->ends = now + domain->grace;
+	}
+}
+
 static int step(struct hk_ks *ks, unsigned index, unsigned host, struct hk_error *error)
 {
 	const struct hk_ks_domain *domain = &ks->config->domains[index];
@@ -159,6 +208,7 @@ static int step(struct hk_ks *ks, unsigned index, unsigned host, struct hk_error
 	struct hk_ks_generation *previous = find(receiver, HK_KS_PREVIOUS), *current, *next;
 	int status = 0;
 
+	bring_back(domain, receiver, ks->now);
 	if (previous && ks->now >= previous->ends)
 		status = retire(ks, index, host, previous, error);
 	current = find(receiver, HK_KS_CURRENT);
@@ -166,7 +216,7 @@ static int step(struct hk_ks *ks, unsigned index, unsigned host, struct hk_error
 	if (!status && next && ks->now >= next->activates && (hk_ks_confirmed(ks, index, host, next)))
 		return activate(ks, index, host, current, next, error);
 	if (!status && !next &&
-		(!current || receiver->order ||
+		(!current || receiver->order || current->activates > ks->now ||
 			ks->now >= current->activates + domain->lifetime - domain->ahead))
 		status = create(ks, index, host, error);
 	return status == -EAGAIN ? 0 : status;
@@ -182,6 +232,33 @@ static void take_order(void *context, const char *domain, const char *host)
 			if ((!strcmp(domain, "all") || !strcmp(domain, ks->config->domains[i].name)) &&
 				(!strcmp(host, "all") || !strcmp(host, ks->config->domains[i].hosts[j].name)))
 				ks->domains[i].receivers[j].order = true;
+}
+
+/*
+ * Seconds since 1970 that never go back while we run: while the system's clock
+ * stands behind what it said before, time goes on at the pace of the monotonic one.
+ */
+void hk_ks_clock(struct hk_ks *ks, __s64 wall, __s64 monotonic)
+{
+	__s64 least = ks->now + (ks->now ? monotonic - ks->monotonic : 0);
+	bool behind = wall < ks->now;
+
+	if (behind && !ks->clock_behind)
+		hk_log_warn("the clock was set back by %lld s: times here go on from where they were",
+			(long long)(ks->now - wall));
+	ks->clock_behind = behind;
+	ks->now = behind ? least : wall;
+	ks->monotonic = monotonic;
+}
+
+/* The state's disk may be full, or gone: what is in force stays in force, nothing new is given out. */
+void hk_ks_complain(struct hk_ks *ks, const struct hk_error *error)
+{
+	ks->counters[HK_KS_STATE]++;
+	if (ks->complained && ks->now - ks->complained < COMPLAIN_EVERY_S)
+		return;
+	ks->complained = ks->now;
+	hk_log_error("%s: the keys in force stay, nothing new is given out until this works", error->text);
 }
 
 int hk_ks_tick(struct hk_ks *ks, struct hk_error *error)
@@ -229,41 +306,59 @@ int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, const char 
 	return status;
 }
 
+static int load_receiver(struct hk_ks *ks, const struct hk_ks_domain *domain, unsigned index, unsigned host,
+	struct hk_error *error)
+{
+	struct hk_ks_receiver *receiver = &ks->domains[index].receivers[host];
+	int status = hk_ks_store_load(ks->store, domain->name, domain->hosts[host].name, receiver, error);
+	unsigned i;
+
+	receiver->tokens = SENDER_BURST;
+	for (i = 0; i < HK_KS_GENERATIONS && !status; i++) {
+		receiver->rows[i].serial = 1;
+		if (receiver->rows[i].generation &&
+			receiver->rows[i].slot != receiver->rows[i].generation % slots_of(domain))
+			status = hk_error_set(error, EUCLEAN,
+				"domain '%s', host '%s': generation %u is damaged", domain->name,
+				domain->hosts[host].name, receiver->rows[i].generation);
+	}
+	return status;
+}
+
+static int load_domain(struct hk_ks *ks, unsigned index, struct hk_error *error)
+{
+	const struct hk_ks_domain *domain = &ks->config->domains[index];
+	char kind[HK_KS_KIND];
+	unsigned i;
+	int status;
+
+	snprintf(kind, sizeof(kind), "%s %s %u %u", hk_envelope_name(domain->envelope),
+		hk_profile_name(domain->profile), domain->variant, domain->mkid);
+	status = hk_ks_store_kind(ks->store, domain->name, kind, error);
+	if (status)
+		return status;
+	ks->domains[index].receivers = calloc(domain->hosts_count, sizeof(struct hk_ks_receiver));
+	if (!ks->domains[index].receivers)
+		return hk_error_set(error, ENOMEM, "no memory for domain '%s'", domain->name);
+	ks->domains[index].serial = 1;
+	if (domain->profile == HK_PROFILE_SINGLE)
+		hk_log_warn("domain %s is single: whoever holds its box's keys can forge", domain->name);
+	for (i = 0; i < domain->hosts_count && !status; i++)
+		status = load_receiver(ks, domain, index, i, error);
+	return status;
+}
+
 int hk_ks_start(struct hk_ks *ks, struct hk_error *error)
 {
-	unsigned i, j;
+	unsigned i;
 	int status = 0;
 
 	ks->started = time(NULL);
 	ks->crypto = hk_crypto_new("libcrypto");
 	if (!ks->crypto)
 		return hk_error_set(error, ENOMEM, "the crypto library does not start");
-	for (i = 0; i < ks->config->domains_count && !status; i++) {
-		const struct hk_ks_domain *domain = &ks->config->domains[i];
-
-		ks->domains[i].receivers = calloc(domain->hosts_count, sizeof(struct hk_ks_receiver));
-		if (!ks->domains[i].receivers)
-			return hk_error_set(error, ENOMEM, "no memory for domain '%s'", domain->name);
-		ks->domains[i].serial = 1;
-		for (j = 0; j < domain->hosts_count && !status; j++) {
-			struct hk_ks_receiver *receiver = &ks->domains[i].receivers[j];
-			unsigned k;
-
-			status = hk_ks_store_load(
-				ks->store, domain->name, domain->hosts[j].name, receiver, error);
-			receiver->tokens = SENDER_BURST;
-			for (k = 0; k < HK_KS_GENERATIONS; k++) {
-				receiver->rows[k].serial = 1;
-				if (receiver->rows[k].generation &&
-					receiver->rows[k].slot !=
-						receiver->rows[k].generation % slots_of(domain))
-					status = hk_error_set(error, EUCLEAN,
-						"domain '%s': its state is of another envelope: give it a "
-						"new name",
-						domain->name);
-			}
-		}
-	}
+	for (i = 0; i < ks->config->domains_count && !status; i++)
+		status = load_domain(ks, i, error);
 	return status;
 }
 
@@ -271,7 +366,7 @@ void hk_ks_stop(struct hk_ks *ks)
 {
 	unsigned i;
 
-	for (i = 0; i < ks->config->domains_count; i++) {
+	for (i = 0; ks->config && i < ks->config->domains_count; i++) {
 		if (ks->domains[i].receivers)
 			hk_wipe(ks->domains[i].receivers,
 				ks->config->domains[i].hosts_count * sizeof(struct hk_ks_receiver));

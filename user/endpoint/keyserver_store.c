@@ -38,6 +38,7 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS spis(domain TEXT NOT NULL, host TEXT NOT NULL,"
 	" generation INTEGER NOT NULL, serial INTEGER NOT NULL, sender TEXT NOT NULL,"
 	" PRIMARY KEY(domain, host, generation, serial)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS kinds(domain TEXT PRIMARY KEY, kind TEXT NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS orders(domain TEXT NOT NULL, host TEXT NOT NULL);"
 	"PRAGMA user_version=1; COMMIT;";
 
@@ -201,6 +202,38 @@ void hk_ks_store_close(struct hk_ks_store *store)
 	if (store->lock >= 0)
 		close(store->lock);
 	free(store);
+}
+
+/* --- kinds ------------------------------------------------------------------------------------- */
+
+static int compare_kind(
+	struct hk_ks_store *store, const char *domain, const char *kind, struct hk_error *error)
+{
+	sqlite3_stmt *statement = prepare(store, "SELECT kind FROM kinds WHERE domain=?", "t", domain);
+	int status = 0;
+
+	if (!statement || sqlite3_step(statement) != SQLITE_ROW)
+		status = failed(store, error);
+	else if (strcmp((const char *)sqlite3_column_text(statement, 0), kind) != 0)
+		status = hk_error_set(error, EINVAL,
+			"domain '%s': its keys were drawn for \"%s\", not for \"%s\", and a master key has "
+			"one use "
+			"for life: give the domain a new name",
+			domain, (const char *)sqlite3_column_text(statement, 0), kind);
+	sqlite3_finalize(statement);
+	return status;
+}
+
+int hk_ks_store_kind(struct hk_ks_store *store, const char *domain, const char *kind, struct hk_error *error)
+{
+	int done = finish(store,
+		prepare(store,
+			"INSERT OR REPLACE INTO kinds(domain, kind) SELECT ?1, ?2"
+			" WHERE NOT EXISTS(SELECT 1 FROM generations WHERE domain=?1)",
+			"tt", domain, kind),
+		error);
+
+	return done < 0 ? done : compare_kind(store, domain, kind, error);
 }
 
 /* --- generations ------------------------------------------------------------------------------ */
@@ -413,6 +446,22 @@ int hk_ks_store_allocations(struct hk_ks_store *store, const char *domain, const
 			(const char *)sqlite3_column_text(statement, 1));
 	sqlite3_finalize(statement);
 	return code == SQLITE_DONE ? 0 : failed(store, error);
+}
+
+int hk_ks_store_count(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
+	__u64 *count, struct hk_error *error)
+{
+	sqlite3_stmt *statement =
+		prepare(store, "SELECT count(*) FROM spis WHERE domain=? AND host=? AND generation=?", "tti",
+			domain, host, (long long)generation);
+	int status = 0;
+
+	if (!statement || sqlite3_step(statement) != SQLITE_ROW)
+		status = failed(store, error);
+	else
+		*count = (__u64)sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return status;
 }
 
 /* --- orders ----------------------------------------------------------------------------------- */

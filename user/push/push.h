@@ -54,6 +54,12 @@ struct hk_push_identity {
  */
 int hk_push_identify(SSL *ssl, struct hk_push_identity *out, struct hk_error *error);
 
+/*
+ * Whether the peer of a connection that stands would still be let in under
+ * `tls`: its chain against that CA and revocation list. -EACCES and a sentence.
+ */
+int hk_push_verify_again(SSL_CTX *tls, SSL *ssl, struct hk_error *error);
+
 /* JSON objects hold keys here: from now on jansson's memory is wiped when it is freed. */
 void hk_push_wipe_json(void);
 

@@ -227,6 +227,23 @@ int hk_push_identify(SSL *ssl, struct hk_push_identity *out, struct hk_error *er
 	return 0;
 }
 
+int hk_push_verify_again(SSL_CTX *tls, SSL *ssl, struct hk_error *error)
+{
+	X509_STORE_CTX *check = X509_STORE_CTX_new();
+	int status = 0;
+
+	if (!check || X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(tls), SSL_get0_peer_certificate(ssl),
+			      SSL_get_peer_cert_chain(ssl)) != 1)
+		status = hk_error_set(error, ENOMEM, "no memory to verify a certificate");
+	else if (X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(check), SSL_CTX_get0_param(tls)) != 1 ||
+		 X509_verify_cert(check) != 1)
+		status = hk_error_set(error, EACCES, "closed: %s",
+			X509_verify_cert_error_string(X509_STORE_CTX_get_error(check)));
+	X509_STORE_CTX_free(check);
+	ERR_clear_error();
+	return status;
+}
+
 /* --- messages ----------------------------------------------------------------------------------- */
 
 static void free_wiped(void *memory)

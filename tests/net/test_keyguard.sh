@@ -1,0 +1,176 @@
+#!/bin/bash
+# The key server and those it must not suffer from, or not any more: revoked and
+# expired certificates on running connections, members that were taken out,
+# clients that are slow, silent, deaf or too many. Others are served meanwhile.
+# shellcheck disable=SC2154,SC2086,SC2046,SC2034 # names from lib.sh and keyserver.sh; ks_files is several words
+. "$(dirname "$0")/lib.sh"
+. tests/net/keyserver.sh
+test_name=keyguard
+endpoint=$O/halfkey-endpoint
+ks=$(mktemp -d "${TMPDIR:-/tmp}/halfkey-kg.XXXXXX")
+at=127.0.0.1:$((20000 + ($$ + 3333) % 20000))
+server=
+others=()
+cleanup() {
+	[ ${#others[@]} -gt 0 ] && kill -9 "${others[@]}" 2>/dev/null
+	[ -n "$server" ] && kill -9 "$server" 2>/dev/null
+	rm -rf "$ks"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+start() {
+	: >"$ks/log"
+	"$endpoint" keyserver -c "$ks/keyserver.yaml" 2>>"$ks/log" &
+	server=$!
+	wait_for 10 in_log 'ready at' && return 0
+	not_ok "the key server starts - $(tail -n 1 "$ks/log")"
+	exit 1
+}
+stop() {
+	kill -TERM "$server"
+	wait "$server" 2>/dev/null
+	server=
+}
+in_log() { grep -q "$1" "$ks/log"; }
+reload() { # WORDS: what the log says then
+	: >"$ks/log"
+	kill -HUP "$server"
+	wait_for 5 in_log "$1"
+}
+count() { # COUNTER: now
+	rm -f "$ks/stats.json"
+	kill -USR1 "$server"
+	wait_for 5 test -s "$ks/stats.json"
+	jq ".\"$1\"" "$ks/stats.json"
+}
+reaches() { [ "$(count "$1")" -ge "$2" ]; }
+stay() { # NAME: a client that stays connected, log in $ks/NAME.log
+	: >"$ks/$1.log"
+	"$endpoint" keys --server "$at" $(ks_files "$1") --watch --out "$ks/$1.$RANDOM.out" 2>>"$ks/$1.log" &
+	others+=($!)
+	stayed=$!
+	wait_for 5 connected "${2:-host $1}"
+}
+connected() { count connections >/dev/null; jq -e --arg n "$1" '.connected | map("\(.role) \(.name)") | index($n) != null' "$ks/stats.json"; }
+absent() { ! connected "$1"; }
+once() { "$endpoint" keys --server "$at" $(ks_files "$1") >"$ks/once.out" 2>"$ks/once.log"; }
+crowd() { # MODE COUNT [CERT]: in the background; says what became of it in $ks/MODE.crowd
+	local files=()
+	[ $# -gt 2 ] && files=("$ks/ca.pem" "$ks/$3.pem" "$ks/$3.key")
+	sleep 60 | python3 tests/net/keyclient.py "$1" "$at" "$2" "${files[@]}" >"$ks/$1.crowd" &
+	others+=($!)
+	wait_for 20 grep -q '^up' "$ks/$1.crowd"
+}
+closed() { grep -q '^closed' "$ks/$1.crowd"; }
+crl() { # FILE...: revokes them
+	local file
+	for file in "$@"; do openssl ca -batch -config "$ks/ca.cnf" -revoke "$ks/$file.pem" 2>/dev/null; done
+	openssl ca -batch -config "$ks/ca.cnf" -gencrl -crldays 30 -out "$ks/ca.crl" 2>/dev/null
+}
+
+ks_certs
+: >"$ks/index"
+echo 01 >"$ks/crlnumber"
+printf '%s\n' '[ca]' 'default_ca=d' '[d]' "database=$ks/index" "crlnumber=$ks/crlnumber" "certificate=$ks/ca.pem" \
+	"private_key=$ks/ca.key" "default_md=sha256" "new_certs_dir=$ks" "unique_subject=no" "policy=p" "rand_serial=yes" \
+	'[p]' 'commonName=supplied' >"$ks/ca.cnf"
+crl
+ks_config "$at" "lifetime: 1h" "ahead: 1m" "grace: 1m"
+sed -i '1i crl: ca.crl' "$ks/keyserver.yaml"
+
+# --- revoked, while connected and after ------------------------------------------------------------
+
+start
+check "with a revocation list, who is not on it gets its keys" once client
+stay client
+box_pull() { "$O/halfkey" keys pull --server "$at" $(ks_files box) --out "$ks/box.keys" --once; }
+check "and the box" box_pull
+crl client
+check "until a reload a connection stands" connected "host client"
+check "SIGHUP reads the list again" reload 'reloaded'
+check "who is revoked is cut off" in_log 'host client at 127.0.0.1: closed: certificate revoked'
+check_equal "which is counted" 1 "$(count revoked)"
+check_equal "and does not come in again" 1 "$(once client; echo $?)"
+check "which is logged with the reason" in_log 'refused 127.0.0.1: handshake: certificate revoked'
+check "others are served" box_pull
+kill "$stayed" 2>/dev/null
+
+# --- a reload that is refused, members that go, new ones -------------------------------------------------
+
+stay peer "host server"
+cp "$ks/keyserver.yaml" "$ks/good.yaml"
+echo "nonsense: 1" >>"$ks/keyserver.yaml"
+check "a configuration that is wrong is refused" reload 'reload refused, everything stays as it was'
+check "with everyone connected as before" connected "host server"
+sed 's|^state: state|state: elsewhere|' "$ks/good.yaml" >"$ks/keyserver.yaml"
+check "another state directory needs a restart" reload "needs a restart"
+sed 's|ca.crl|ca.pem|' "$ks/good.yaml" >"$ks/keyserver.yaml"
+check "what is no revocation list is refused" reload 'not a revocation list'
+sed 's|lifetime: 1h|lifetime: 2h|' "$ks/good.yaml" >"$ks/keyserver.yaml"
+check "new times are taken" reload 'reloaded'
+check "nobody is cut off for it" connected "host server"
+check "and the box is served" box_pull
+sed 's|{name: server, address: 192.0.2.9}|{name: third, address: 192.0.2.33}|' "$ks/good.yaml" >"$ks/keyserver.yaml"
+check "a host that is taken out" reload 'reloaded'
+check "is cut off" in_log 'host server at .*no longer a member'
+moved() { box_pull && grep -q 192.0.2.33 "$ks/box.keys" && ! grep -q 192.0.2.9 "$ks/box.keys"; }
+check "the box gets the new one's keys, and the old one's no more" wait_for 5 moved
+cp "$ks/good.yaml" "$ks/keyserver.yaml"
+check "and put back" reload 'reloaded'
+check "it comes in again" once peer
+sed 's|profile: split|profile: single|; s|lifetime: 1h|profile: single\n    lifetime: 1h|' "$ks/good.yaml" >"$ks/keyserver.yaml"
+check "keys do not change their profile" reload 'one use for life'
+cp "$ks/good.yaml" "$ks/keyserver.yaml"
+kill "$stayed" 2>/dev/null
+
+# --- expired while connected -------------------------------------------------------------------------
+
+ks_cert ca brief URI:halfkey:host:client
+openssl ca -batch -notext -config "$ks/ca.cnf" -cert "$ks/ca.pem" -keyfile "$ks/ca.key" -in "$ks/brief.csr" \
+	-extfile "$ks/brief.ext" -startdate "$(date -u -d '-1 hour' +%Y%m%d%H%M%SZ)" \
+	-enddate "$(date -u -d '+6 seconds' +%Y%m%d%H%M%SZ)" -out "$ks/brief.pem" 2>/dev/null
+stay brief "host client"
+check "a certificate that still holds comes in" connected "host client"
+check "and is cut off when it has expired" wait_for 15 in_log 'its certificate has expired'
+check_equal "which is counted" 1 "$(count expired)"
+check_equal "and does not come in again" 1 "$(once brief; echo $?)"
+
+# --- slow, stuck and deaf ------------------------------------------------------------------------------
+
+before=$(count timeout)
+crowd silent 20
+crowd half 20
+crowd stuck 5 peer
+crowd deaf 2 peer
+check_equal "slow clients are connected" "20 20 5 2" "$(sed -n 's/^up //p' "$ks"/{silent,half,stuck,deaf}.crowd | xargs)"
+check "others are served meanwhile" once peer
+check "and the box" box_pull
+for mode in silent half stuck deaf; do check "the $mode ones are cut off" wait_for 25 closed $mode; done
+check_equal "all of them" "20 20 5 2" "$(sed -n 's/^closed \([0-9]*\) .*/\1/p' "$ks"/{silent,half,stuck,deaf}.crowd | xargs)"
+check "which is counted" wait_for 5 reaches timeout $((before + 47))
+check "and logged: no handshake" in_log '127.0.0.1: no handshake in time'
+check "a message that does not come whole" in_log 'host server at 127.0.0.1: closed: too slow'
+check "a client that does not read" in_log 'host server at 127.0.0.1: closed: does not read what is sent'
+
+# --- too many ------------------------------------------------------------------------------------------
+
+before=$(count full)
+crowd many 20 peer
+check_equal "16 connections of one name, not more" 16 "$(sed -n 's/^up //p' "$ks/many.crowd")"
+check_equal "the others are counted" $((before + 4)) "$(count full)"
+check "and logged" in_log 'host server has 16 connections already'
+check "another name is served" box_pull
+before=$(count full)
+if [ "$(ulimit -n)" -lt 700 ] && ! ulimit -n 2000 2>/dev/null; then
+	skip "700 connections without a handshake - only $(ulimit -n) descriptors are allowed"
+else
+	crowd silent 700
+	check "700 connections without a handshake: the oldest go" wait_for 10 reaches full $((before + 180))
+	check "which is logged" in_log 'without a handshake: the oldest goes'
+	check "a box is served all the same" box_pull
+	check "and no more lines than needed" test "$(grep -c 'the oldest goes' "$ks/log")" -lt 150
+fi
+stop
+check_equal "no key is in a log" 0 "$(cat "$ks"/*.log "$ks/log" "$ks/stats.json" | grep -c 'key=\|[0-9a-f]\{32\}')"
+exit $test_failed
