@@ -429,6 +429,9 @@ static void tss_refusals(void)
 		NAME ":4:", "more than 16");
 	bad(TSS("split", ", tss: {modus: cluster}"), NAME ":4: unknown key \"modus\"", "");
 	bad(HEAD "domains:\n - {name: e, envelope: eesp, profile: single, keys: k, receivers: [10.0.0.0/8], "
+		 "eesp: {protocol: 47}}\n",
+		NAME ":4: domain e: protocol: 47", "253");
+	bad(HEAD "domains:\n - {name: e, envelope: eesp, profile: single, keys: k, receivers: [10.0.0.0/8], "
 		 "eesp: {protocol: 253}}\n - {name: f, envelope: tss, profile: single, keys: k, receivers: "
 		 "[10.0.0.0/8], tss: {mode: cluster}}\n",
 		NAME ":5: domain f: IP protocol 253", "domain e");

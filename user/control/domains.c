@@ -151,6 +151,29 @@ int hk_domain_read_mkid(struct hk_domain_reading *this, __u32 max)
 	return code;
 }
 
+/* IP protocols that the outer parser reads itself, that are another envelope's, or that stacks answer. */
+static bool is_taken(unsigned protocol)
+{
+	static const __u8 taken[] = {
+		0, 1, 2, 4, 6, 17, 41, 43, 44, 47, 50, 51, 58, 59, 60, 132, 135, 139, 140, 141, 255};
+
+	return memchr(taken, (int)protocol, sizeof(taken));
+}
+
+int hk_domain_read_protocol(
+	struct hk_domain_reading *this, const char *place, const char *text, __u16 fallback)
+{
+	__u64 protocol = fallback;
+	int code = hk_read_number(this->reading, at(this, place), "protocol", text, 0, 255, &protocol);
+
+	if (!code && text && is_taken((unsigned)protocol))
+		return refuse(this, place,
+			"protocol: %u is another protocol's number: use 253 or 254, or what your fabric uses",
+			(unsigned)protocol);
+	this->domain->carrier = (__u16)protocol;
+	return code;
+}
+
 /* An envelope has a number before it has a parser and an opener. */
 static int check_envelope(struct hk_domain_reading *this)
 {

@@ -66,6 +66,9 @@ const char *hk_domain_at(struct hk_domain_reading *domain, const char *key);
 const char *hk_domain_option(const struct hk_domain_reading *domain, unsigned place);
 /* `mkid`, from 0 to `max`; absent: 0. */
 int hk_domain_read_mkid(struct hk_domain_reading *domain, __u32 max);
+/* An IP protocol that is nobody else's becomes the domain's carrier; without `text`, `fallback` does. */
+int hk_domain_read_protocol(
+	struct hk_domain_reading *domain, const char *place, const char *text, __u16 fallback);
 
 #define hk_domain_refuse(this, key, format, ...)                                             \
 	hk_reading_refuse((this)->reading, hk_domain_at(this, key), "domain %.64s: " format, \

@@ -26,33 +26,6 @@ static int refuse_suite(struct hk_domain_reading *domain)
 	return 0;
 }
 
-/* IP protocols that the outer parser reads itself, or that are another envelope's. */
-static bool is_taken(unsigned protocol)
-{
-	static const __u8 taken[] = {1, 2, 4, 6, 17, 41, 43, 44, 50, 51, 58, 59, 60, 135, 139, 140, 141};
-	unsigned i;
-
-	for (i = 0; i < sizeof(taken); i++)
-		if (taken[i] == protocol)
-			return true;
-	return false;
-}
-
-static int read_protocol(struct hk_domain_reading *domain)
-{
-	const char *text = hk_domain_option(domain, PROTOCOL);
-	__u64 protocol = 0;
-	int code = hk_read_number(
-		domain->reading, hk_domain_at(domain, "eesp.protocol"), "protocol", text, 1, 254, &protocol);
-
-	if (!code && text && is_taken((unsigned)protocol))
-		code = hk_domain_refuse(domain, "eesp.protocol",
-			"protocol: IP protocol %u is something else already: 253 and 254 are for experiments",
-			(unsigned)protocol);
-	domain->domain->carrier = (__u16)protocol;
-	return code;
-}
-
 int hk_domain_check_eesp(struct hk_domain_reading *domain)
 {
 	struct hk_eesp_options *eesp = &domain->domain->eesp;
@@ -62,7 +35,8 @@ int hk_domain_check_eesp(struct hk_domain_reading *domain)
 	if (!code)
 		code = hk_domain_read_mkid(domain, 0xffffffff);
 	if (!code)
-		code = read_protocol(domain);
+		code = hk_domain_read_protocol(
+			domain, "eesp.protocol", hk_domain_option(domain, PROTOCOL), 0);
 	if (!code)
 		code = hk_read_boolean(domain->reading, hk_domain_at(domain, "eesp.sn"), "sn",
 			hk_domain_option(domain, SN), &eesp->sn);

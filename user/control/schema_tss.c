@@ -114,33 +114,15 @@ static int read_rekey(struct hk_domain_reading *this)
 	return 0;
 }
 
-/* What the stack or another envelope means already: TSS would never be asked, or ask for theirs. */
-static bool is_taken(unsigned protocol)
-{
-	static const __u8 taken[] = {
-		0, 1, 2, 4, 6, 17, 41, 43, 44, 47, 50, 51, 58, 59, 60, 132, 135, 139, 140, 141};
-	unsigned i;
-
-	for (i = 0; i < sizeof(taken); i++)
-		if (taken[i] == protocol)
-			return true;
-	return false;
-}
-
 static int read_numbers(struct hk_domain_reading *this)
 {
 	struct hk_tss_options *tss = &this->domain->tss;
-	__u64 protocol = HK_IP_PROTOCOL_TSS, epoch = 0;
-	int code = read_number(this, "protocol", WORD_PROTOCOL, 0, 255, &protocol);
+	__u64 epoch = 0;
+	int code = hk_domain_read_protocol(
+		this, "tss.protocol", hk_domain_option(this, WORD_PROTOCOL), HK_IP_PROTOCOL_TSS);
 
-	if (!code && is_taken((unsigned)protocol))
-		return hk_domain_refuse(this, "tss.protocol",
-			"protocol: %llu is another protocol's number: use 253 or 254, or what your fabric "
-			"uses",
-			(unsigned long long)protocol);
 	if (!code)
 		code = read_number(this, "epoch", WORD_EPOCH, 0, 0xffff, &epoch);
-	this->domain->carrier = (__u16)protocol;
 	tss->has_epoch = hk_domain_option(this, WORD_EPOCH);
 	tss->epoch = (__u16)epoch;
 	return code;
