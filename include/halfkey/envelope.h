@@ -64,10 +64,10 @@ enum hk_psp_version {
 	HK_PSP_SPLIT_256 = 5,
 };
 
-/* Whether the sender of the opened bytes is known: hooks and feeds always see it. */
 /*
- * READER: not verified as an end host would, but a tag made for readers (DKC,
- * wire-formats 3.1) is right: whoever holds a reader key can make it.
+ * Whether the sender of the opened bytes is known: hooks and feeds always see it.
+ * READER ("reader-ok"): not verified as an end host would, but a tag made for
+ * readers (derived-key context) is right: whoever holds a reader key can make it.
  */
 enum hk_auth { HK_AUTH_NONE = 0, HK_AUTH_VERIFIED = 1, HK_AUTH_READER = 2, HK_AUTH_COUNT };
 

@@ -17,7 +17,8 @@ static const char RULES[] =
 	"  - {name: lab, match: {source: \"10.1.0.0/16, 2001:db8::/32\"}, action: accept, flow: 30s}\n"
 	"  - {name: inner, match: {source: 10.0.0.0/8, destination-port: 1000-2000}, action: drop}\n"
 	"  - {name: unsure, match: {domain: east, auth: none}, action: drop, flow: 5m}\n"
-	"  - {match: {protocol: icmp}, action: drop}\n";
+	"  - {match: {protocol: icmp}, action: drop}\n"
+	"  - {match: {domain: east, auth: reader-ok}, action: drop}\n";
 
 static void *make(const char *text)
 {
@@ -44,6 +45,8 @@ static void first_match_decides(void)
 	batch_add(area, 6, "192.0.2.9", 8, "192.0.2.1", 80, "", 0)->domain = 7;
 	batch_add(area, 6, "192.0.2.9", 8, "192.0.2.1", 80, "", 0)->domain = 7;
 	p[7].auth = HK_AUTH_VERIFIED;
+	batch_add(area, 6, "192.0.2.9", 8, "192.0.2.1", 80, "", 0)->domain = 7;
+	p[8].auth = HK_AUTH_READER;
 	CU_ASSERT_EQUAL(hk_firewall_hook.process(state, 0, &area->batch), 0);
 	CU_ASSERT(p[0].verdict == HK_VERDICT_DROP && p[0].rule == 2);
 	CU_ASSERT(p[1].verdict == HK_VERDICT_ACCEPT && p[1].flow_lifetime_ms == 30000);
@@ -55,6 +58,7 @@ static void first_match_decides(void)
 	CU_ASSERT(p[6].verdict == HK_VERDICT_DROP && p[6].rule == 5);
 	CU_ASSERT(p[6].flow_verdict == HK_VERDICT_DROP && p[6].flow_lifetime_ms == 300000);
 	CU_ASSERT(p[7].verdict == HK_VERDICT_ACCEPT);
+	CU_ASSERT(p[8].verdict == HK_VERDICT_DROP && p[8].rule == 7);
 	hk_firewall_hook.destroy(state);
 	free(area);
 }

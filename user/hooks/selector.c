@@ -192,10 +192,10 @@ static int parse_auth(struct hk_selector *out, const char *text, struct list *li
 		out->auth = 1 << HK_AUTH_VERIFIED;
 	else if (strcmp(text, "none") == 0)
 		out->auth = 1 << HK_AUTH_NONE;
-	else if (strcmp(text, "reader") == 0)
+	else if (strcmp(text, "reader-ok") == 0)
 		out->auth = 1 << HK_AUTH_READER;
 	else
-		return refuse_element(list, text, "is no mark: write verified, reader or none");
+		return refuse_element(list, text, "is no mark: write verified, reader-ok or none");
 	return 0;
 }
 
