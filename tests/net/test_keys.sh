@@ -76,6 +76,50 @@ timed() {
 	check "then it is expired and wiped" wait_for 5 is_93 expired
 }
 
+# The inspector dies with all its memory: keys that no file holds come back with the
+# next one, those that went do not, and nobody has to push anything at 3 am.
+inspector_is_not() { local now; now=$(box status --json | jq -r .processes.inspector); [ -n "$now" ] && [ "$now" != "$1" ] && box_ready; }
+crash() { # NAME
+	local old
+	old=$(box status --json | jq -r .processes.inspector)
+	kill -9 "$old"
+	check "$1: the inspector is replaced" wait_for 15 inspector_is_not "$old"
+}
+in_force() { box keys list --json | jq -r '.[] | select(.state == "current" or .state == "next") | "\(.domain) \(.receiver) \(.kind) \(.slot) \(.generation) \(.spi) \(.not_after)"' | sort; }
+by_crash() {
+	local d=$1 before end
+	end=$(($(date +%s) + 3600))
+	# the tunnel's own keys, from the socket alone: its file is empty from here on
+	box keys add "$d" "$topology_dir/keys/box.keys" >/dev/null
+	cp -p "$topology_dir/keys/box.keys" "$topology_dir/kept.keys"
+	: >"$topology_dir/keys/box.keys"
+	box reload >/dev/null
+	box keys add "$d" "$topology_dir/kept.keys" >/dev/null
+	box keys add "$d" - <<-KEYS >/dev/null
+		receiver=192.0.2.9 spi=94 version=5 side=enc key=$(random_key 32)
+		receiver=192.0.2.9 spi=95 version=4 side=enc key=$(random_key 16) not-after=$end
+		receiver=192.0.2.9 spi=96 version=5 side=enc key=$(random_key 32) not-after=$(($(date +%s) + 1))
+	KEYS
+	box keys retire "$d" receiver=192.0.2.9 spi=94 version=5 >/dev/null
+	state_96() { [ "$(box keys list --json | jq -r '.[] | select(.spi == 96) | .state')" = expired ]; }
+	check "one of them expires" wait_for 5 state_96
+	before=$(in_force)
+	check_equal "keys came over the socket" 1 "$(grep -c " 95 $end" <<<"$before")"
+	crash "kill -9 of the inspector"
+	check_equal "the same keys are in force again, with their times" "$before" "$(in_force)"
+	check "the log says so" grep -q 'keys: [0-9]* from the control socket in force again' "$topology_dir/halfkeyd.log"
+	check "sealed traffic is opened with keys that no file holds" opens_more
+	box keys retire "$d" receiver=192.0.2.9 spi=95 version=4 >/dev/null
+	box reload >/dev/null
+	before=$(in_force)
+	crash "and once more, after a reload"
+	check_equal "the same keys again, without the one that was retired" "$before" "$(in_force)"
+	check_equal "which is gone" 0 "$(grep -c ' 95 ' <<<"$before")"
+	check "sealed traffic is opened" opens_more
+	check_equal "nothing was lost on the way" 0 "$(grep -c 'control socket lost' "$topology_dir/halfkeyd.log")"
+}
+opens_more() { local before; before=$(reason_count workers ok); pings client 10.9.0.9 && [ "$(reason_count workers ok)" -ge $((before + 6)) ]; }
+
 # Every place that shows anything: no digit of a key that came and went.
 nothing_shows() {
 	local log=$topology_dir/everything pid key
@@ -88,7 +132,7 @@ nothing_shows() {
 		box keys list --json
 		tr '\0' '\n' <"/proc/$pid/cmdline"
 	} >"$log" 2>&1
-	for key in "$secret" "$other" "$(sed -n 's/.*key=\([0-9a-f]*\).*/\1/p' "$topology_dir/keys/box.keys" | head -n 1)"; do
+	for key in "$secret" "$other" "$(sed -n 's/.*key=\([0-9a-f]*\).*/\1/p' "$topology_dir/kept.keys" | head -n 1)"; do
 		check_equal "logs and answers show no key (${#key} digits)" 0 "$(grep -c -e "${key:0:12}" -e "${key:40:12}" "$log")"
 	done
 	if ! command -v gcore >/dev/null; then
@@ -114,6 +158,7 @@ check "it inspects" pings client 10.9.0.9
 by_socket "$(domain)" "$(count_keys)"
 by_directory "$(domain)"
 timed "$(domain)"
+by_crash "$(domain)"
 nothing_shows
 check_equal "last used is shown for the tunnel's keys" true \
 	"$(box keys list --json | jq 'any(.[]; .kind == "master" and .used > 0)')"

@@ -1,86 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Keys that come and go while a keyring is in use: who is chosen, what each position refuses, what is wiped.
  */
-#include "tests/unit/box_help.h"
+#include "tests/unit/ring_help.h"
 #include "user/crypto/levels.h"
 #include "user/keys/esp_sa.h"
-#include "user/keys/tables.h"
-#include "user/keys/update.h"
 
 #include <time.h>
 
-#define KEY(n) "00112233445566778899aabbccddee" n "00112233445566778899aabbccddee" n
-#define R1     " receiver=192.0.2.1"
 #define MASTER "slot=0 generation=1 side=enc key=" KEY("01") R1 "\n"
-
-struct ring {
-	struct box box;
-	struct hk_keyring *keyring;
-	struct hk_key_result result;
-	struct hk_error error;
-};
-
-static void ring_init(
-	struct ring *ring, unsigned envelope, unsigned profile, unsigned suite, const char *keys)
-{
-	memset(ring, 0, sizeof(*ring));
-	box_init(&ring->box);
-	box_domain(&ring->box, envelope, profile, suite, keys);
-	CU_ASSERT_EQUAL_FATAL(hk_keyring_new(&ring->keyring, ring->box.arena, &ring->box.config,
-				      &ring->box.files, &ring->box.error),
-		0);
-}
-
-static void ring_free(struct ring *ring)
-{
-	hk_keyring_free(ring->keyring);
-	box_free(&ring->box);
-}
-
-static int change_with(struct ring *ring, const struct hk_key_update *update)
-{
-	struct hk_key_change *change = NULL;
-	int code;
-
-	memset(&ring->error, 0, sizeof(ring->error));
-	memset(&ring->result, 0, sizeof(ring->result));
-	code = hk_keyring_prepare(&change, ring->keyring, update, &ring->error);
-	if (!code)
-		code = hk_keyring_commit(change, &ring->result, &ring->error);
-	hk_key_change_free(change);
-	return code;
-}
-
-static int change(struct ring *ring, const char *text)
-{
-	return change_with(ring,
-		&(struct hk_key_update){.domain = &ring->box.domains[0], .name = "update", .text = text});
-}
-
-static int whole(struct ring *ring, const char *name, const char *text)
-{
-	return change_with(
-		ring, &(struct hk_key_update){
-			      .domain = &ring->box.domains[0], .name = name, .text = text, .whole = true});
-}
-
-static unsigned choose(
-	struct ring *ring, const char *receiver, __u32 spi, unsigned slot, unsigned variant, unsigned *last)
-{
-	struct hk_address to = address(receiver);
-	struct hk_key_request request = {.receiver = &to,
-		.spi = spi,
-		.id = ring->box.domains[0].mkid,
-		.slot = (__u8)slot,
-		.variant = (__u8)variant};
-	struct hk_key_choice choice = {0};
-	unsigned reason = hk_keyring_choose(ring->keyring, &request, &choice);
-
-	*last = reason != HK_REASON_OK ? 0
-		: choice.master	       ? choice.master->schedule[31]
-				       : choice.key[choice.key_size - 1];
-	return reason;
-}
 
 static unsigned reason_of(struct ring *ring, __u32 spi, unsigned slot)
 {
@@ -200,18 +127,6 @@ static void what_goes_is_wiped_and_says_why(void)
 		0);
 	CU_ASSERT_EQUAL(reason_of(&ring, 9, 0), HK_REASON_OK);
 	ring_free(&ring);
-}
-
-static int tick(struct ring *ring, __u64 now_s)
-{
-	struct hk_key_change *change = hk_keyring_due(ring->keyring, now_s);
-
-	memset(&ring->result, 0, sizeof(ring->result));
-	if (!change)
-		return 0;
-	CU_ASSERT_EQUAL(hk_keyring_commit(change, &ring->result, &ring->error), 0);
-	hk_key_change_free(change);
-	return 1;
 }
 
 static void keys_have_their_time(void)

@@ -122,7 +122,7 @@ static void look_at_user(struct hk_findings *findings, const struct hk_config *c
 
 /* --- memory --- */
 
-/* UMEM of all queues and both key arenas: what must be locked, about. */
+/* UMEM of all queues, both key arenas and the records of pushed keys: what must be locked, about. */
 static unsigned long long locked_bytes(const struct hk_config *config)
 {
 	unsigned long long frames = config ? config->frames : 8192,
@@ -133,7 +133,7 @@ static unsigned long long locked_bytes(const struct hk_config *config)
 	for (i = 0; config && i < config->domains_count; i++)
 		if (config->domains[i].envelope == HK_ENVELOPE_INLINE)
 			children = hk_children_size();
-	return frames * 2048 * queues * 2 + keys * 2 * 384 + children;
+	return frames * 2048 * queues * 2 + keys * (2 * 384 + 128) + children;
 }
 
 static void look_at_memlock(struct hk_findings *findings, const struct hk_config *config)

@@ -85,6 +85,23 @@ static int inspection_make(struct hk_inspector *inspector, struct hk_error *erro
 	return err;
 }
 
+/* What came to a dead inspector over the control socket is nowhere else. */
+static int keys_restore(struct hk_inspector *inspector, struct hk_error *error)
+{
+	struct hk_restored restored;
+
+	if (hk_kept_open(inspector->given.kept))
+		return hk_error_set(error, ENOMEM, "no memory for the keys of the control socket");
+	hk_keyring_restore(
+		inspector->inspection->keyring, inspector->given.kept, inspector->config, &restored);
+	if (restored.keys)
+		hk_log_info("keys: %u from the control socket in force again", restored.keys);
+	if (restored.lost)
+		hk_log_error("keys: %u from the control socket lost: push them again (the first: %s)",
+			restored.lost, restored.why.text[0] ? restored.why.text : "its record is damaged");
+	return 0;
+}
+
 static int threads_start(struct hk_inspector *inspector, struct hk_error *error)
 {
 	int err = 0;
@@ -159,6 +176,8 @@ static int begin(struct hk_inspector *inspector, struct hk_error *error)
 		err = rights_drop(inspector, error);
 	if (!err)
 		err = inspection_make(inspector, error);
+	if (!err)
+		err = keys_restore(inspector, error);
 	if (!err)
 		err = threads_start(inspector, error);
 	if (!err) {

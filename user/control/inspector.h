@@ -20,6 +20,7 @@
 #include "user/dataplane/loader.h"
 #include "user/dataplane/socket.h"
 #include "user/feed/feed.h"
+#include "user/keys/kept.h"
 
 /* Inherited over the fork; the starter's originals are not touched. */
 struct hk_inspector_options {
@@ -28,6 +29,7 @@ struct hk_inspector_options {
 	struct hk_loader *loader;
 	struct hk_queue *const *queues; /* by worker; NULL in monitor mode */
 	struct hk_ledger *ledger;
+	struct hk_kept *kept; /* what a dead inspector was given over the control socket */
 	struct hk_feeds *feeds;
 	int channel;   /* to the starter */
 	int listen_fd; /* the control socket */

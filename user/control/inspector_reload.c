@@ -113,6 +113,7 @@ static int in_force(struct hk_inspector *inspector, __u64 generation, struct hk_
 	err = hk_workers_swap(inspector->workers, inspector->next, error);
 	if (err)
 		return err;
+	hk_keyring_inherit(inspector->next->keyring, inspector->inspection->keyring);
 	hk_inspection_free(inspector->inspection);
 	hk_config_free(inspector->own_config);
 	inspector->inspection = inspector->next;

@@ -91,6 +91,11 @@ static int begin(struct hk_starter *starter, struct hk_error *error)
 	starter->ledger = hk_ledger_new(hk_loader_queues(starter->loader));
 	if (!starter->ledger)
 		return hk_error_set(error, ENOMEM, "no shared memory for the counters");
+	starter->kept = hk_kept_new(starter->config->keys_max);
+	if (!starter->kept)
+		return hk_error_set(error, errno,
+			"keys-max %u: no shared memory for keys of the control socket: %s",
+			starter->config->keys_max, strerror(errno));
 	err = hk_feeds_open(
 		&starter->feeds, starter->config, &starter->files, hk_loader_queues(starter->loader), error);
 	if (err)
@@ -239,6 +244,7 @@ static void finish(struct hk_starter *starter)
 	}
 	hk_starter_keys_end(starter);
 	hk_ledger_free(starter->ledger);
+	hk_kept_free(starter->kept);
 	hk_files_close(&starter->files);
 	hk_files_close(&starter->next_files);
 	hk_config_free(starter->next_config);

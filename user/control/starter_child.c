@@ -98,6 +98,7 @@ static void child_run(struct hk_starter *starter, struct hk_queue **queues, cons
 		.loader = starter->loader,
 		.queues = starter->config->mode == HK_MODE_MONITOR ? NULL : queues,
 		.ledger = starter->ledger,
+		.kept = starter->kept,
 		.feeds = starter->feeds,
 		.channel = ends[1],
 		.listen_fd = starter->listen_fd,

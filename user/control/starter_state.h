@@ -14,6 +14,7 @@
 #include "user/dataplane/ledger.h"
 #include "user/dataplane/loader.h"
 #include "user/feed/feed.h"
+#include "user/keys/kept.h"
 
 /* DYING: killed by us, and not yet reaped */
 enum hk_child { HK_CHILD_NONE, HK_CHILD_BEGINNING, HK_CHILD_READY, HK_CHILD_STOPPING, HK_CHILD_DYING };
@@ -25,6 +26,7 @@ struct hk_starter {
 	struct hk_feeds *feeds;
 	struct hk_loader *loader;
 	struct hk_ledger *ledger;
+	struct hk_kept *kept; /* never looked into: what one inspector leaves to the next */
 	int listen_fd;
 	int signals;
 	uid_t uid;

@@ -49,6 +49,22 @@ void hk_keyring_free(struct hk_keyring *keyring);
  */
 unsigned hk_keyring_carry(
 	struct hk_keyring *now, const struct hk_keyring *previous, const struct hk_config *config);
+/* Then, when `now` is in force: what `previous` kept for the next inspector is kept by `now`. */
+void hk_keyring_inherit(struct hk_keyring *now, struct hk_keyring *previous);
+
+struct hk_kept;
+struct hk_restored {
+	unsigned keys;	     /* in force again */
+	unsigned lost;	     /* fit the configuration no more */
+	struct hk_error why; /* of the first that was lost */
+};
+
+/*
+ * An inspector begins: keys that came to a dead one over the control socket are in
+ * force again, and `keyring` keeps those that come from now on in `kept`, too.
+ */
+void hk_keyring_restore(struct hk_keyring *keyring, struct hk_kept *kept, const struct hk_config *config,
+	struct hk_restored *out);
 /* After a reload: slots that `previous` had and `now` has not are `stale-key` from now on, not `no-key`. */
 void hk_keyring_adopt(struct hk_keyring *now, const struct hk_keyring *previous);
 

@@ -228,6 +228,16 @@ static int fill_entry(
 		      : 0;
 }
 
+/* What no file holds leaves a record for the next inspector; it counts from the commit on. */
+static int keep(const struct hk_key_loader *loader, const struct hk_key_line *line,
+	struct hk_key_entry *entry, struct hk_error *error)
+{
+	if (loader->source != HK_SOURCE_CONTROL || !loader->keyring->kept)
+		return 0;
+	entry->kept = hk_kept_put(loader->keyring->kept, loader->domain->id, line);
+	return entry->kept ? 0 : refuse_room(loader, line, error);
+}
+
 int hk_key_stage(
 	struct hk_key_loader *loader, const struct hk_key_line *line, __u32 *out, struct hk_error *error)
 {
@@ -238,6 +248,8 @@ int hk_key_stage(
 	if (index == HK_KEY_NONE)
 		return refuse_room(loader, line, error);
 	result = fill_entry(loader, line, index, error);
+	if (!result)
+		result = keep(loader, line, &keyring->entries[index], error);
 	if (result) {
 		hk_key_entry_free(keyring, index);
 		return result;
@@ -347,9 +359,8 @@ static int add_line(struct hk_key_loader *loader, struct hk_key_line *line, stru
 	return result;
 }
 
-static int take_line(void *context, const struct hk_key_line *given, struct hk_error *error)
+int hk_key_take_line(struct hk_key_loader *loader, const struct hk_key_line *given, struct hk_error *error)
 {
-	struct hk_key_loader *loader = context;
 	struct hk_domain_config named = *loader->domain;
 	struct hk_key_line line = *given;
 	int result;
@@ -361,6 +372,11 @@ static int take_line(void *context, const struct hk_key_line *given, struct hk_e
 		result = add_line(loader, &line, error);
 	hk_wipe(&line, sizeof(line));
 	return result;
+}
+
+static int take_line(void *context, const struct hk_key_line *line, struct hk_error *error)
+{
+	return hk_key_take_line(context, line, error);
 }
 
 static int load_file(struct hk_key_loader *loader, const struct hk_files *files, struct hk_error *error)
@@ -490,84 +506,4 @@ int hk_keyring_new(struct hk_keyring **out, struct hk_arena *arena, const struct
 	}
 	*out = keyring;
 	return 0;
-}
-
-/* The line that an entry once was. */
-static void entry_line(const struct hk_key_entry *entry, struct hk_key_line *line)
-{
-	const struct hk_key_row *row = &entry->row;
-
-	*line = (struct hk_key_line){.line = entry->line,
-		.form = row->is_level	    ? HK_KEY_LEVEL
-			: !row->is_explicit ? HK_KEY_MASTER
-			: row->is_root	    ? HK_KEY_ROOT
-			: row->version >= 0 ? HK_KEY_PSP
-					    : HK_KEY_ESP,
-		.is_explicit = row->is_explicit,
-		.side = row->side,
-		.has_receiver = row->has_receiver,
-		.receiver = row->receiver,
-		.slot = row->slot,
-		.generation = row->generation,
-		.has_id = row->has_id,
-		.id = row->id,
-		.spi = row->spi,
-		.version = row->version,
-		.suite = row->suite,
-		.key_size = entry->key_size,
-		.not_before = row->not_before,
-		.not_after = row->not_after};
-	memcpy(line->level, row->level, sizeof(line->level));
-	memcpy(line->key, hk_key_entry_bytes(entry), entry->key_size);
-	if (row->is_explicit)
-		memcpy(line->salt, ((const struct hk_key_cell *)entry->cell)->salt, sizeof(line->salt));
-}
-
-static const struct hk_domain_config *domain_by_id(const struct hk_config *config, unsigned id)
-{
-	unsigned i;
-
-	for (i = 0; i < config->domains_count; i++)
-		if (config->domains[i].id == id)
-			return &config->domains[i];
-	return NULL;
-}
-
-static bool carry_entry(
-	struct hk_keyring *now, const struct hk_key_entry *entry, const struct hk_config *config)
-{
-	struct hk_key_loader loader = {.keyring = now,
-		.domain = domain_by_id(config, entry->row.domain),
-		.name = "the control socket",
-		.source = HK_SOURCE_CONTROL};
-	struct hk_error error = {0};
-	struct hk_key_line line;
-	int result;
-
-	if (!loader.domain)
-		return false;
-	entry_line(entry, &line);
-	result = take_line(&loader, &line, &error);
-	hk_wipe(&line, sizeof(line));
-	return !result || hk_key_find(now, &entry->row) != HK_KEY_NONE;
-}
-
-unsigned hk_keyring_carry(
-	struct hk_keyring *now, const struct hk_keyring *previous, const struct hk_config *config)
-{
-	const struct hk_key_entry *entry;
-	unsigned i, left = 0;
-	__u32 same;
-
-	for (i = 0; i < previous->top; i++) {
-		entry = &previous->entries[i];
-		if (!entry->cell || !entry->linked)
-			continue;
-		if (entry->source == HK_SOURCE_CONTROL)
-			left += !carry_entry(now, entry, config);
-		same = entry->row.is_explicit ? hk_key_find(now, &entry->row) : HK_KEY_NONE;
-		if (same != HK_KEY_NONE)
-			now->entries[same].used = entry->used;
-	}
-	return left + hk_keyring_carry_tls(now, previous, config);
 }

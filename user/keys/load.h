@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Between the lines of a file or an update and the keyring's entries: for
- * load.c and update.c alone. A staged entry is checked against all others and
+ * load.c, carry.c and update.c alone. A staged entry is checked against all others and
  * has its cell; it is in no table that workers read.
  */
 #ifndef HK_KEYS_LOAD_H
@@ -22,6 +22,8 @@ struct hk_key_loader {
 
 /* A combined line gets its key; any other line is left alone. 0, or negative errno and a sentence. */
 int hk_key_combine(struct hk_key_loader *loader, struct hk_key_line *line, struct hk_error *error);
+/* A line into its place at once: for a keyring that nobody looks at yet. */
+int hk_key_take_line(struct hk_key_loader *loader, const struct hk_key_line *given, struct hk_error *error);
 int hk_key_stage(
 	struct hk_key_loader *loader, const struct hk_key_line *line, __u32 *out, struct hk_error *error);
 void hk_key_unstage(struct hk_keyring *keyring, __u32 index);

@@ -122,10 +122,19 @@ __u32 hk_key_entry_new(struct hk_keyring *keyring)
 	return keyring->top < keyring->capacity + keyring->tombs_max ? keyring->top++ : HK_KEY_NONE;
 }
 
+/* A key that goes takes the record along that the next inspector would find. */
+static void forget_record(struct hk_keyring *keyring, struct hk_key_entry *entry)
+{
+	if (keyring->kept)
+		hk_kept_drop(keyring->kept, entry->kept);
+	entry->kept = 0;
+}
+
 void hk_key_entry_free(struct hk_keyring *keyring, __u32 index)
 {
 	struct hk_key_entry *entry = &keyring->entries[index];
 
+	forget_record(keyring, entry);
 	hk_arena_drop(keyring->part, entry->cell);
 	memset(entry, 0, sizeof(*entry));
 	entry->older = keyring->free_first;
@@ -143,6 +152,7 @@ void hk_key_entry_bury(struct hk_keyring *keyring, __u32 index, unsigned state)
 	struct hk_key_entry *entry = &keyring->entries[index];
 
 	hk_key_bytes_remove(keyring, index);
+	forget_record(keyring, entry);
 	hk_arena_drop(keyring->part, entry->cell);
 	entry->cell = NULL;
 	entry->state = (__u8)state;

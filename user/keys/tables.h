@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Inside the keyring, for keyring.c (lookups), tables.c (places in the tables),
- * load.c (from lines to entries) and update.c (changes). Three tables over one
- * array of entries, all of them hash tables with open addressing that are at
- * most half full, so that a lookup takes the same few probes at any size:
+ * load.c (from lines to entries), carry.c (from keyring to keyring) and update.c (changes). Three tables over
+ * one array of entries, all of them hash tables with open addressing that are at most half full, so that a
+ * lookup takes the same few probes at any size:
  *
  *   explicit   (domain, receiver, SPI, variant)       → entry
  *   groups     (domain, id, receiver prefix)          → master keys per slot
@@ -20,6 +20,7 @@
 #include "user/base/hash.h"
 #include "user/crypto/kdf.h"
 #include "user/keys/arena.h"
+#include "user/keys/kept.h"
 
 #define HK_KEY_SLOTS 4
 #define HK_KEY_NONE  0xffffffffu
@@ -53,6 +54,7 @@ struct hk_key_entry {
 	__u32 used;   /* hk_keyring.now_s of the last packet that asked; 0: never */
 	__u32 line;
 	__u32 source;
+	__u32 kept; /* from the control socket: its record (kept.h), or 0 */
 	__u8 state; /* HK_ENTRY_... */
 	__u8 key_size;
 	bool linked;			       /* in its table or list */
@@ -111,6 +113,8 @@ struct hk_keyring {
 	struct hk_key_table explicit_table, group_table, bytes_table;
 	struct hk_key_lengths lengths[HK_DOMAINS_MAX];
 	struct hk_key_sources sources;
+	struct hk_kept
+		*kept; /* records of keys that no file holds; NULL: not in force, or nobody wants them */
 	struct hk_children *children; /* the arena's; NULL: no domain has inline keying */
 };
 

@@ -349,6 +349,8 @@ static void retime(struct hk_keyring *keyring, const struct item *item)
 	if (entry->state == HK_ENTRY_EXPIRED)
 		entry->state = HK_ENTRY_LIVE; /* until the next look at the time, which is near */
 	hk_key_note_times(keyring, &entry->row);
+	if (entry->kept && keyring->kept)
+		hk_kept_retime(keyring->kept, entry->kept, item->not_before, item->not_after);
 	choose_again(keyring, entry);
 }
 
@@ -438,6 +440,9 @@ int hk_keyring_commit(struct hk_key_change *change, struct hk_key_result *result
 			hk_key_link(keyring, change->gone.items[i].index, &other);
 	if (code)
 		return code;
+	for (i = 0; i < change->added.count; i++)
+		if (keyring->entries[change->added.items[i].index].kept)
+			hk_kept_mark(keyring->kept, keyring->entries[change->added.items[i].index].kept);
 	for (i = 0; i < change->retimed.count; i++)
 		retime(keyring, &change->retimed.items[i]);
 	for (i = 0; i < change->gone.count; i++)

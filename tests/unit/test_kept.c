@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Keys that outlive an inspector: what its heir finds, what it must not find, and what damage does. */
+#include "tests/unit/ring_help.h"
+
+#include <sys/wait.h>
+
+#define FILE_KEY "slot=0 generation=1 side=enc key=" KEY("01") R1 "\n"
+#define PUSHED	 "receiver=192.0.2.1 spi=9 version=5 side=enc key=" KEY("03") "\n"
+
+struct heirs {
+	struct ring ring;
+	struct hk_kept *kept;
+	struct hk_restored restored;
+};
+
+static void begin(struct heirs *heirs)
+{
+	CU_ASSERT_EQUAL_FATAL(hk_kept_open(heirs->kept), 0);
+	hk_keyring_restore(heirs->ring.keyring, heirs->kept, &heirs->ring.box.config, &heirs->restored);
+}
+
+static void heirs_init(struct heirs *heirs)
+{
+	memset(heirs, 0, sizeof(*heirs));
+	heirs->kept = hk_kept_new(64);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(heirs->kept);
+	ring_init(&heirs->ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, FILE_KEY);
+	begin(heirs);
+	CU_ASSERT_EQUAL(heirs->restored.keys, 0);
+}
+
+static void heirs_free(struct heirs *heirs)
+{
+	ring_free(&heirs->ring);
+	hk_kept_free(heirs->kept);
+}
+
+/* The inspector's memory is gone; the next one reads the files and what is kept. */
+static void crash(struct heirs *heirs)
+{
+	struct box *box = &heirs->ring.box;
+
+	hk_keyring_free(heirs->ring.keyring);
+	CU_ASSERT_EQUAL_FATAL(
+		hk_keyring_new(&heirs->ring.keyring, box->arena, &box->config, &box->files, &box->error), 0);
+	begin(heirs);
+}
+
+static unsigned marked(const struct heirs *heirs)
+{
+	unsigned count = 0;
+	__u32 place = 0;
+
+	while ((place = hk_kept_next(heirs->kept, place)))
+		count++;
+	return count;
+}
+
+static unsigned reason(struct heirs *heirs, __u32 spi, unsigned slot, unsigned *last)
+{
+	return choose(&heirs->ring, "192.0.2.1", spi, slot, 5, last);
+}
+
+static void an_heir_has_the_same_keys(void)
+{
+	struct heirs heirs;
+	unsigned last, round;
+
+	heirs_init(&heirs);
+	CU_ASSERT_EQUAL(change(&heirs.ring, PUSHED "slot=1 generation=2 side=enc key=" KEY("02") R1 "\n"), 0);
+	for (round = 0; round < 3; round++) {
+		crash(&heirs);
+		CU_ASSERT_EQUAL(heirs.restored.keys, 2);
+		CU_ASSERT_EQUAL(heirs.restored.lost, 0);
+		CU_ASSERT_EQUAL(hk_keyring_count(heirs.ring.keyring), 3);
+		CU_ASSERT_EQUAL(reason(&heirs, 9, 0, &last), HK_REASON_OK);
+		CU_ASSERT_EQUAL(last, 3);
+		CU_ASSERT_EQUAL(reason(&heirs, 1, 1, &last), HK_REASON_OK);
+		CU_ASSERT_EQUAL(last, 2);
+		CU_ASSERT_EQUAL(marked(&heirs), 2);
+	}
+	heirs_free(&heirs);
+}
+
+/* Retired, expired, replaced by a file: nothing of it is left to find. */
+static void what_went_is_not_inherited(void)
+{
+	struct heirs heirs;
+	struct hk_key_line line;
+	unsigned last;
+	__u16 domain;
+	__u64 end;
+	char text[256];
+
+	heirs_init(&heirs);
+	end = heirs.ring.keyring->now_s + 100;
+	snprintf(text, sizeof(text),
+		PUSHED "receiver=192.0.2.1 spi=10 version=5 side=enc key=" KEY("04") " not-after=%llu\n",
+		end);
+	CU_ASSERT_EQUAL(change(&heirs.ring, text), 0);
+	CU_ASSERT_EQUAL(change(&heirs.ring, "slot=1 generation=2 side=enc key=" KEY("05") R1 "\n"), 0);
+	CU_ASSERT_EQUAL(marked(&heirs), 3);
+	CU_ASSERT_EQUAL(change(&heirs.ring, "retire receiver=192.0.2.1 spi=9 version=5\n"), 0);
+	CU_ASSERT_EQUAL(change(&heirs.ring, "retire slot=1 generation=2" R1 "\n"), 0);
+	CU_ASSERT_EQUAL(marked(&heirs), 1);
+	CU_ASSERT_EQUAL(hk_kept_read(heirs.kept, hk_kept_next(heirs.kept, 0), &domain, &line), 0);
+	CU_ASSERT_EQUAL(line.spi, 10);
+	crash(&heirs);
+	CU_ASSERT_EQUAL(heirs.restored.keys, 1);
+	CU_ASSERT_EQUAL(reason(&heirs, 9, 0, &last), HK_REASON_OK);
+	CU_ASSERT_EQUAL(last, 1); /* derived: the file's */
+	CU_ASSERT_EQUAL(tick(&heirs.ring, end), 1);
+	CU_ASSERT_EQUAL(marked(&heirs), 0);
+	CU_ASSERT_EQUAL(hk_kept_read(heirs.kept, 1, &domain, &line), -EINVAL); /* nothing but zeros */
+	heirs_free(&heirs);
+}
+
+/* Times that a rotation gave are inherited; what is over meanwhile is not. */
+static void times_are_inherited(void)
+{
+	struct hk_key_update update = {.name = "update", .rotate = true, .grace_s = 60};
+	struct heirs heirs;
+	struct hk_key_line line;
+	__u16 domain;
+
+	heirs_init(&heirs);
+	CU_ASSERT_EQUAL(change(&heirs.ring, "slot=1 generation=2 side=enc key=" KEY("02") R1 "\n"), 0);
+	update.domain = &heirs.ring.box.domains[0];
+	update.text = "slot=0 generation=3 side=enc key=" KEY("03") R1 "\n";
+	CU_ASSERT_EQUAL(change_with(&heirs.ring, &update), 0);
+	CU_ASSERT_EQUAL(hk_kept_read(heirs.kept, hk_kept_next(heirs.kept, 0), &domain, &line), 0);
+	CU_ASSERT_EQUAL(line.generation, 2);
+	CU_ASSERT_EQUAL(line.not_after, heirs.ring.keyring->now_s + 60);
+	hk_kept_retime(heirs.kept, 1, 0, 1000);
+	crash(&heirs);
+	CU_ASSERT_EQUAL(heirs.restored.keys, 1);
+	CU_ASSERT_EQUAL(heirs.restored.lost, 0);
+	CU_ASSERT_EQUAL(marked(&heirs), 1);
+	heirs_free(&heirs);
+}
+
+/* A reload hands the records on: those of keys that fit no more go. */
+static void a_reload_hands_records_on(void)
+{
+	struct hk_keyring *next = NULL;
+	struct heirs heirs;
+	struct ring *ring = &heirs.ring;
+	unsigned last;
+
+	heirs_init(&heirs);
+	CU_ASSERT_EQUAL(
+		change(ring, PUSHED "receiver=192.0.2.2 spi=10 version=5 side=enc key=" KEY("04") "\n"), 0);
+	ring->box.domains[0].receivers_count = 1;
+	ring->box.receivers[0][0] = (struct hk_prefix){.address = address("192.0.2.1"), .length = 128};
+	CU_ASSERT_EQUAL_FATAL(
+		hk_keyring_new(&next, ring->box.arena, &ring->box.config, &ring->box.files, &ring->box.error),
+		0);
+	CU_ASSERT_EQUAL(hk_keyring_carry(next, ring->keyring, &ring->box.config), 1);
+	CU_ASSERT_EQUAL(marked(&heirs), 2); /* until it is in force */
+	hk_keyring_inherit(next, ring->keyring);
+	hk_keyring_free(ring->keyring);
+	ring->keyring = next;
+	CU_ASSERT_EQUAL(marked(&heirs), 1);
+	CU_ASSERT_EQUAL(change(ring, "receiver=192.0.2.1 spi=11 version=5 side=enc key=" KEY("05") "\n"), 0);
+	CU_ASSERT_EQUAL(marked(&heirs), 2);
+	crash(&heirs);
+	CU_ASSERT_EQUAL(heirs.restored.keys, 2);
+	CU_ASSERT_EQUAL(reason(&heirs, 9, 0, &last), HK_REASON_OK);
+	CU_ASSERT_EQUAL(last, 3);
+	heirs_free(&heirs);
+}
+
+/* A key that expires between a reload's build and its swap leaves its room to nobody twice. */
+static void what_expires_in_a_reload_is_dropped_once(void)
+{
+	struct hk_keyring *next = NULL;
+	struct heirs heirs;
+	struct ring *ring = &heirs.ring;
+	char text[256];
+	__u64 end;
+
+	heirs_init(&heirs);
+	end = ring->keyring->now_s + 100;
+	snprintf(text, sizeof(text),
+		"receiver=192.0.2.1 spi=10 version=5 side=enc key=" KEY("04") " not-after=%llu\n", end);
+	CU_ASSERT_EQUAL(change(ring, text), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		hk_keyring_new(&next, ring->box.arena, &ring->box.config, &ring->box.files, &ring->box.error),
+		0);
+	CU_ASSERT_EQUAL(hk_keyring_carry(next, ring->keyring, &ring->box.config), 0);
+	CU_ASSERT_EQUAL(tick(ring, end), 1);
+	hk_keyring_inherit(next, ring->keyring);
+	hk_keyring_free(ring->keyring);
+	ring->keyring = next;
+	CU_ASSERT_EQUAL(change(ring, PUSHED), 0); /* in the same room */
+	CU_ASSERT_EQUAL(tick(ring, end), 1);
+	CU_ASSERT_EQUAL(marked(&heirs), 1);
+	crash(&heirs);
+	CU_ASSERT_EQUAL(heirs.restored.keys, 1);
+	heirs_free(&heirs);
+}
+
+static void half_a_change_is_not_inherited(void)
+{
+	struct hk_key_update update = {.name = "update", .text = PUSHED};
+	struct hk_key_change *prepared = NULL;
+	struct heirs heirs;
+	struct hk_error error = {{0}};
+
+	heirs_init(&heirs);
+	update.domain = &heirs.ring.box.domains[0];
+	CU_ASSERT_EQUAL_FATAL(hk_keyring_prepare(&prepared, heirs.ring.keyring, &update, &error), 0);
+	CU_ASSERT_EQUAL(marked(&heirs), 0);
+	hk_key_change_free(prepared); /* refused, or the end of everything */
+	crash(&heirs);
+	CU_ASSERT_EQUAL(heirs.restored.keys, 0);
+	/* what was refused took no room: 63 more fit beside the file's key */
+	CU_ASSERT_EQUAL(change(&heirs.ring, PUSHED), 0);
+	CU_ASSERT_EQUAL(marked(&heirs), 1);
+	heirs_free(&heirs);
+}
+
+/* Thousands of damaged records: taken as a key or refused, and nothing else; every one is looked at once. */
+static void damage_is_harmless(void)
+{
+	struct hk_key_line line, good = {.form = HK_KEY_PSP,
+					 .is_explicit = true,
+					 .side = HK_SIDE_ENC,
+					 .has_receiver = true,
+					 .spi = 9,
+					 .version = 5,
+					 .key_size = 32};
+	__u64 seed = 5;
+	struct heirs heirs;
+	unsigned round, i;
+	__u8 *bytes;
+	__u32 place;
+	__u16 domain;
+
+	heirs_init(&heirs);
+	good.receiver = (struct hk_prefix){.address = address("192.0.2.1"), .length = 128};
+	for (round = 0; round < 4000; round++) {
+		line = good;
+		bytes = (__u8 *)&line;
+		for (i = (unsigned)(random_next(&seed) % 6); i; i--)
+			bytes[random_next(&seed) % sizeof(line)] = (__u8)random_next(&seed);
+		random_fill(&seed, line.key, sizeof(line.key));
+		place = hk_kept_put(
+			heirs.kept, (__u16)(random_next(&seed) % 3 ? 0 : random_next(&seed)), &line);
+		CU_ASSERT_FATAL(place != 0);
+		hk_kept_mark(heirs.kept, place);
+		if (!hk_kept_read(heirs.kept, place, &domain, &line)) {
+			CU_ASSERT_TRUE(line.slot < HK_KEY_SLOTS && line.key_size <= 32 &&
+				       line.receiver.length <= 128 &&
+				       strlen(line.level) <= HK_KEY_LEVEL_NAME);
+		}
+		crash(&heirs);
+		CU_ASSERT_EQUAL(marked(&heirs), heirs.restored.keys);
+		while ((place = hk_kept_next(heirs.kept, 0)))
+			hk_kept_drop(heirs.kept, place);
+	}
+	heirs_free(&heirs);
+}
+
+/* What the kernel knows of the memory: not in core files; and it is one for parent and child. */
+static void the_memory_is_shared_and_secret(void)
+{
+	struct hk_key_line line = {.form = HK_KEY_MASTER, .side = HK_SIDE_ENC, .version = -1, .key_size = 32};
+	struct hk_kept *kept = hk_kept_new(4);
+	char row[256];
+	bool found = false, dumped = true;
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	pid_t child;
+	int status;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+	while (maps && fgets(row, sizeof(row), maps)) {
+		if (strstr(row, "/dev/zero"))
+			found = true;
+		else if (found && strncmp(row, "VmFlags:", 8) == 0) {
+			dumped = !strstr(row, " dd");
+			break;
+		}
+	}
+	if (maps)
+		fclose(maps);
+	CU_ASSERT_TRUE(found);
+	CU_ASSERT_FALSE(dumped);
+	child = fork();
+	if (child == 0) {
+		status = hk_kept_open(kept);
+		hk_kept_mark(kept, status ? 1 : hk_kept_put(kept, 0, &line));
+		_exit(status);
+	}
+	CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT_NOT_EQUAL(hk_kept_next(kept, 0), 0);
+	hk_kept_free(kept);
+}
+
+int main(void)
+{
+	static const struct test tests[] = {
+		{"an heir has the same keys", an_heir_has_the_same_keys},
+		{"what went is not inherited", what_went_is_not_inherited},
+		{"times are inherited", times_are_inherited},
+		{"a reload hands records on", a_reload_hands_records_on},
+		{"what expires in a reload is dropped once", what_expires_in_a_reload_is_dropped_once},
+		{"half a change is not inherited", half_a_change_is_not_inherited},
+		{"damage is harmless", damage_is_harmless},
+		{"the memory is shared and secret", the_memory_is_shared_and_secret},
+		{0},
+	};
+	return run_tests("kept", tests);
+}
