@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Two generations in one slot, packet by packet: thousands of seeded packets of
+ * Two generations in one slot, and three, packet by packet: thousands of seeded packets of
  * every version and suite, sealed with whichever generation chance says, while
  * keys come and go. All that should open do, and what should not says why.
  */
@@ -221,6 +221,18 @@ static void rotate_twice(const struct kind *kind, __u64 seed)
 	/* an hour later nobody can be late any more */
 	hk_key_change_free(hk_keyring_due(keyring, (__u64)time(NULL) + 3700));
 	CU_ASSERT_TRUE(none_opens(&world, 1, &seed, single ? HK_REASON_BAD_ICV : HK_REASON_IMPLAUSIBLE));
+	/* previous, current and next in one slot, in any mixture */
+	lines_of(&world, 1, text, sizeof(text));
+	change(&world, text);
+	lines_of(&world, 3, text, sizeof(text));
+	change(&world, text);
+	CU_ASSERT_TRUE(all_open(&world, 1, 3, &seed));
+	CU_ASSERT_TRUE(all_open(&world, 1, 1, &seed));
+	CU_ASSERT_TRUE(all_open(&world, 3, 3, &seed));
+	retire_lines(&world, 1, text, sizeof(text));
+	change(&world, text);
+	retire_lines(&world, 3, text, sizeof(text));
+	change(&world, text);
 	/* none left */
 	retire_lines(&world, 2, text, sizeof(text));
 	change(&world, text);
@@ -263,7 +275,7 @@ static void every_kind_rotates(void)
 int main(void)
 {
 	static const struct test tests[] = {
-		{"two generations of every slot, every version and suite", every_kind_rotates},
+		{"two generations of every slot, and three, every version and suite", every_kind_rotates},
 		{"three boxes with the same keys open every packet", a_pool_opens_every_packet},
 		{0},
 	};

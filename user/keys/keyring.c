@@ -166,9 +166,11 @@ static struct hk_key_group *group_of(const struct hk_keyring *keyring, const str
 	return choice->master ? &keyring->groups[keyring->entries[choice->entry].group] : NULL;
 }
 
-/* The two highest generations in force are what a slot can mean. */
-bool hk_keyring_other(
-	const struct hk_keyring *keyring, const struct hk_key_choice *choice, struct hk_key_choice *other)
+/* The three highest generations in force are what a slot can mean: previous, current, next. */
+#define MEANINGS 3
+
+bool hk_keyring_other(const struct hk_keyring *keyring, const struct hk_key_choice *choice, unsigned n,
+	struct hk_key_choice *other)
 {
 	const struct hk_key_group *group = group_of(keyring, choice);
 	unsigned live = 0;
@@ -177,11 +179,11 @@ bool hk_keyring_other(
 	if (!group)
 		return false;
 	index = group->newest[keyring->entries[choice->entry].row.slot];
-	for (; index != HK_KEY_NONE && live < 2; index = keyring->entries[index].older) {
+	for (; index != HK_KEY_NONE && live < MEANINGS; index = keyring->entries[index].older) {
 		if (keyring->entries[index].state != HK_ENTRY_LIVE)
 			continue;
 		live++;
-		if (index == choice->entry)
+		if (index == choice->entry || n--)
 			continue;
 		other->master = keyring->entries[index].cell;
 		other->key = other->salt = NULL;

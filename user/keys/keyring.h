@@ -14,8 +14,8 @@
  * The id is the number that packets carry of their master key, where they do; a line without one
  * has its domain's mkid.
  *
- * A slot may hold two generations that are in force (a slot number comes back
- * with its second rotation): the pipeline tries the other one when a packet does
+ * A slot may hold up to three generations that are in force (a slot number comes back
+ * with its second rotation): the pipeline tries the others when a packet does
  * not open, and says which of them it was (hk_keyring_prefer).
  */
 #ifndef HK_KEYS_KEYRING_H
@@ -116,14 +116,15 @@ void hk_keyring_expire_children(const struct hk_keyring *keyring, __u64 now_ns);
 bool hk_keyring_only_masters(const struct hk_keyring *keyring);
 
 /*
- * Generations. Watched: some slot holds two that are in force, or lost one within the
- * last hour. Other: the choice with the slot's other generation, false without one.
+ * Generations. Watched: some slot holds several that are in force, or lost one within the
+ * last hour. Other: the choice with the n-th other generation of the slot, from 0 on and
+ * highest first, false without one: a slot means previous, current and next, and no more.
  * Prefer: that one opened a packet; it is tried first from now on. Retired: this
  * choice's slot lost a generation within the last hour.
  */
 bool hk_keyring_watched(const struct hk_keyring *keyring);
-bool hk_keyring_other(
-	const struct hk_keyring *keyring, const struct hk_key_choice *choice, struct hk_key_choice *other);
+bool hk_keyring_other(const struct hk_keyring *keyring, const struct hk_key_choice *choice, unsigned n,
+	struct hk_key_choice *other);
 void hk_keyring_prefer(const struct hk_keyring *keyring, const struct hk_key_choice *choice);
 bool hk_keyring_retired(const struct hk_keyring *keyring, const struct hk_key_choice *choice);
 

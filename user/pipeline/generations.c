@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Slots with two keys. A slot number comes back with its second rotation, so
- * for a while it means two generations; the packet does not say which. In
- * `single` the ICV decides, in `split` plausibility does. The one that opened is tried
- * first from then on (per receiver and slot), so that a rotation costs a second
- * try of a few packets. What neither opens is stale where a generation went lately.
+ * Slots with several keys. A slot number comes back with its second rotation, so
+ * for a while it means two generations, or three where no other slot is used; the packet does not say which.
+ * In `single` the ICV decides, in `split` plausibility does. The one that opened is tried first from then on
+ * (per receiver and slot), so that a rotation costs a second try of a few packets. What neither opens is
+ * stale where a generation went lately.
  *
  * Runs only while the keyring has such slots.
  */
@@ -57,28 +57,34 @@ static bool is_sensible(const struct hk_opening *opening, bool strict)
 	       !(strict && has_no_sum(opening->inner, &packet));
 }
 
-static bool opens_with(struct hk_pipeline *pipeline, unsigned i, const struct hk_key_choice *key, bool strict)
+static bool opens_with(struct hk_pipeline *pipeline, unsigned i, const struct hk_key_choice *key)
 {
 	return hk_pipeline_open_with(pipeline, i, key) == HK_REASON_OK &&
-	       is_sensible(&pipeline->openings[i], strict);
+	       is_sensible(&pipeline->openings[i], false);
 }
 
-/* What proves itself wins; without a proof, the generation tried first. True: it is open now. */
-static bool try_other(struct hk_pipeline *pipeline, unsigned i, bool opened)
+/*
+ * Each other generation is tried once. What proves itself wins; without a proof the
+ * generation tried first, then the highest that makes sense. True: it is open now.
+ */
+static bool try_others(struct hk_pipeline *pipeline, unsigned i, bool opened)
 {
 	const struct hk_keyring *keyring = pipeline->inspection->keyring;
-	struct hk_key_choice first = pipeline->openings[i].key, other;
+	struct hk_key_choice first = pipeline->openings[i].key, other, likely = {.id = 0};
+	unsigned n;
 
-	if (!hk_keyring_other(keyring, &first, &other))
-		return opened;
-	if (opens_with(pipeline, i, &other, true)) {
-		hk_keyring_prefer(keyring, &other);
-		return true;
+	for (n = 0; hk_keyring_other(keyring, &first, n, &other); n++) {
+		if (!opens_with(pipeline, i, &other))
+			continue;
+		if (is_sensible(&pipeline->openings[i], true)) {
+			hk_keyring_prefer(keyring, &other);
+			return true;
+		}
+		if (!likely.id)
+			likely = other;
 	}
-	if (opened)
-		return opens_with(pipeline, i, &first, false);
-	if (opens_with(pipeline, i, &other, false))
-		return true;
+	if (opened || likely.id)
+		return !n || opens_with(pipeline, i, opened ? &first : &likely);
 	pipeline->openings[i].key = first;
 	return false;
 }
@@ -95,7 +101,7 @@ static void decide(struct hk_pipeline *pipeline, unsigned i)
 		return;
 	if (reason == HK_REASON_OK)
 		reason = HK_REASON_IMPLAUSIBLE;
-	if (try_other(pipeline, i, opened))
+	if (try_others(pipeline, i, opened))
 		reason = HK_REASON_OK;
 	else if (reason != HK_REASON_DUMMY && hk_keyring_retired(keyring, &first))
 		reason = HK_REASON_STALE_KEY;
@@ -112,7 +118,7 @@ void hk_pipeline_generations(struct hk_pipeline *pipeline)
 		opening = &pipeline->openings[i];
 		if (!may_be_wrong_key(pipeline->reasons[i]) || !opening->key.master || !opening->messages)
 			continue;
-		if (!hk_keyring_other(pipeline->inspection->keyring, &opening->key, &other) &&
+		if (!hk_keyring_other(pipeline->inspection->keyring, &opening->key, 0, &other) &&
 			!hk_keyring_retired(pipeline->inspection->keyring, &opening->key))
 			continue;
 		decide(pipeline, i);
