@@ -3,6 +3,7 @@
 #include "user/control/privileges.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
@@ -39,6 +40,20 @@ bool hk_privileges_lock_memory(void)
 	if (setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0)
 		flags |= MCL_FUTURE;
 	return mlockall(flags) == 0;
+}
+
+/*
+ * Derived keys and plaintext stand all over our memory: a debugger that root calls
+ * takes none of it either. While we are root: /proc/self is root's afterwards.
+ */
+static void dump_nothing(void)
+{
+	int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return; /* no /proc; no_dump() is what the kernel goes by */
+	(void)!write(fd, "0", 1);
+	close(fd);
 }
 
 static int no_dump(void)
@@ -92,8 +107,10 @@ static int ids_drop(uid_t uid, gid_t gid)
 
 int hk_privileges_drop(uid_t uid, gid_t gid, struct hk_error *error)
 {
-	int err = bounding_drop();
+	int err;
 
+	dump_nothing();
+	err = bounding_drop();
 	if (!err)
 		err = ids_drop(uid, gid);
 	if (!err)
