@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "tests/unit/keyserver_help.h"
-#include "user/endpoint/keyformat.h"
+#include "user/endpoint/keynews.h"
 
 static struct hk_ks_client client_of(unsigned role, const char *name)
 {
@@ -243,6 +243,65 @@ static void next_waits_for_the_box(void)
 	end();
 }
 
+/* Senders that lost the connection hear of a rotation before what they use goes. */
+static void after_a_start_clients_come_first(void)
+{
+	__s64 back;
+
+	begin();
+	ks.now += 95;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	again();
+	ks.started = ks.now = back = ks.now + 200; /* the next one is overdue for long */
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	ks.now = back + HK_KS_SETTLE_S - 1;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	CU_ASSERT_EQUAL(states(0), 1u << HK_KS_CURRENT | 1u << HK_KS_NEXT);
+	ks.now = back + HK_KS_SETTLE_S;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	CU_ASSERT_EQUAL(states(0), 1u << HK_KS_CURRENT | 1u << HK_KS_PREVIOUS);
+	again();
+	ks.started = ks.now = back = ks.now + 50; /* and so is the end of the one before */
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	CU_ASSERT_EQUAL(states(0), 1u << HK_KS_CURRENT | 1u << HK_KS_PREVIOUS);
+	ks.now = back + HK_KS_SETTLE_S;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	CU_ASSERT_EQUAL(states(0), 1u << HK_KS_CURRENT);
+	end();
+}
+
+/* A sender that comes back goes on with the SPI it has, as long as its generation is current. */
+static void sessions_are_resumed(void)
+{
+	struct hk_ks_client host = client_of(HK_PUSH_HOST, "a"), same = host, older = host;
+	char request[128];
+	__u32 generation;
+
+	begin();
+	generation = hk_ks_current(&ks, 0, 1)->generation;
+	ask(&host, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+	ask(&host, "{\"op\":\"spi\",\"to\":\"192.0.2.2\",\"have\":0}");
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "\"type\":\"spi\""));
+	ask(&same, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+	snprintf(request, sizeof(request), "{\"op\":\"spi\",\"to\":\"192.0.2.2\",\"have\":%u}", generation);
+	sent[0] = '\0';
+	ask(&same, request);
+	CU_ASSERT_PTR_NULL(strstr(sent, "\"type\":\"spi\""));
+	ask(&older, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+	ask(&older, "{\"op\":\"spi\",\"to\":\"192.0.2.2\",\"have\":1}");
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "\"type\":\"spi\""));
+	ks.now += 95; /* and the next generation's comes by itself */
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	ks.now += 10;
+	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
+	sent[0] = '\0';
+	ks.clients = &same;
+	hk_ks_serve(&ks);
+	ks.clients = NULL;
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "\"type\":\"spi\""));
+	end();
+}
+
 /* --- clocks ------------------------------------------------------------------------------------ */
 
 static void time_never_goes_back(void)
@@ -363,6 +422,49 @@ static void formats_refuse_half_keys(void)
 	fclose(formatting.out);
 }
 
+#define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define SA(spi)                                                                                 \
+	"# from=192.0.2.1 (a)\nreceiver=192.0.2.9 spi=" spi " suite=ctr-hmac side=enc key=" KEY \
+	" salt=01020304\nreceiver=192.0.2.9 spi=" spi " suite=ctr-hmac side=auth key=" KEY "\n"
+
+/* What hk_key_news() writes for `lines`. */
+static const char *news_of(struct hk_key_news *news, unsigned format, const char *lines)
+{
+	static char out[4096];
+	struct hk_key_formatting formatting = {.format = format, .reqid = 1};
+	size_t size;
+
+	formatting.out = tmpfile();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(formatting.out);
+	memset(&error, 0, sizeof(error));
+	CU_ASSERT_EQUAL(hk_key_news(news, &formatting, lines, &error), 0);
+	rewind(formatting.out);
+	size = fread(out, 1, sizeof(out) - 1, formatting.out);
+	out[size] = '\0';
+	fclose(formatting.out);
+	return out;
+}
+
+static void each_key_is_news_once(void)
+{
+	struct hk_key_news news = {0};
+	const char *out = news_of(&news, HK_FORMAT_XFRM, SA("0x00001000"));
+
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, "ip xfrm state add src 192.0.2.1 dst 192.0.2.9 proto esp spi 0x00001000"));
+	CU_ASSERT_STRING_EQUAL(news_of(&news, HK_FORMAT_XFRM, SA("0x00001000")), "");
+	out = news_of(&news, HK_FORMAT_XFRM, SA("0x00001000") SA("0x20001000"));
+	CU_ASSERT_PTR_NULL(strstr(out, "0x00001000"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "spi 0x20001000"));
+	out = news_of(&news, HK_FORMAT_XFRM, SA("0x20001000"));
+	CU_ASSERT_STRING_EQUAL(
+		out, "ip xfrm state delete src 192.0.2.1 dst 192.0.2.9 proto esp spi 0x00001000\n");
+	CU_ASSERT_STRING_EQUAL(news_of(&news, HK_FORMAT_WIRESHARK, ""), ""); /* a table takes nothing away */
+	out = news_of(&news, HK_FORMAT_KEYS, SA("0x00001000"));
+	CU_ASSERT_STRING_EQUAL(out, SA("0x00001000")); /* gone is gone: it would be new */
+	hk_key_news_free(&news);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -374,10 +476,13 @@ int main(void)
 		{"SPIs never repeat, over restarts and clocks", spis_never_repeat},
 		{"generations follow each other", generations_follow_each_other},
 		{"the next generation waits for the box", next_waits_for_the_box},
+		{"after a start clients come first", after_a_start_clients_come_first},
+		{"sessions are resumed", sessions_are_resumed},
 		{"time never goes back", time_never_goes_back},
 		{"state from the future is left behind", state_from_the_future_is_left_behind},
 		{"an old copy of the state repeats nothing", an_old_copy_repeats_nothing},
 		{"a domain's keys have one use for life", keys_have_one_use_for_life},
+		{"each key is news once", each_key_is_news_once},
 		{"formats refuse half a key", formats_refuse_half_keys},
 		{0},
 	};

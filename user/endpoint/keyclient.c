@@ -17,12 +17,14 @@ static int take_keys(void *context, long long serial, const char *lines, struct 
 
 static int take_spi(const struct hk_key_client *client, const json_t *message, struct hk_error *error)
 {
-	json_int_t spi = json_integer_value(json_object_get(message, "spi"));
-	struct hk_address to;
+	json_int_t number = json_integer_value(json_object_get(message, "spi"));
+	json_int_t generation = json_integer_value(json_object_get(message, "generation"));
+	struct hk_key_spi spi = {.spi = (__u32)number, .generation = (__u32)generation};
 
-	if (hk_address_parse(hk_push_text(message, "to"), &to) || spi < 1 || spi > 0xffffffffll)
+	if (hk_address_parse(hk_push_text(message, "to"), &spi.to) || number < 1 || number > 0xffffffffll ||
+		generation < 1 || generation > 0xffffffffll)
 		return hk_error_set(error, EPROTO, "the key server sent an SPI without receiver or number");
-	return client->spi(client->context, &to, (__u32)spi, hk_push_text(message, "lines"), error);
+	return client->spi(client->context, &spi, hk_push_text(message, "lines"), error);
 }
 
 static int take_other(void *context, const char *type, const json_t *message, struct hk_error *error)
@@ -41,11 +43,14 @@ static int ask(void *context, struct hk_push_link *link, struct hk_error *error)
 	const struct hk_key_client *client = context;
 	char text[HK_ADDRESS_TEXT];
 	struct hk_address to;
+	__u32 have;
 	int status = 0;
 
-	while (!status && client->want(client->context, &to))
-		status = hk_push_send(
-			link, json_pack("{s:s,s:s}", "op", "spi", "to", hk_address_format(&to, text)), error);
+	while (!status && client->want(client->context, &to, &have))
+		status = hk_push_send(link,
+			json_pack("{s:s,s:s,s:I}", "op", "spi", "to", hk_address_format(&to, text), "have",
+				(json_int_t)have),
+			error);
 	return status;
 }
 

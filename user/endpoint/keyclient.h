@@ -9,6 +9,12 @@
 #include "user/endpoint/seal.h"
 #include "user/push/session.h"
 
+/* An SPI to send to a receiver with. */
+struct hk_key_spi {
+	struct hk_address to;
+	__u32 spi, generation;
+};
+
 struct hk_key_client {
 	struct hk_push_target target;
 	SSL_CTX *tls;
@@ -16,11 +22,13 @@ struct hk_key_client {
 	void *context;
 	/* Texts are key file lines, wiped after the call. Negative: the session ends. */
 	int (*keys)(void *context, const char *lines, struct hk_error *error);
-	int (*spi)(void *context, const struct hk_address *to, __u32 spi, const char *lines,
-		struct hk_error *error);
+	int (*spi)(void *context, const struct hk_key_spi *spi, const char *lines, struct hk_error *error);
 	int (*arrived)(void *context, const char *lines, struct hk_error *error); /* `inbound` */
-	/* A receiver that an SPI is wanted for; false: none. Asked several times a second. */
-	bool (*want)(void *context, struct hk_address *to);
+	/*
+	 * A receiver that an SPI is wanted for; false: none. Asked several times a second. `have`: the
+	 * generation of the SPI there is, which stays as long as that one is current; 0: a new one.
+	 */
+	bool (*want)(void *context, struct hk_address *to, __u32 *have);
 	bool (*over)(void *context);	/* time to stop? */
 	void (*started)(void *context); /* a new session: wants must be asked again; may be NULL */
 };

@@ -191,3 +191,13 @@ int hk_key_format(const struct hk_key_formatting *formatting, const char *name, 
 	hk_wipe(&state.enc, sizeof(state.enc));
 	return status ? status : state.count;
 }
+
+void hk_key_format_gone(const struct hk_key_formatting *formatting, const struct hk_address *from,
+	const struct hk_address *to, __u32 spi)
+{
+	char source[HK_ADDRESS_TEXT], destination[HK_ADDRESS_TEXT];
+
+	if (formatting->format == HK_FORMAT_XFRM)
+		fprintf(formatting->out, "ip xfrm state delete src %s dst %s proto esp spi 0x%08x\n",
+			hk_address_format(from, source), hk_address_format(to, destination), spi);
+}

@@ -33,4 +33,8 @@ int hk_key_format_by_name(const char *name); /* negative: none of that name */
 int hk_key_format(const struct hk_key_formatting *formatting, const char *name, const char *lines,
 	struct hk_error *error);
 
+/* Takes one SA away again; xfrm alone, nothing in other forms. */
+void hk_key_format_gone(const struct hk_key_formatting *formatting, const struct hk_address *from,
+	const struct hk_address *to, __u32 spi);
+
 #endif

@@ -124,7 +124,7 @@ void hk_keygen_print_steps(const struct hk_keygen *keygen)
 		printf("  3. hosts: seal with slot %u\n", keygen->slot);
 	else
 		printf("  3. hosts: %s/%s.change.keys in the place of %s.keys\n", out, name, name);
-	printf("  4. hosts, when the last packets are through: %s/%s.keys in the place of %s.keys\n", out, name,
-		name);
+	printf("  4. hosts, when the last packets are through: %s/%s.keys in the place of %s.keys\n", out,
+		name, name);
 	printf("  5. box:   %s/box.keys in the place of its key file, then `halfkey reload`\n", out);
 }

@@ -16,7 +16,7 @@
 #include "user/base/text.h"
 #include "user/endpoint/commands.h"
 #include "user/endpoint/keyclient.h"
-#include "user/endpoint/keyformat.h"
+#include "user/endpoint/keynews.h"
 
 #define PEERS	 256
 #define FILE_MAX (1u << 20)
@@ -29,7 +29,8 @@ static const char help[] =
 	"\n"
 	"      --peer ADDRESS     a fresh SPI to send to that receiver with; repeat for more\n"
 	"      --inbound          the SPIs that others send to us with\n"
-	"      --watch            stay connected, print what is pushed: new SPIs ahead of use\n"
+	"      --watch            stay connected, print what is pushed: new SPIs ahead of use, and\n"
+	"                     with xfrm what goes; an outage of the server interrupts nothing\n"
 	"  -k, --file FILE        a key file instead of a server\n"
 	"      --format NAME      keys (default), xfrm, wireshark or strongswan\n"
 	"      --from ADDRESS     our address, the sender of what goes out\n"
@@ -46,7 +47,10 @@ struct fetch {
 	struct hk_key_client client;
 	struct hk_key_formatting formatting;
 	struct hk_address peers[PEERS];
+	struct hk_key_spi held[PEERS]; /* the SPI printed last */
 	bool asked[PEERS], served[PEERS];
+	struct hk_key_news inbound;
+	struct hk_error error; /* ours: trying again would not help */
 	unsigned peers_count;
 	bool watch, has_inbound, has_keys;
 	const char *file, *out;
@@ -54,15 +58,21 @@ struct fetch {
 
 /* --- what the server brings --------------------------------------------------------------------- */
 
+/* What ends here is not the connection's fault. */
+static int flush(struct fetch *fetch, int status, struct hk_error *error)
+{
+	if (status >= 0)
+		status = fflush(fetch->formatting.out) || ferror(fetch->formatting.out)
+				 ? hk_error_set(error, EIO, "the keys cannot be written")
+				 : 0;
+	if (status)
+		fetch->error = *error;
+	return status;
+}
+
 static int print(struct fetch *fetch, const char *lines, struct hk_error *error)
 {
-	int status = hk_key_format(&fetch->formatting, "key server", lines, error);
-
-	if (status < 0)
-		return status;
-	return fflush(fetch->formatting.out) || ferror(fetch->formatting.out)
-		       ? hk_error_set(error, EIO, "the keys cannot be written")
-		       : 0;
+	return flush(fetch, hk_key_format(&fetch->formatting, "key server", lines, error), error);
 }
 
 /* Our own master keys are of no use to a stock stack, and printed as key file lines alone. */
@@ -74,27 +84,35 @@ static int keys_came(void *context, const char *lines, struct hk_error *error)
 	return fetch->formatting.format == HK_FORMAT_KEYS ? print(fetch, lines, error) : 0;
 }
 
-static int spi_came(
-	void *context, const struct hk_address *to, __u32 spi, const char *lines, struct hk_error *error)
+/* The new one first, then the one before goes: at every moment there is one to send with. */
+static int spi_came(void *context, const struct hk_key_spi *spi, const char *lines, struct hk_error *error)
 {
 	struct fetch *fetch = context;
 	unsigned i;
+	int status = print(fetch, lines, error);
 
-	(void)spi;
-	for (i = 0; i < fetch->peers_count; i++)
-		fetch->served[i] |= memcmp(&fetch->peers[i], to, sizeof(*to)) == 0;
-	return print(fetch, lines, error);
+	for (i = 0; i < fetch->peers_count && !status; i++) {
+		if (memcmp(&fetch->peers[i], &spi->to, sizeof(spi->to)) != 0)
+			continue;
+		if (fetch->held[i].spi)
+			hk_key_format_gone(
+				&fetch->formatting, &fetch->formatting.from, &spi->to, fetch->held[i].spi);
+		fetch->held[i] = *spi;
+		fetch->served[i] = true;
+	}
+	return flush(fetch, status, error);
 }
 
 static int inbound_came(void *context, const char *lines, struct hk_error *error)
 {
 	struct fetch *fetch = context;
+	int status = hk_key_news(&fetch->inbound, &fetch->formatting, lines, error);
 
 	fetch->has_inbound = true;
-	return print(fetch, lines, error);
+	return flush(fetch, status, error);
 }
 
-static bool want(void *context, struct hk_address *to)
+static bool want(void *context, struct hk_address *to, __u32 *have)
 {
 	struct fetch *fetch = context;
 	unsigned i;
@@ -103,9 +121,17 @@ static bool want(void *context, struct hk_address *to)
 		if (!fetch->asked[i]) {
 			fetch->asked[i] = true;
 			*to = fetch->peers[i];
+			*have = fetch->held[i].generation;
 			return true;
 		}
 	return false;
+}
+
+static void started(void *context)
+{
+	struct fetch *fetch = context;
+
+	memset(fetch->asked, 0, sizeof(fetch->asked));
 }
 
 static bool over(void *context)
@@ -116,7 +142,7 @@ static bool over(void *context)
 
 	for (i = 0; i < fetch->peers_count; i++)
 		all &= fetch->served[i];
-	return all && !fetch->watch;
+	return fetch->error.text[0] || (all && !fetch->watch);
 }
 
 static int fetch_all(struct fetch *fetch, struct hk_error *error)
@@ -134,8 +160,16 @@ static int fetch_all(struct fetch *fetch, struct hk_error *error)
 	fetch->client.arrived = inbound_came;
 	fetch->client.want = want;
 	fetch->client.over = over;
+	fetch->client.started = started;
 	session = hk_key_session(&fetch->client);
-	status = hk_push_session(&session, error);
+	if (fetch->watch)
+		hk_push_stay(&session);
+	status = fetch->watch ? 0 : hk_push_session(&session, error);
+	if (fetch->error.text[0]) {
+		*error = fetch->error;
+		status = -EIO;
+	}
+	hk_key_news_free(&fetch->inbound);
 	SSL_CTX_free(fetch->client.tls);
 	return status;
 }

@@ -27,6 +27,8 @@
 #define HK_KS_GENERATIONS 3    /* of one receiver with keys: previous, current, next */
 #define HK_KS_PATIENCE_S  5    /* how long a new generation waits for a client that does not confirm it */
 
+#define HK_KS_SETTLE_S \
+	8 /* after a start nothing goes, and nothing new comes into force: clients come back first */
 #define HK_KS_UNLIMITED -1 /* delegation: keys of boxes and readers have no end of their own */
 
 /* --- configuration ---------------------------------------------------------------------------- */
@@ -198,6 +200,8 @@ struct hk_ks_generation *hk_ks_current(struct hk_ks *ks, unsigned domain, unsign
 /* Have all clients that must read `generation` of this receiver confirmed it? */
 bool hk_ks_confirmed(
 	const struct hk_ks *ks, unsigned domain, unsigned host, const struct hk_ks_generation *row);
+/* `when`, or when clients have had the time to come back after a start. */
+__s64 hk_ks_not_before_settled(const struct hk_ks *ks, __s64 when);
 /* Does `row` wait for this client's confirmation? */
 bool hk_ks_waits_for(const struct hk_ks *ks, const struct hk_ks_client *client, unsigned domain,
 	unsigned host, const struct hk_ks_generation *row);

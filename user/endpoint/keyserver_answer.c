@@ -7,7 +7,8 @@
  *   {"op":"hello","role":"host"}                 first of all; the certificate decides
  *   {"op":"subscribe","domain":"d"[,"side":"enc"][,"inbound":true]}   one per connection
  *   {"op":"ack","serial":7}                      the set of this serial is in force here
- *   {"op":"spi","to":"192.0.2.9"}                host: an SPI to send to that receiver with
+ *   {"op":"spi","to":"192.0.2.9"[,"have":7]}     host: an SPI to send to that receiver with,
+ *                                                unless it has one of that generation and it is current
  *   {"op":"pong"}
  */
 #include <errno.h>
@@ -175,7 +176,7 @@ static bool ask_spi(struct hk_ks *ks, struct hk_ks_client *client, const json_t 
 		return refuse(ks, client, request, "too many receivers in one connection");
 	if (!want->since)
 		want->since = ks->now;
-	want->generation = 0;
+	want->generation = (__u32)json_integer_value(json_object_get(request, "have"));
 	return true; /* hk_ks_serve() sends it, when all who must read it have the keys */
 }
 

@@ -83,14 +83,15 @@ static void add_master(struct text *text, const struct hk_ks_host *host, const s
 }
 
 /* When the last packet under this generation may come, as far as is known now. */
-static __s64 planned_end(const struct hk_ks_domain *domain, const struct hk_ks_generation *row, __s64 now)
+static __s64 planned_end(
+	const struct hk_ks *ks, const struct hk_ks_domain *domain, const struct hk_ks_generation *row)
 {
-	__s64 next = row->activates + domain->lifetime;
+	__s64 next = hk_ks_not_before_settled(ks, row->activates + domain->lifetime);
 
 	if (row->state == HK_KS_PREVIOUS)
 		return row->ends;
-	if (row->state == HK_KS_CURRENT && next < now + domain->ahead)
-		next = now + domain->ahead; /* the rotation is late */
+	if (row->state == HK_KS_CURRENT && next < ks->now + domain->ahead)
+		next = ks->now + domain->ahead; /* the rotation is late */
 	return next + domain->grace;
 }
 
@@ -98,10 +99,10 @@ static __s64 planned_end(const struct hk_ks_domain *domain, const struct hk_ks_g
  * What is delegated is delegated for a time: who hears no more from us loses it.
  * The beginning leaves clocks half of `ahead` to differ. False: over already.
  */
-static bool delegated(const struct hk_ks_domain *domain, const struct hk_ks_generation *row, __s64 now,
-	char times[TIMES_TEXT])
+static bool delegated(const struct hk_ks *ks, const struct hk_ks_domain *domain,
+	const struct hk_ks_generation *row, char times[TIMES_TEXT])
 {
-	__s64 end = planned_end(domain, row, now);
+	__s64 end = planned_end(ks, domain, row);
 
 	times[0] = '\0';
 	if (domain->delegation == HK_KS_UNLIMITED)
@@ -110,16 +111,16 @@ static bool delegated(const struct hk_ks_domain *domain, const struct hk_ks_gene
 		end += domain->delegation;
 	snprintf(times, TIMES_TEXT, " not-before=%lld not-after=%lld",
 		(long long)(row->activates - domain->ahead / 2), (long long)end);
-	return end > now;
+	return end > ks->now;
 }
 
-static void add_generation(struct text *text, const struct hk_ks_domain *domain,
-	const struct hk_ks_host *host, const struct hk_ks_generation *row, unsigned role, __s64 now)
+static void add_generation(struct text *text, const struct hk_ks *ks, const struct hk_ks_domain *domain,
+	const struct hk_ks_host *host, const struct hk_ks_generation *row, unsigned role)
 {
 	char times[TIMES_TEXT] = "";
 	const char *enc = domain->profile == HK_PROFILE_SINGLE ? "single" : "enc";
 
-	if (role != HK_PUSH_HOST && !delegated(domain, row, now, times))
+	if (role != HK_PUSH_HOST && !delegated(ks, domain, row, times))
 		return;
 	switch (role) {
 	case HK_PUSH_HOST:
@@ -147,8 +148,7 @@ char *hk_ks_lines(struct hk_ks *ks, const struct hk_ks_client *client, size_t *s
 				&ks->domains[client->domain_index].receivers[i].rows[j];
 
 			if (row->generation)
-				add_generation(
-					&text, domain, &domain->hosts[i], row, client->who.role, ks->now);
+				add_generation(&text, ks, domain, &domain->hosts[i], row, client->who.role);
 		}
 	}
 	return finish(&text, size);

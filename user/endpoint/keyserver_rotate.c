@@ -56,6 +56,11 @@ static struct hk_ks_generation *find(struct hk_ks_receiver *receiver, unsigned s
 	return NULL;
 }
 
+__s64 hk_ks_not_before_settled(const struct hk_ks *ks, __s64 when)
+{
+	return when > ks->started + HK_KS_SETTLE_S ? when : ks->started + HK_KS_SETTLE_S;
+}
+
 struct hk_ks_generation *hk_ks_current(struct hk_ks *ks, unsigned domain, unsigned host)
 {
 	return find(&ks->domains[domain].receivers[host], HK_KS_CURRENT);
@@ -130,7 +135,7 @@ static int create(struct hk_ks *ks, unsigned index, unsigned host, struct hk_err
 	made.slot = (__u8)(made.generation % slots_of(domain));
 	made.state = first ? HK_KS_CURRENT : HK_KS_NEXT;
 	made.created = ks->now;
-	made.activates = first ? ks->now : ks->now + domain->ahead;
+	made.activates = first ? ks->now : hk_ks_not_before_settled(ks, ks->now + domain->ahead);
 	if (RAND_priv_bytes(made.enc, 32) != 1 || RAND_priv_bytes(made.auth, 32) != 1 ||
 		RAND_priv_bytes(made.reader, 32) != 1)
 		return hk_error_set(error, EIO, "the system gives no random numbers");
@@ -186,18 +191,27 @@ static int retire(
 	return 0;
 }
 
-/* Times that the clock cannot have brought about: it was set back since. They are no reason to wait. */
-static void bring_back(const struct hk_ks_domain *domain, struct hk_ks_receiver *receiver, __s64 now)
+/*
+ * Times that the clock cannot have brought about were set by another one: they
+ * are no reason to wait. And what came due while nobody could be told is put off
+ * until clients are back.
+ */
+static void adjust_times(
+	const struct hk_ks *ks, const struct hk_ks_domain *domain, struct hk_ks_receiver *receiver)
 {
+	__s64 activates = hk_ks_not_before_settled(ks, ks->now + domain->ahead);
+	__s64 ends = hk_ks_not_before_settled(ks, ks->now + domain->grace);
 	unsigned i;
 
 	for (i = 0; i < HK_KS_GENERATIONS; i++) {
 		struct hk_ks_generation *row = &receiver->rows[i];
 
-		if (row->state == HK_KS_NEXT && row->activates > now + domain->ahead)
-			row->activates = now + domain->ahead;
-		if (row->state == HK_KS_PREVIOUS && row->ends > now + domain->grace)
-			row->ends = now + domain->grace;
+		row->activates = row->state != HK_KS_NEXT     ? row->activates
+				 : row->activates > activates ? activates
+							      : hk_ks_not_before_settled(ks, row->activates);
+		row->ends = row->state != HK_KS_PREVIOUS ? row->ends
+			    : row->ends > ends		 ? ends
+							 : hk_ks_not_before_settled(ks, row->ends);
 	}
 }
 
@@ -208,7 +222,7 @@ static int step(struct hk_ks *ks, unsigned index, unsigned host, struct hk_error
 	struct hk_ks_generation *previous = find(receiver, HK_KS_PREVIOUS), *current, *next;
 	int status = 0;
 
-	bring_back(domain, receiver, ks->now);
+	adjust_times(ks, domain, receiver);
 	if (previous && ks->now >= previous->ends)
 		status = retire(ks, index, host, previous, error);
 	current = find(receiver, HK_KS_CURRENT);

@@ -24,7 +24,9 @@ struct hk_tunnel_server {
 	pthread_t thread;
 	bool started;
 	atomic_bool over;
-	atomic_bool wanted[HK_TUNNEL_PEERS];
+	atomic_bool wanted[HK_TUNNEL_PEERS];  /* a fresh SPI */
+	atomic_bool resumed[HK_TUNNEL_PEERS]; /* a new session: is ours still the one to use? */
+	__u32 generations[HK_TUNNEL_PEERS];   /* of the SPI in use; the thread's */
 	unsigned peers_count;
 	int event; /* the loop polls it */
 	/* the mailbox */
@@ -32,8 +34,7 @@ struct hk_tunnel_server {
 	pthread_cond_t done;
 	bool full;
 	bool is_spi;
-	struct hk_address to;
-	__u32 spi;
+	struct hk_key_spi spi;
 	const char *lines; /* the thread's; it waits as long as we read */
 	int status;
 	struct hk_error error;
@@ -79,7 +80,7 @@ static int make_sender(struct hk_tunnel *tunnel, const struct hk_tunnel_server *
 	const struct hk_wishes *wishes, struct hk_sender **out, struct hk_error *error)
 {
 	struct hk_sending sending = {
-		.source = "key server", .to = &server->to, .wishes = wishes, .spi = server->spi};
+		.source = "key server", .to = &server->spi.to, .wishes = wishes, .spi = server->spi.spi};
 	struct hk_state_place place = hk_tunnel_place(tunnel, tunnel->config, (char[HK_ADDRESS_TEXT]){0});
 	struct hk_host_keys *keys = NULL;
 	int status = hk_host_keys_parse(&keys, "key server", server->lines, error);
@@ -100,7 +101,7 @@ static int make_sender(struct hk_tunnel *tunnel, const struct hk_tunnel_server *
 
 static int apply_spi(struct hk_tunnel *tunnel, const struct hk_tunnel_server *server, struct hk_error *error)
 {
-	struct hk_tunnel_peer *peer = find_peer(tunnel, &server->to);
+	struct hk_tunnel_peer *peer = find_peer(tunnel, &server->spi.to);
 	struct hk_sender *fresh = NULL;
 	char remote[HK_ADDRESS_TEXT];
 	int status;
@@ -115,7 +116,7 @@ static int apply_spi(struct hk_tunnel *tunnel, const struct hk_tunnel_server *se
 	peer->senders[0] = fresh;
 	peer->senders_count = 1;
 	hk_log_info("%s: to %s with SPI 0x%08x", tunnel->device, hk_address_format(&peer->remote, remote),
-		server->spi);
+		server->spi.spi);
 	return 0;
 }
 
@@ -151,17 +152,16 @@ void hk_tunnel_server_want(struct hk_tunnel *tunnel, const struct hk_tunnel_peer
 /* --- the thread's side ------------------------------------------------------------------------- */
 
 /* Leaves a letter and waits until the loop has dealt with it. */
-static int deliver(struct hk_tunnel_server *server, const struct hk_address *to, __u32 spi, const char *lines,
+static int deliver(struct hk_tunnel_server *server, const struct hk_key_spi *spi, const char *lines,
 	struct hk_error *error)
 {
 	const __u64 one = 1;
 	int status;
 
 	pthread_mutex_lock(&server->lock);
-	server->is_spi = to != NULL;
-	if (to)
-		server->to = *to;
-	server->spi = spi;
+	server->is_spi = spi != NULL;
+	if (spi)
+		server->spi = *spi;
 	server->lines = lines;
 	server->full = true;
 	if (write(server->event, &one, sizeof(one)) < 0)
@@ -179,26 +179,36 @@ static int deliver(struct hk_tunnel_server *server, const struct hk_address *to,
 
 static int keys_came(void *context, const char *lines, struct hk_error *error)
 {
-	return deliver(context, NULL, 0, lines, error);
+	return deliver(context, NULL, lines, error);
 }
 
-static int spi_came(
-	void *context, const struct hk_address *to, __u32 spi, const char *lines, struct hk_error *error)
+static int spi_came(void *context, const struct hk_key_spi *spi, const char *lines, struct hk_error *error)
 {
-	return deliver(context, to, spi, lines, error);
+	struct hk_tunnel_server *server = context;
+	const struct hk_tunnel_peer *peer = find_peer(server->tunnel, &spi->to);
+	int status = deliver(server, spi, lines, error);
+
+	if (!status && peer)
+		server->generations[peer - server->tunnel->peers.rows] = spi->generation;
+	return status;
 }
 
 /* Only what never changes while the tunnel runs is read here: the peers' addresses. */
-static bool want(void *context, struct hk_address *to)
+static bool want(void *context, struct hk_address *to, __u32 *have)
 {
 	struct hk_tunnel_server *server = context;
+	bool fresh, resumed;
 	unsigned i;
 
-	for (i = 0; i < server->peers_count; i++)
-		if (atomic_exchange(&server->wanted[i], false)) {
-			*to = server->tunnel->peers.rows[i].remote;
-			return true;
-		}
+	for (i = 0; i < server->peers_count; i++) {
+		fresh = atomic_exchange(&server->wanted[i], false);
+		resumed = atomic_exchange(&server->resumed[i], false);
+		if (!fresh && !resumed)
+			continue;
+		*to = server->tunnel->peers.rows[i].remote;
+		*have = fresh ? 0 : server->generations[i];
+		return true;
+	}
 	return false;
 }
 
@@ -207,14 +217,14 @@ static bool over(void *context)
 	return atomic_load(&((struct hk_tunnel_server *)context)->over);
 }
 
-/* The server pushes new generations within a session; a new session starts with new SPIs. */
+/* The server pushes new generations within a session; a new session says what we have. */
 static void started(void *context)
 {
 	struct hk_tunnel_server *server = context;
 	unsigned i;
 
 	for (i = 0; i < server->peers_count; i++)
-		atomic_store(&server->wanted[i], true);
+		atomic_store(&server->resumed[i], true);
 }
 
 static void *talk(void *context)

@@ -9,7 +9,7 @@
 #include "user/base/log.h"
 
 #define SLICE_MS    200
-#define RETRY_MAX_S 16
+#define RETRY_MAX_S 4 /* the server gives us twice as long after its start (HK_KS_SETTLE_S) */
 
 bool hk_push_option(struct hk_push_target *target, int option, const char *value)
 {
