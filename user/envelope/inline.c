@@ -97,6 +97,8 @@ static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyrin
 		hk_inline_info(opening->info, HK_SIDE_ENC, opening->frame + opening->meta->payload_offset,
 			opening->meta->spi);
 	}
+	if (reason != HK_REASON_OK)
+		hk_wipe(opening->expanded, MATERIAL); /* a child's key may be there already */
 	return reason;
 }
 

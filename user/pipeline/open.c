@@ -372,6 +372,8 @@ static bool may_open(struct hk_pipeline *pipeline, unsigned i)
 	struct hk_opening *opening = &pipeline->openings[i];
 
 	if (opening->refused) {
+		if (opening->reader)
+			hk_wipe(opening->reader_material, HK_KDF108_OUTPUT);
 		pipeline->reasons[i] = opening->refused;
 		return false;
 	}
