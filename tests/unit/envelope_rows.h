@@ -187,6 +187,18 @@ static const struct envelope_row envelope_rows[] = {
 		.cuts = {{2, HK_REASON_NO_DOMAIN}, {64, HK_REASON_EESP_SHORT},
 			{ROW_WHOLE, HK_REASON_BAD_ICV}},
 		.flips = {{11, 0x01, HK_REASON_DKC_RESERVED}, {11, 0x28, HK_REASON_WRONG_KCV}}},
+	{.name = "EESP with context, full format",
+		.spi = ROW_HIGH_SPI,
+		.payload = 32,
+		.envelope = HK_ENVELOPE_EESP,
+		.profile = ROW_SPLIT,
+		.udp = true,
+		.eesp = {.derived = true, .split = true, .sn = true, .transport = true},
+		.cuts = {{2, HK_REASON_NO_DOMAIN}, {56, HK_REASON_EESP_SHORT},
+			{ROW_WHOLE, HK_REASON_IMPLAUSIBLE}},
+		.flips = {{40, 0xf0, HK_REASON_IMPLAUSIBLE}, {40, 0x0f, HK_REASON_OK},
+			{41, 0xff, HK_REASON_OK}, {42, 0x08, HK_REASON_NEXT_HEADER},
+			{43, 0x80, HK_REASON_OK}}},
 	{.name = "WESP with context in UDP",
 		.spi = ROW_SPI,
 		.payload = 40,
@@ -368,13 +380,13 @@ static inline void row_box(struct row_scene *scene, const char *backend, const c
 	domain = box_domain(&scene->box, row->envelope, row->profile, row->suite, given ? given : keys);
 	domain->eesp = (struct hk_eesp_options){.sn = row->eesp.sn, .iv = row->eesp.iv};
 	domain->tss = (struct hk_tss_options){.mode = HK_TSS_CLUSTER, .ssi = row->ssi};
-	domain->tls = (struct hk_tls_options){.memory = 4u << 20};
+	domain->tls = (struct hk_tls_options){.memory = 4u << 20, .ports = {ROW_PORT}};
 	domain->inline_keying = (struct hk_inline_options){
 		.next_header = HK_CREATION_NEXT, .children = 16, .creations = 1000};
 	domain->options = row->ssi ? HK_TSS_OPTION_SSI : 0;
 	if (row->envelope == HK_ENVELOPE_EESP || row->envelope == HK_ENVELOPE_TSS)
 		domain->carrier = 253;
-	if (row->envelope == HK_ENVELOPE_DTLS || row->envelope == HK_ENVELOPE_TLS)
+	if (row->envelope == HK_ENVELOPE_DTLS)
 		domain->carrier = ROW_PORT;
 	CU_ASSERT_EQUAL_FATAL(box_build(&scene->box, backend, BOX_FRAME, 0), 0);
 }

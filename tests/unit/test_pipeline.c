@@ -5,6 +5,7 @@
  * should. The hook chain is this file's own, so that the core stands alone.
  */
 #include "tests/unit/box_help.h"
+#include "tests/unit/envelope_rows.h"
 #include "tests/unit/inner_help.h"
 #include "user/crypto/kdf.h"
 
@@ -856,6 +857,58 @@ static void hooks_accept_drop_and_delay(void)
 	pair_free(&pair);
 }
 
+static struct hk_hook_packet hook_saw;
+static __u8 hook_saw_data[ROW_INNER];
+
+static int copying_hook(struct hk_hook_batch *batch)
+{
+	hook_saw = *hk_hook_packet(batch, 0);
+	memcpy(hook_saw_data, hk_hook_data(batch, &hook_saw), sizeof(hook_saw_data));
+	return 0;
+}
+
+/* TSS and DTLS carry no IP packet: hooks and feeds get a payload between the outer ends. */
+static void payload_of(const struct envelope_row *row)
+{
+	static struct row_scene scene;
+	const struct hk_hook_packet *p = &hook_saw;
+	struct hk_fate fate;
+
+	row_begin(&scene, row);
+	the_hook = copying_hook;
+	memset(&hook_saw, 0, sizeof(hook_saw));
+	fate = box_run(&scene.box, scene.frame, scene.length);
+	CU_ASSERT_EQUAL(fate.reason, HK_REASON_OK);
+	CU_ASSERT_EQUAL(fate.not_ip, 1);
+	CU_ASSERT_EQUAL(p->data_length, ROW_INNER);
+	CU_ASSERT_EQUAL(p->payload_length, ROW_INNER);
+	CU_ASSERT(p->payload_offset == 0 && p->l4_offset == 0 && p->ip_version == 0);
+	CU_ASSERT_EQUAL(memcmp(hook_saw_data, scene.inner, ROW_INNER), 0);
+	CU_ASSERT_EQUAL(p->flags, HK_PACKET_NOT_IP | (row->udp ? HK_PACKET_PORTS : 0));
+	CU_ASSERT_EQUAL(p->protocol, row->udp ? 17 : row->v6 ? 0 : 253);
+	CU_ASSERT(memcmp(&p->src, &scene.source, 16) == 0 && memcmp(&p->dst, &scene.receiver, 16) == 0);
+	CU_ASSERT_EQUAL(memcmp(&p->outer_src, &scene.source, 16), 0);
+	CU_ASSERT_EQUAL(memcmp(&p->outer_dst, &scene.receiver, 16), 0);
+	CU_ASSERT_EQUAL(p->src_port, row->udp ? 40000 : 0);
+	CU_ASSERT_EQUAL(p->dst_port, !row->udp ? 0 : row->envelope == HK_ENVELOPE_TSS ? 4793 : ROW_PORT);
+	CU_ASSERT_EQUAL(p->auth, row->profile == ROW_SINGLE ? HK_AUTH_VERIFIED : HK_AUTH_NONE);
+	row_end(&scene);
+}
+
+static void payloads_that_are_no_packets(void)
+{
+	const struct envelope_row *row;
+	unsigned rows = 0;
+
+	for (row = envelope_rows; row < envelope_rows + ENVELOPE_ROWS; row++)
+		if (row->envelope == HK_ENVELOPE_TSS || row->envelope == HK_ENVELOPE_DTLS) {
+			payload_of(row);
+			rows++;
+		}
+	the_hook = NULL;
+	CU_ASSERT_EQUAL(rows, 4);
+}
+
 static void unauthenticated_accepts_stay_out_of_the_tables(void)
 {
 	struct hk_fate fate;
@@ -1142,6 +1195,7 @@ int main(void)
 		{"decided flows leave the batch in order", decided_flows_leave_the_batch_in_order},
 		{"nonces that repeat are an anomaly", nonces_that_repeat_are_an_anomaly},
 		{"records tell inner and outer", records_tell_inner_and_outer},
+		{"payloads that are no IP packets", payloads_that_are_no_packets},
 		{"a full queue loses and counts", a_full_queue_loses_and_counts},
 		{0},
 	};
