@@ -58,6 +58,13 @@ by_directory() {
 	box reload >/dev/null
 	sleep 1
 	check_equal "a reload reads the directory, too" $((n + 1)) "$(box keys list --json | jq '[.[] | select(.state != "retired")] | length + 1')"
+	sed "s|^domains:|&\n  - {name: other, envelope: psp, profile: split, receivers: [198.51.100.0/24], keys: kept.keys, keys-dir: ./more}|" \
+		"$topology_dir/halfkey.yaml" >"$topology_dir/two.yaml"
+	cp "$topology_dir/halfkey.yaml" "$topology_dir/one.yaml"
+	cp "$topology_dir/two.yaml" "$topology_dir/halfkey.yaml"
+	(umask 077; : >"$topology_dir/kept.keys")
+	refused "one directory for two domains is refused, whatever it is called" "give each a directory of its own" box reload
+	cp "$topology_dir/one.yaml" "$topology_dir/halfkey.yaml"
 	rm "$topology_dir/more/one.keys"
 	check "a file that goes takes its keys along" wait_for 5 grep -q '1 retired (more/one.keys)' "$topology_dir/halfkeyd.log"
 	check "sealed traffic went on" pings client 10.9.0.9

@@ -438,6 +438,22 @@ static void tss_refusals(void)
 	bad(DOMAIN(PSP "receivers: [10.0.0.1], tss: {mode: cluster}"), NAME ":4: domain east: `tss`", "psp");
 }
 
+#define DIRECTORIES(a, b)                                                                                    \
+	HEAD "domains:\n - {name: e, envelope: psp, profile: split, keys: k, receivers: [10.0.0.0/8], "      \
+	     "keys-dir: " a                                                                                  \
+	     "}\n - {name: f, envelope: psp, profile: split, keys: k, receivers: [10.0.0.0/9], keys-dir: " b \
+	     "}\n"
+
+static void a_directory_is_of_one_domain(void)
+{
+	bad(DIRECTORIES("d", "d"), NAME ":5: domain f: keys-dir: d is that of domain e",
+		"directory of its own");
+	bad(DIRECTORIES("d/", "d"), NAME ":5: domain f: keys-dir: d is that of domain e",
+		"directory of its own");
+	hk_config_free(good(DIRECTORIES("d", "d/e")));
+	hk_config_free(good(DIRECTORIES("d", "dd")));
+}
+
 static void same_prefix_in_another_envelope_is_fine(void)
 {
 	hk_config_free(good(HEAD EAST " - {name: w, envelope: esp, profile: single, suite: gcm, mkid: 0, "
@@ -769,6 +785,7 @@ int main(void)
 		{"hostile: huge", huge_files},
 		{"65536 receivers, and one more", many_receivers},
 		{"sentences are printable", sentences_are_printable},
+		{"a directory of key files is of one domain", a_directory_is_of_one_domain},
 		{"docs/configuration.md: its examples are taken", documented_examples},
 		{"docs/configuration.md: names every key and default", documented_keys},
 		{0},

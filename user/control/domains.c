@@ -414,6 +414,36 @@ static int check_receivers(struct hk_reading *reading)
 	return code;
 }
 
+static bool same_directory(const char *a, const char *b)
+{
+	size_t a_length = strlen(a), b_length = strlen(b);
+
+	while (a_length > 1 && a[a_length - 1] == '/')
+		a_length--;
+	while (b_length > 1 && b[b_length - 1] == '/')
+		b_length--;
+	return a_length == b_length && strncmp(a, b, a_length) == 0;
+}
+
+/* A file in it says keys of one domain: whose would it be? */
+static int check_directories(struct hk_reading *reading)
+{
+	const struct hk_domain_config *domains = reading->config->domains;
+	char where[WHERE];
+	unsigned i, j;
+
+	for (i = 0; i < reading->config->domains_count; i++)
+		for (j = 0; domains[i].keys_dir && j < i; j++)
+			if (domains[j].keys_dir && same_directory(domains[i].keys_dir, domains[j].keys_dir)) {
+				snprintf(where, sizeof(where), "domains[%u].keys-dir", i);
+				return hk_reading_refuse(reading, where,
+					"domain %s: keys-dir: %s is that of domain %s: give each a directory "
+					"of its own",
+					domains[i].name, domains[i].keys_dir, domains[j].name);
+			}
+	return 0;
+}
+
 /* Whose packets come as an IP protocol of its own choice. */
 static bool has_own_protocol(const struct hk_domain_config *domain)
 {
@@ -463,5 +493,7 @@ int hk_read_domains(struct hk_reading *reading)
 		return code;
 	number_domains(config, reading->previous);
 	code = check_protocols(reading);
+	if (!code)
+		code = check_directories(reading);
 	return code ? code : check_receivers(reading);
 }

@@ -402,7 +402,10 @@ static bool in_directory(const char *path, const char *directory)
 {
 	size_t length = strlen(directory);
 
-	return strncmp(path, directory, length) == 0 && path[length] == '/';
+	while (length > 1 && directory[length - 1] == '/')
+		length--;
+	return strncmp(path, directory, length) == 0 && path[length] == '/' &&
+	       !strchr(path + length + strspn(path + length, "/"), '/');
 }
 
 /* The files that whoever opened them found in keys-dir. */
