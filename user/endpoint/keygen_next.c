@@ -112,19 +112,29 @@ int hk_keygen_put_change(struct hk_keygen_set *set, unsigned index, struct hk_er
 	return status ? status : hk_keygen_put(set, host->name, ".change.keys", 0600, error);
 }
 
+/* A step of every host: `file` becomes its key file; then whoever seals with it hears of that. */
+static void print_host_step(
+	const struct hk_keygen *keygen, unsigned number, const char *file, const char *before_hangup)
+{
+	const char *name = keygen->row->share == HK_KEYGEN_BY_DOMAIN ? "hosts" : "NAME";
+
+	printf("  %u. hosts: %s/%s%s in the place of %s.keys%s%s\n", number, keygen->out, name, file, name,
+		keygen->row->say_tunnel ? before_hangup : "",
+		keygen->row->say_tunnel ? ", SIGHUP to the tunnel" : "");
+}
+
 void hk_keygen_print_steps(const struct hk_keygen *keygen)
 {
-	bool all = keygen->row->share == HK_KEYGEN_BY_DOMAIN;
-	const char *out = keygen->out, *name = all ? "hosts" : "NAME";
-
 	printf("from the old keys to these without a loss, each step everywhere before the next:\n");
-	printf("  1. box:   %s/box.accept.keys in the place of its key file, then `halfkey reload`\n", out);
-	printf("  2. hosts: %s/%s.accept.keys in the place of %s.keys\n", out, name, name);
-	if (all)
+	printf("  1. box:   %s/box.accept.keys in the place of its key file, `halfkey reload`\n",
+		keygen->out);
+	print_host_step(keygen, 2, ".accept.keys", "");
+	if (keygen->row->share == HK_KEYGEN_BY_DOMAIN)
 		printf("  3. hosts: seal with slot %u\n", keygen->slot);
 	else
-		printf("  3. hosts: %s/%s.change.keys in the place of %s.keys\n", out, name, name);
-	printf("  4. hosts, when the last packets are through: %s/%s.keys in the place of %s.keys\n", out,
-		name, name);
-	printf("  5. box:   %s/box.keys in the place of its key file, then `halfkey reload`\n", out);
+		print_host_step(keygen, 3, ".change.keys",
+			",\n            halfkey-endpoint tunnel --first-use --prepare -c NAME.tunnel.yaml");
+	printf("     wait until the last packets under the old keys are through\n");
+	print_host_step(keygen, 4, ".keys", "");
+	printf("  5. box:   %s/box.keys in the place of its key file, `halfkey reload`\n", keygen->out);
 }
