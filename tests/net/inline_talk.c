@@ -123,11 +123,12 @@ static void talk_all(struct talk *talk)
 	struct hk_inline_name name = {.spi = PARENT_SPI, .receiver = talk->b};
 	struct hk_creation first = creation_of(0x2002), second = creation_of(0x3003);
 	struct hk_inline *parent, *child, *back, *end;
+	struct hk_state_place place = {.directory = talk->folder, .first_use = true};
 	struct hk_inline_seen *seen;
 
 	memcpy(second.peer_nonce, first.reply_nonce, HK_INLINE_NONCE);
 	need(!hk_inline_parent(&parent, talk->crypto, &name, &talk->keys, &talk->error), talk, "");
-	need(!hk_inline_seen_open(&seen, talk->folder, parent, true, &talk->error), talk, "");
+	need(!hk_inline_seen_open(&seen, &place, parent, &talk->error), talk, "");
 	need(!hk_inline_install(&child, parent, seen, &first, &talk->a, 0, &talk->error), talk, "");
 	need(!hk_inline_expect(&end, parent, &first, &talk->a, 0, &talk->error), talk, "");
 	need(!hk_inline_install(&back, end, seen, &second, &talk->b, 0, &talk->error), talk, "");

@@ -33,14 +33,21 @@ struct sent {
 	__u32 inner_length;
 };
 
+static inline int open_seen(struct hk_inline_seen **out, const char *directory,
+	const struct hk_inline *parent, bool first_use, struct hk_error *error)
+{
+	const struct hk_state_place place = {.directory = directory, .first_use = first_use};
+
+	return hk_inline_seen_open(out, &place, parent, error);
+}
+
 static inline void scene_state(struct scene *scene)
 {
 	struct hk_error error = {{0}};
 
 	strcpy(scene->directory, "/tmp/halfkey-inline-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(scene->directory));
-	CU_ASSERT_EQUAL_FATAL(
-		hk_inline_seen_open(&scene->seen, scene->directory, scene->parent, true, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(open_seen(&scene->seen, scene->directory, scene->parent, true, &error), 0);
 }
 
 static inline void scene_keyed(struct scene *scene, const char *backend, bool v6)

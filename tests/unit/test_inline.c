@@ -468,7 +468,7 @@ static void installed_once(void)
 	struct sent sent = {0};
 	struct hk_seal_shape shape = {0};
 	struct hk_inline_packet packet = {.creation = &creation, .now_ns = BOX_NOW};
-	char command[128];
+	char command[256];
 
 	scene_init(&scene, NULL, false, 8);
 	creation_draw(&scene, &creation, 0x2002, false);
@@ -483,12 +483,10 @@ static void installed_once(void)
 		hk_inline_seal(other, &shape, &scene.numbers, &packet, sent.frame, BOX_FRAME), -EPERM);
 	hk_inline_free(other);
 	/* one process at a time, and the record outlives it */
-	CU_ASSERT_EQUAL(hk_inline_seen_open(&again, scene.directory, scene.parent, false, &error), -EBUSY);
+	CU_ASSERT_EQUAL(open_seen(&again, scene.directory, scene.parent, false, &error), -EBUSY);
 	hk_inline_seen_close(scene.seen);
-	CU_ASSERT_EQUAL(
-		hk_inline_seen_open(&scene.seen, scene.directory, scene.parent, true, &error), -EEXIST);
-	CU_ASSERT_EQUAL_FATAL(
-		hk_inline_seen_open(&scene.seen, scene.directory, scene.parent, false, &error), 0);
+	CU_ASSERT_EQUAL(open_seen(&scene.seen, scene.directory, scene.parent, true, &error), -EEXIST);
+	CU_ASSERT_EQUAL_FATAL(open_seen(&scene.seen, scene.directory, scene.parent, false, &error), 0);
 	CU_ASSERT_EQUAL(
 		hk_inline_install(&other, scene.parent, scene.seen, &creation, &scene.a, BOX_NOW, &error),
 		-EEXIST);
@@ -496,13 +494,18 @@ static void installed_once(void)
 	/* damaged or lost: nothing is installed under this parent any more */
 	snprintf(command, sizeof(command), "truncate -s -1 %s/*.seen", scene.directory);
 	CU_ASSERT_EQUAL(system(command), 0);
-	CU_ASSERT_EQUAL(
-		hk_inline_seen_open(&scene.seen, scene.directory, scene.parent, false, &error), -EINVAL);
+	CU_ASSERT_EQUAL(open_seen(&scene.seen, scene.directory, scene.parent, false, &error), -EINVAL);
+	snprintf(command, sizeof(command),
+		"truncate -s +1 %s/*.seen && cd %s && for i in *.seen; do cp $i x; mv x $i; done",
+		scene.directory, scene.directory);
+	CU_ASSERT_EQUAL(system(command), 0);
+	memset(&error, 0, sizeof(error));
+	CU_ASSERT_EQUAL(open_seen(&scene.seen, scene.directory, scene.parent, false, &error), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "copy"));
 	snprintf(command, sizeof(command), "rm %s/*.seen", scene.directory);
 	CU_ASSERT_EQUAL(system(command), 0);
 	memset(&error, 0, sizeof(error));
-	CU_ASSERT_EQUAL(
-		hk_inline_seen_open(&scene.seen, scene.directory, scene.parent, false, &error), -ENOENT);
+	CU_ASSERT_EQUAL(open_seen(&scene.seen, scene.directory, scene.parent, false, &error), -ENOENT);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "replace the parent"));
 	scene.seen = NULL;
 	hk_inline_free(child);

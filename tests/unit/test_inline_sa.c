@@ -35,8 +35,7 @@ static void pair_open(struct pair *pair, unsigned scope, bool by_b)
 	CU_ASSERT_EQUAL_FATAL(hk_inline_parent(&pair->parent, crypto, &name, &keys, &error), 0);
 	strcpy(pair->directory, "/tmp/halfkey-inline-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(pair->directory));
-	CU_ASSERT_EQUAL_FATAL(
-		hk_inline_seen_open(&pair->seen, pair->directory, pair->parent, true, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(open_seen(&pair->seen, pair->directory, pair->parent, true, &error), 0);
 	pair->creation = (struct hk_creation){
 		.scope = (__u8)scope, .spi = 0x2002, .lifetime = 600, .sequence = 1, .reply_nonce = {1}};
 	if (scope == HK_SCOPE_RANGE) {
@@ -285,7 +284,7 @@ static void limits(void)
 		hk_inline_free(child);
 	}
 	hk_inline_seen_close(pair.seen);
-	CU_ASSERT_EQUAL_FATAL(hk_inline_seen_open(&pair.seen, pair.directory, pair.parent, false, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(open_seen(&pair.seen, pair.directory, pair.parent, false, &error), 0);
 	CU_ASSERT_EQUAL(hk_inline_install(&child, pair.parent, pair.seen, &pair.creation, &pair.creator,
 				BOX_NOW, &error),
 		-EEXIST);

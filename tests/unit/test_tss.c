@@ -496,8 +496,9 @@ static void counters(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
 	tss_world_make(&world, "mode=cluster", true, "libcrypto", 0, &seed);
-#define OPEN(out, epoch, first_use)                                                                      \
-	hk_tss_nonces_open(out, &(struct hk_state_place){directory, "me", first_use, false, NULL, NULL}, \
+#define OPEN(out, epoch, first)                                                                       \
+	hk_tss_nonces_open(out,                                                                       \
+		&(struct hk_state_place){.directory = directory, .sender = "me", .first_use = first}, \
 		world.sender[0], &sample.shape, epoch, &error)
 	CU_ASSERT_EQUAL(OPEN(&first, 7, false), -ENOENT);
 	CU_ASSERT_EQUAL_FATAL(OPEN(&first, 7, true), 0);

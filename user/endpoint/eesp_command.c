@@ -269,7 +269,8 @@ static int open_numbers(struct run *run, const struct hk_state_place *place, str
 static int start_sealing(struct run *run, struct hk_error *error)
 {
 	const struct options *options = &run->options;
-	struct hk_state_place place = {options->state, options->from, options->first_use, false, NULL, NULL};
+	struct hk_state_place place = {
+		.directory = options->state, .sender = options->from, .first_use = options->first_use};
 	int status;
 
 	if (!options->state)

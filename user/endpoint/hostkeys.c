@@ -327,3 +327,19 @@ bool hk_host_keys_master(
 	*auth = other ? other->key : NULL;
 	return is_single(best) || other;
 }
+
+bool hk_host_keys_root(const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 spi,
+	const __u8 **enc, const __u8 **auth)
+{
+	struct hk_sa_name name = {.envelope = HK_ENVELOPE_INLINE, .spi = spi, .receiver = *receiver};
+	const struct hk_key_line *line = find_explicit(keys, &name), *other;
+
+	if (!line || line->form != HK_KEY_ROOT || is_single(line))
+		return false;
+	other = other_side(keys, line);
+	if (!other)
+		return false;
+	*enc = line->key;
+	*auth = other->key;
+	return true;
+}

@@ -38,6 +38,10 @@ unsigned hk_host_keys_sa(const struct hk_host_keys *keys, struct hk_crypto *cryp
 bool hk_host_keys_master(
 	const struct hk_host_keys *keys, __u32 id, unsigned slot, const __u8 **enc, const __u8 **auth);
 
+/* Both sides of a parent SA, which root= lines give. False: none. Points into `keys`. */
+bool hk_host_keys_root(const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 spi,
+	const __u8 **enc, const __u8 **auth);
+
 /* The explicit SPIs we may send to `receiver` with, in the file's order; how many were written. */
 unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, unsigned variant,
 	const struct hk_address *receiver, __u32 *spis, unsigned max);

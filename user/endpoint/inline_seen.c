@@ -3,11 +3,12 @@
  * The reply nonces that children were installed from, kept as long as their
  * parent's secret lives: see seal_inline.h.
  *
- *   HEADER (16 bytes: a mark and the secret's fingerprint) | nonce(16) | nonce(16) | ...
+ *   HEADER (32 bytes: a mark, the secret's fingerprint, the file's inode, 0) | nonce(16) | nonce(16) | ...
  *
  * A nonce is on disk before its child seals anything. A file whose last record
  * is torn ends in an installation that did not happen: the record counts as a
- * whole one that nobody sends, and the file is refused, as is any other damage.
+ * whole one that nobody sends, and the file is refused, as is any other damage,
+ * and a copy (it has another inode): nonces that came since would not be in it.
  */
 #include "user/endpoint/inline_sa.h"
 
@@ -20,7 +21,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEADER	 16
+#include "user/base/text.h"
+
+#define HEADER	 32
 #define SEEN_MAX 1048576 /* records one file may hold */
 
 struct hk_inline_seen {
@@ -30,12 +33,18 @@ struct hk_inline_seen {
 	__u8 (*nonces)[HK_INLINE_NONCE];
 };
 
-static void header_of(const struct hk_inline *parent, __u8 out[HEADER])
+static int header_of(const struct hk_inline_seen *seen, const struct hk_inline *parent, __u8 out[HEADER])
 {
 	static const __u8 mark[8] = {'h', 'k', 's', 'e', 'e', 'n', '1', '\n'};
+	struct stat stat;
 
+	if (fstat(seen->fd, &stat))
+		return -errno;
+	memset(out, 0, HEADER);
 	memcpy(out, mark, sizeof(mark));
 	memcpy(out + 8, parent->fingerprint, 8);
+	hk_put64(out + 16, (__u64)stat.st_ino);
+	return 0;
 }
 
 static int refuse(struct hk_error *error, const struct hk_inline_seen *seen, int code, const char *why)
@@ -66,63 +75,58 @@ static int keep(struct hk_inline_seen *seen, const __u8 *nonce)
 static int read_all(struct hk_inline_seen *seen, const struct hk_inline *parent, struct hk_error *error)
 {
 	__u8 header[HEADER], wanted[HEADER], nonce[HK_INLINE_NONCE];
-	struct stat stat;
 	ssize_t size;
 
-	header_of(parent, wanted);
-	if (fstat(seen->fd, &stat) || read(seen->fd, header, HEADER) != HEADER ||
-		memcmp(header, wanted, HEADER) != 0)
+	if (header_of(seen, parent, wanted) || read(seen->fd, header, HEADER) != HEADER ||
+		memcmp(header, wanted, 16) != 0)
 		return refuse(error, seen, EINVAL, "no record of this parent");
-	if (stat.st_size % HK_INLINE_NONCE)
-		return refuse(error, seen, EINVAL, "the record is damaged");
+	if (memcmp(header, wanted, HEADER) != 0)
+		return refuse(error, seen, EINVAL, "the record is a copy of another file");
 	while ((size = read(seen->fd, nonce, sizeof(nonce))) == sizeof(nonce))
 		if (keep(seen, nonce))
 			return hk_error_set(error, ENOMEM, "%s: too many nonces", seen->path);
-	return size ? refuse(error, seen, EIO, "the record cannot be read") : 0;
+	return size ? refuse(error, seen, EINVAL, "the record is damaged") : 0;
 }
 
 static int start(struct hk_inline_seen *seen, const struct hk_inline *parent, struct hk_error *error)
 {
 	__u8 header[HEADER];
 
-	header_of(parent, header);
-	if (write(seen->fd, header, HEADER) != HEADER || fsync(seen->fd))
+	if (header_of(seen, parent, header) || write(seen->fd, header, HEADER) != HEADER || fsync(seen->fd))
 		return hk_error_set(error, EIO, "%s: cannot be written", seen->path);
 	return 0;
 }
 
-static int open_file(struct hk_inline_seen *seen, bool first_use, struct hk_error *error)
+static int open_file(struct hk_inline_seen *seen, const struct hk_state_place *place, const char *name,
+	struct hk_error *error)
 {
-	int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (first_use ? O_CREAT | O_EXCL : 0);
-
-	seen->fd = open(seen->path, flags, 0600);
-	if (seen->fd < 0 && errno == ENOENT)
-		return refuse(error, seen, ENOENT, "missing");
+	seen->fd = hk_state_file(place, name);
+	if (seen->fd == -ENOENT)
+		return refuse(error, seen, ENOENT,
+			"missing (if this parent never carried anything, start once with --first-use)");
 	if (seen->fd < 0)
-		return hk_error_set(error, errno, "%s: %s%s", seen->path, strerror(errno),
-			errno == EEXIST ? ": this parent was used before" : "");
+		return hk_error_set(error, -seen->fd, "%s: %s%s", seen->path, strerror(-seen->fd),
+			seen->fd == -EEXIST ? ": this parent was used before" : "");
 	if (flock(seen->fd, LOCK_EX | LOCK_NB))
 		return hk_error_set(error, EBUSY, "%s: another process uses this parent", seen->path);
 	return 0;
 }
 
-int hk_inline_seen_open(struct hk_inline_seen **out, const char *directory, const struct hk_inline *parent,
-	bool first_use, struct hk_error *error)
+int hk_inline_seen_open(struct hk_inline_seen **out, const struct hk_state_place *place,
+	const struct hk_inline *parent, struct hk_error *error)
 {
 	struct hk_inline_seen *seen = calloc(1, sizeof(*seen));
-	char name[17];
-	unsigned i;
+	char fingerprint[17], name[64];
 	int status;
 
 	if (!seen)
 		return hk_error_set(error, ENOMEM, "no memory for the record of a parent's nonces");
-	for (i = 0; i < 8; i++)
-		snprintf(name + 2 * i, 3, "%02x", parent->fingerprint[i]);
-	snprintf(seen->path, sizeof(seen->path), "%.400s/inline-%08x-%s.seen", directory, parent->name.spi,
-		name);
-	status = open_file(seen, first_use, error);
+	hk_hex_format(parent->fingerprint, 8, fingerprint);
+	snprintf(name, sizeof(name), "inline-%08x-%s.seen", parent->name.spi, fingerprint);
+	snprintf(seen->path, sizeof(seen->path), "%.400s/%s", place->directory, name);
+	status = open_file(seen, place, name, error);
 	if (!status)
-		status = first_use ? start(seen, parent, error) : read_all(seen, parent, error);
+		status = place->first_use ? start(seen, parent, error) : read_all(seen, parent, error);
 	if (status) {
 		hk_inline_seen_close(seen);
 		return status;
@@ -145,6 +149,7 @@ int hk_inline_seen_take(struct hk_inline_seen *seen, const __u8 nonce[HK_INLINE_
 {
 	unsigned i;
 	int status;
+	off_t at;
 
 	for (i = 0; i < seen->count; i++)
 		if (memcmp(seen->nonces[i], nonce, HK_INLINE_NONCE) == 0)
@@ -154,7 +159,8 @@ int hk_inline_seen_take(struct hk_inline_seen *seen, const __u8 nonce[HK_INLINE_
 	status = keep(seen, nonce);
 	if (status)
 		return status;
-	if (write(seen->fd, nonce, HK_INLINE_NONCE) != HK_INLINE_NONCE || fdatasync(seen->fd))
+	at = HEADER + (off_t)(seen->count - 1) * HK_INLINE_NONCE;
+	if (pwrite(seen->fd, nonce, HK_INLINE_NONCE, at) != HK_INLINE_NONCE || fdatasync(seen->fd))
 		return -EIO;
 	return 0;
 }

@@ -22,6 +22,7 @@
 
 #include "user/crypto/inline.h"
 #include "user/endpoint/seal.h"
+#include "user/endpoint/statefile.h"
 
 #define HK_INLINE_CREATIONS 65536 /* children under one secret, as the box's default */
 
@@ -59,12 +60,12 @@ int hk_inline_expect(struct hk_inline **out, struct hk_inline *parent, const str
 	const struct hk_address *receiver, __u64 now_ns, struct hk_error *error);
 
 /*
- * Opens the record of the reply nonces that came under `parent`, in `directory`,
- * and locks it. `first_use`: makes it, and refuses when there is one; else a
- * record that is missing or damaged is refused: replace the parent.
+ * Opens the record of the reply nonces that came under `parent`, and locks it.
+ * place->first_use: makes it, and refuses when there is one; else a record that
+ * is missing, damaged or a copy is refused: replace the parent.
  */
-int hk_inline_seen_open(struct hk_inline_seen **out, const char *directory, const struct hk_inline *parent,
-	bool first_use, struct hk_error *error);
+int hk_inline_seen_open(struct hk_inline_seen **out, const struct hk_state_place *place,
+	const struct hk_inline *parent, struct hk_error *error);
 void hk_inline_seen_close(struct hk_inline_seen *seen);
 
 /*

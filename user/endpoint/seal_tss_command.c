@@ -201,8 +201,9 @@ static int judge_ends(struct run *run, const struct options *options, struct hk_
 static int open_keys(struct run *run, const struct options *options, struct hk_error *error)
 {
 	const char *state = options->state ? options->state : "/var/lib/halfkey-endpoint";
-	struct hk_state_place place = {state, options->sender ? options->sender : options->from,
-		options->first_use, false, NULL, NULL};
+	struct hk_state_place place = {.directory = state,
+		.sender = options->sender ? options->sender : options->from,
+		.first_use = options->first_use};
 	struct hk_host_keys *keys = NULL;
 	int status;
 

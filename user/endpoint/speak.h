@@ -5,6 +5,6 @@
 
 #include "user/endpoint/speaker.h"
 
-extern const struct hk_speaker hk_speak_psp, hk_speak_esp;
+extern const struct hk_speaker hk_speak_psp, hk_speak_esp, hk_speak_inline;
 
 #endif

@@ -24,6 +24,8 @@
 
 struct hk_speaker;
 
+typedef void (*hk_speaker_say)(void *context, const char *name, __u64 count);
+
 struct hk_speech {
 	const struct hk_speaker *speaker; /* ours */
 	struct hk_crypto *crypto;	  /* ours */
@@ -84,6 +86,11 @@ struct hk_speaker {
 	int (*seal)(struct hk_sender *sender, const __u8 *inner, __u32 length, __u8 *out, __u32 room);
 	/* IP packet to IP packet, as captures have them; -ENOMSG as well: none of ours, stays as it is. */
 	int (*seal_packet)(struct hk_sender *sender, const __u8 *packet, __u32 length, __u8 *out, __u32 room);
+	/*
+	 * What the envelope itself has to tell the peer now: an envelope to be sent, and asked for again
+	 * until it is 0. A tunnel asks a few times a second; NULL: it never has anything.
+	 */
+	int (*due)(struct hk_sender *sender, __u8 *out, __u32 room);
 	/* Wipes. `undo`: removes state that start() made and nothing was sealed with. */
 	void (*sender_free)(struct hk_sender *sender, bool undo);
 
@@ -103,6 +110,8 @@ struct hk_speaker {
 
 	/* Largest inner packet whose envelope has at most `room` bytes. */
 	unsigned (*inner_max)(const struct hk_speech *speech, unsigned room);
+	/* Counters of its own, for statistics; NULL: none. */
+	void (*counts)(const struct hk_speech *speech, hk_speaker_say say, void *context);
 };
 
 /* The row of an envelope; NULL and a sentence that names those there are. */
@@ -126,6 +135,7 @@ int hk_sender_start(struct hk_sender *sender, const struct hk_state_place *place
 bool hk_sender_same(const struct hk_sender *a, const struct hk_sender *b);
 int hk_sender_seal(struct hk_sender *sender, const __u8 *inner, __u32 length, __u8 *out, __u32 room);
 int hk_sender_seal_packet(struct hk_sender *sender, const __u8 *packet, __u32 length, __u8 *out, __u32 room);
+int hk_sender_due(struct hk_sender *sender, __u8 *out, __u32 room);
 void hk_sender_free(struct hk_sender *sender, bool undo);
 
 int hk_receiver_new(struct hk_receiver **out, struct hk_speech *speech, const struct hk_host_keys *keys,

@@ -11,6 +11,7 @@
 static const struct hk_speaker *const speakers[] = {
 	&hk_speak_psp,
 	&hk_speak_esp,
+	&hk_speak_inline,
 };
 
 #define COUNT (sizeof(speakers) / sizeof(speakers[0]))
@@ -166,6 +167,13 @@ int hk_sender_seal(struct hk_sender *sender, const __u8 *inner, __u32 length, __
 int hk_sender_seal_packet(struct hk_sender *sender, const __u8 *packet, __u32 length, __u8 *out, __u32 room)
 {
 	return count_sealed(sender, sender->speech->speaker->seal_packet(sender, packet, length, out, room));
+}
+
+int hk_sender_due(struct hk_sender *sender, __u8 *out, __u32 room)
+{
+	const struct hk_speaker *speaker = sender->speech->speaker;
+
+	return speaker->due ? count_sealed(sender, speaker->due(sender, out, room)) : 0;
 }
 
 void hk_sender_free(struct hk_sender *sender, bool undo)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "user/base/log.h"
@@ -17,6 +18,7 @@
 #include "user/endpoint/tunnel.h"
 
 #define PACKET_MAX 65536
+#define DUE_MS	   100
 
 /* The loop's buffers: allocated once. */
 struct loop {
@@ -30,6 +32,7 @@ struct loop {
 	struct mmsghdr out[HK_TUNNEL_SOCKETS][HK_TUNNEL_BATCH]; /* by sending socket */
 	struct mmsghdr in[HK_TUNNEL_BATCH];
 	unsigned out_counts[HK_TUNNEL_SOCKETS], out_used;
+	__u64 due_ms; /* when the envelope is asked next what it has to say */
 };
 
 /* --- out ------------------------------------------------------------------------------------- */
@@ -67,14 +70,27 @@ static int seal(struct loop *loop, struct hk_tunnel_peer *peer, __u32 length, un
 	return -1;
 }
 
+/* The next sealed buffer, of `size` bytes, waits for its socket. */
+static void queue_sealed(struct loop *loop, const struct hk_tunnel_peer *peer, unsigned socket, int size)
+{
+	struct mmsghdr *message = &loop->out[socket][loop->out_counts[socket]++];
+	unsigned slot = loop->out_used++;
+
+	memset(message, 0, sizeof(*message));
+	loop->out_vectors[slot] = (struct iovec){loop->sealed[slot], (size_t)size};
+	message->msg_hdr.msg_iov = &loop->out_vectors[slot];
+	message->msg_hdr.msg_iovlen = 1;
+	message->msg_hdr.msg_name = (void *)&peer->to;
+	message->msg_hdr.msg_namelen = peer->to_length;
+}
+
 /* Seals loop->inner and queues it for its socket. HK_UNSENT_COUNT: queued; else why not. */
 static unsigned queue_packet(struct loop *loop, __u32 length)
 {
 	struct hk_tunnel *tunnel = loop->tunnel;
-	unsigned slot = loop->out_used, socket, why;
 	struct hk_tunnel_peer *peer;
 	struct hk_inner_ip inner;
-	struct mmsghdr *message;
+	unsigned why;
 	int size;
 
 	if (hk_inner_ip_parse(loop->inner, length, &inner))
@@ -85,15 +101,7 @@ static unsigned queue_packet(struct loop *loop, __u32 length)
 	size = seal(loop, peer, length, &why);
 	if (size < 0)
 		return why;
-	socket = hk_inner_hash(loop->inner, length) % tunnel->outlets_count;
-	message = &loop->out[socket][loop->out_counts[socket]++];
-	memset(message, 0, sizeof(*message));
-	loop->out_vectors[slot] = (struct iovec){loop->sealed[slot], (size_t)size};
-	message->msg_hdr.msg_iov = &loop->out_vectors[slot];
-	message->msg_hdr.msg_iovlen = 1;
-	message->msg_hdr.msg_name = &peer->to;
-	message->msg_hdr.msg_namelen = peer->to_length;
-	loop->out_used++;
+	queue_sealed(loop, peer, hk_inner_hash(loop->inner, length) % tunnel->outlets_count, size);
 	return HK_UNSENT_COUNT;
 }
 
@@ -142,6 +150,24 @@ static void outgoing(struct loop *loop)
 			loop->tunnel->unsent[why]++;
 	}
 	flush(loop);
+}
+
+/* What the envelope itself has to tell each peer. */
+static void outgoing_due(struct loop *loop)
+{
+	struct hk_tunnel *tunnel = loop->tunnel;
+	struct hk_tunnel_peer *peer;
+	unsigned i;
+	int size;
+
+	for (i = 0; i < tunnel->peers.count; i++) {
+		peer = &tunnel->peers.rows[i];
+		while (peer->sender_now < peer->senders_count && loop->out_used < HK_TUNNEL_BATCH &&
+			(size = hk_sender_due(peer->senders[peer->sender_now], loop->sealed[loop->out_used],
+				 PACKET_MAX)) > 0)
+			queue_sealed(loop, peer, 0, size);
+		flush(loop);
+	}
 }
 
 /* --- in -------------------------------------------------------------------------------------- */
@@ -244,6 +270,32 @@ static bool handle_signal(struct hk_tunnel *tunnel)
 	return info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGHUP;
 }
 
+/* Milliseconds until outgoing_due() is due itself, which it is not where the envelope has no say. */
+static int due_in(const struct loop *loop, __u64 now_ms)
+{
+	if (!loop->tunnel->speech->speaker->due)
+		return -1;
+	return now_ms >= loop->due_ms ? 0 : (int)(loop->due_ms - now_ms);
+}
+
+static __u64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (__u64)now.tv_sec * 1000 + (__u64)now.tv_nsec / 1000000;
+}
+
+/* Asks the envelope, if it is time to. How long poll() may wait then. */
+static int ask_envelope(struct loop *loop)
+{
+	if (due_in(loop, now_ms()) == 0) {
+		outgoing_due(loop);
+		loop->due_ms = now_ms() + DUE_MS;
+	}
+	return due_in(loop, now_ms());
+}
+
 int hk_tunnel_run(struct hk_tunnel *tunnel, struct hk_error *error)
 {
 	struct pollfd fds[] = {
@@ -262,7 +314,7 @@ int hk_tunnel_run(struct hk_tunnel *tunnel, struct hk_error *error)
 		status = hk_tunnel_server_start(tunnel, error);
 	running = !status;
 	while (running) {
-		if (poll(fds, 4, -1) < 0 && errno != EINTR) {
+		if (poll(fds, 4, ask_envelope(loop)) < 0 && errno != EINTR) {
 			status = hk_error_set(error, errno, "poll: %s", strerror(errno));
 			break;
 		}

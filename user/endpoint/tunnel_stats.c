@@ -28,6 +28,14 @@ void hk_tunnel_announce(const struct hk_tunnel *tunnel)
 				tunnel->peers.rows[i].senders[j]->spi);
 }
 
+static void print_count(void *context, const char *name, __u64 count)
+{
+	const struct hk_tunnel *tunnel = context;
+
+	if (count)
+		hk_log_info("%s: %s %llu", tunnel->device, name, (unsigned long long)count);
+}
+
 void hk_tunnel_stats_print(const struct hk_tunnel *tunnel)
 {
 	unsigned i;
@@ -44,6 +52,8 @@ void hk_tunnel_stats_print(const struct hk_tunnel *tunnel)
 		if (tunnel->unsent[i])
 			hk_log_info("%s: not sent %llu: %s", tunnel->device,
 				(unsigned long long)tunnel->unsent[i], unsent_names[i]);
+	if (tunnel->speech->speaker->counts)
+		tunnel->speech->speaker->counts(tunnel->speech, print_count, (void *)tunnel);
 }
 
 static json_t *refused(const struct hk_tunnel *tunnel)
@@ -88,6 +98,24 @@ static json_t *peers(const struct hk_tunnel *tunnel)
 	return out;
 }
 
+static void add_count(void *context, const char *name, __u64 count)
+{
+	json_object_set_new(context, name, json_integer((json_int_t)count));
+}
+
+/* The envelope's own counters, under its name. */
+static json_t *with_envelope(const struct hk_tunnel *tunnel, json_t *root)
+{
+	const struct hk_speaker *speaker = tunnel->speech->speaker;
+	json_t *counts = speaker->counts ? json_object() : NULL;
+
+	if (!counts)
+		return root;
+	speaker->counts(tunnel->speech, add_count, counts);
+	json_object_set_new(root, hk_envelope_name(speaker->envelope), counts);
+	return root;
+}
+
 static json_t *everything(const struct hk_tunnel *tunnel)
 {
 	return json_pack("{s:s, s:i, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:o, s:o, s:o}", "device",
@@ -107,7 +135,7 @@ void hk_tunnel_stats_write(const struct hk_tunnel *tunnel)
 
 	if (tunnel->stats_fd < 0)
 		return;
-	root = everything(tunnel);
+	root = with_envelope(tunnel, everything(tunnel));
 	text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
 	size = text ? strlen(text) : 0;
 	if (!text || ftruncate(tunnel->stats_fd, 0) ||
