@@ -3,7 +3,7 @@
  * Drives the mirror alone, for test_mirror.sh: opens the feeds as halfkeyd's
  * starter does, gives up all rights as its inspector does, and plays traffic
  * that a hostile tunnel could carry. Commands, one a line, on standard input;
- * `done` after each on standard output:
+ * `done` after each on standard output, when the feed has done with it:
  *
  *   http PORT       an HTTP exchange, both directions, from client port PORT
  *   udp ADDRESS P   a datagram to ADDRESS (IPv4 or IPv6) and port P
@@ -33,7 +33,7 @@
 #define SERVER "198.51.100.20"
 
 static struct hk_feeds *feeds;
-static unsigned lost;
+static unsigned offered, lost;
 
 static __u64 wall_ns(void)
 {
@@ -50,8 +50,23 @@ static void put(const __u8 *packet, size_t size, unsigned direction)
 		.wall_ns = wall_ns(),
 		.direction = (__u8)direction};
 
-	if (!hk_feed_put(hk_feeds_queue(feeds, 0), &record, packet))
+	if (hk_feed_put(hk_feeds_queue(feeds, 0), &record, packet))
+		offered++;
+	else
 		lost++;
+}
+
+/* Until the feed thread has written, or lost, what it was offered; ten seconds are enough for anything. */
+static void settle(void)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+	struct hk_feed_stats rows[HK_FEEDS_MAX] = {0};
+	unsigned patience = 10000;
+
+	do {
+		nanosleep(&nap, NULL);
+		hk_feeds_stats(feeds, rows);
+	} while (rows[0].written + rows[0].lost < offered && patience--);
 }
 
 static __u16 sum16(const void *bytes, size_t size)
@@ -153,13 +168,12 @@ static void udp(const char *address, unsigned port)
 
 static void flood(unsigned count)
 {
-	const struct timespec nap = {.tv_nsec = 1000000};
 	unsigned i;
 
 	for (i = 0; i < count; i++) {
 		udp("192.0.2.77", 7777);
 		if (i % 500 == 499)
-			nanosleep(&nap, NULL);
+			settle();
 	}
 }
 
@@ -185,7 +199,7 @@ static void command(const char *line)
 		flood(number);
 	else if (strncmp(line, "stats", 5) == 0)
 		stats();
-	usleep(20000); /* the feed thread's nap, many times over */
+	settle();
 	printf("done\n");
 	fflush(stdout);
 }

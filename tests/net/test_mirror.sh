@@ -40,13 +40,18 @@ tell() {
 capture() { # FILE FILTER...: tcpdump as anybody runs it, until stopped
 	local file=$1
 	shift
+	capture_file=$file
 	in_background "$topology_box" tcpdump -Z root --immediate-mode -i $tap -nn -U -w "$file" "$@" 2>"$file.log"
 	capture_pid=$background
 	wait_for 10 grep -q 'listening on' "$file.log"
 }
 
-capture_stop() {
-	sleep 0.3
+capture_stop() { # when it has written all that comes
+	local size=-1
+	until [ "$size" = "$(stat -c %s "$capture_file")" ]; do
+		size=$(stat -c %s "$capture_file")
+		sleep 0.3
+	done
 	kill "$capture_pid"
 	wait "$capture_pid" 2>/dev/null
 }
