@@ -6,17 +6,10 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 O=${O:-build}
-failed=0
+. tests/report.sh
+test_name=install
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-
-ok() { echo "ok install: $*"; }
-not_ok() { echo "not ok install: $*"; failed=1; }
-check() { # NAME COMMAND...
-	local name=$1
-	shift
-	if "$@" >"$work/out" 2>&1; then ok "$name"; else not_ok "$name - $(tail -n 1 "$work/out")"; fi
-}
 
 # Links from a page to another file that is not there: PAGE...
 broken_links() {
@@ -31,7 +24,7 @@ links_hold() { # NAME PAGE...
 	local name=$1
 	shift
 	broken_links "$@" >"$work/links"
-	if [ -s "$work/links" ]; then not_ok "$name - $(head -n 2 "$work/links" | tr '\n' ' ')"; else ok "$name"; fi
+	check_empty "$name" "$work/links"
 }
 
 root=$work/root
@@ -57,4 +50,4 @@ mkdir -p "$root$prefix/share/doc/halfkey/include" &&
 	ln -s "$root$prefix/include/halfkey" "$root$prefix/share/doc/halfkey/include/halfkey"
 links_hold "installed ones, too" "$root$prefix"/share/doc/halfkey/README.md \
 	"$root$prefix"/share/doc/halfkey/docs/*.md "$root$prefix"/share/doc/halfkey/maps/README.md
-exit $failed
+exit $test_failed

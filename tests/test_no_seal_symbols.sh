@@ -6,17 +6,10 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 O=${O:-build}
-failed=0
+. tests/report.sh
+test_name=no-seal
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-
-ok() { echo "ok no-seal: $*"; }
-not_ok() { echo "not ok no-seal: $*"; failed=1; }
-
-# empty NAME FILE: passes when nothing was found
-empty() {
-	if [ -s "$2" ]; then not_ok "$1 - $(head -n 3 "$2" | tr '\n' ' ')"; else ok "$1"; fi
-}
 
 # --- symbols ---------------------------------------------------------------------------------
 
@@ -35,16 +28,16 @@ else not_ok "halfkey-endpoint has seal-side symbols - none found: are programs s
 
 for program in halfkeyd halfkey; do
 	if [ ! -e "$O/$program" ]; then
-		echo "skip no-seal: symbols of $program - $O/$program is not built"
+		skip "symbols of $program - $O/$program is not built"
 		continue
 	fi
 	seal_symbols "$O/$program" >"$work/found"
-	empty "no seal-side symbol is in $program" "$work/found"
+	check_empty "no seal-side symbol is in $program" "$work/found"
 	# What makes tags: HMAC over packets, GCM tags. (HMAC() itself makes fingerprints.)
 	nm -D --undefined-only "$O/$program" | awk '{print $2}' | sed 's/@.*//' |
 		grep -E '^(EVP_MAC_|EVP_Seal|EVP_Sign|EVP_DigestSign|EVP_Cipher(Update|Final)|EVP_EncryptFinal|AES_|CRYPTO_|CMAC_|HMAC_)' \
 			>"$work/found"
-	empty "$program imports no call that makes tags or encrypts either way" "$work/found"
+	check_empty "$program imports no call that makes tags or encrypts either way" "$work/found"
 done
 
 # --- sources ---------------------------------------------------------------------------------
@@ -66,21 +59,21 @@ mapfile -t sources < <(find bpf user include maps docs/examples -name '*.[ch]' -
 # Encryption of any kind: the KDF's blocks (schedule.c, and both backends' ECB and CTR) are all there is.
 encrypt='EVP_(Encrypt|Cipher|Seal|CIPHER_CTX_ctrl)|IMB_DIR_ENCRYPT|IMB_CIPHER_|IMB_SUBMIT|IMB_[A-Z0-9_]*_(ENC|ENCRYPT)|AES_[a-z]+_?encrypt|CRYPTO_[a-z]'
 find_calls "$encrypt" '^user/crypto/(schedule|libcrypto|ipsecmb)\.c$' "${sources[@]}" >"$work/found"
-empty "encrypting calls stand in user/crypto/ alone" "$work/found"
+check_empty "encrypting calls stand in user/crypto/ alone" "$work/found"
 
 # Tags for output, whoever asks: nobody but the seal side. HMAC is also a key derivation's PRF (HKDF, prf+):
 # that, and the fingerprints of `keys list`, stand in the crypto room's files named here and nowhere else.
 prf='^user/crypto/(crypto|levels|libcrypto|ipsecmb)\.c$'
 tags='EVP_CTRL_(AEAD|GCM)_GET_TAG|EVP_MAC|EVP_DigestSign|EVP_Seal|EVP_EncryptFinal|\bHMAC_|CMAC_|IMB_AUTH_(AES|GCM|GHASH)|IMB_[A-Z0-9_]*GCM[A-Z0-9_]*_ENC|IMB_GHASH'
 find_calls "$tags" '^$' "${sources[@]}" >"$work/found"
-empty "no file of the box makes a tag" "$work/found"
+check_empty "no file of the box makes a tag" "$work/found"
 find_calls 'HMAC *\(|IMB_AUTH_HMAC|IMB_HMAC|IMB_(SUBMIT_HASH|SHA)' "$prf" "${sources[@]}" >"$work/found"
-empty "HMAC is named by key derivation and fingerprints alone" "$work/found"
+check_empty "HMAC is named by key derivation and fingerprints alone" "$work/found"
 {
 	grep -nE '^#include.*user/endpoint/' "${sources[@]}"
 	find_calls 'hk_(seal|protection|sa|nonce_state|host)_[a-z]' '^$' "${sources[@]}"
 } >"$work/found"
-empty "no file of the box includes or names the seal side" "$work/found"
+check_empty "no file of the box includes or names the seal side" "$work/found"
 
 # The search itself must find something, or it proves nothing.
 mapfile -t seal < <(find user/endpoint -name '*.c' | sort)
@@ -88,4 +81,4 @@ find_calls "$tags" '^$' "${seal[@]}" >"$work/found"
 if [ -s "$work/found" ]; then ok "the search finds the tags the seal side makes"
 else not_ok "the search finds the tags the seal side makes - nothing found"; fi
 
-exit $failed
+exit $test_failed

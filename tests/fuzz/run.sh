@@ -7,12 +7,13 @@
 # writes its own corpus when it is compiled with WRITE_SEEDS.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+. tests/report.sh
 O=${O:-build}
 runs=${1:-200000}
 CLANG=${CLANG:-clang}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-flags=(-std=gnu11 -O1 -g -I. -Iinclude -D_GNU_SOURCE)
+flags="-std=gnu11 -O1 -g -I. -Iinclude -D_GNU_SOURCE"
 mkdir -p "$O/fuzz"
 
 probe() { # can this compiler make fuzzers at all?
@@ -22,12 +23,12 @@ probe() { # can this compiler make fuzzers at all?
 
 fuzz() { # NAME SOURCE
 	local name=$1 source=$2 sources
-	# shellcheck disable=SC2207 # patterns are meant to expand: a new envelope needs no line
+	# shellcheck disable=SC2207,SC2086 # patterns are meant to expand: a new envelope needs no line
 	sources=($(sed -n 's/^ \* SOURCES: //p' "$source"))
 	mkdir -p "$work/$name"
-	"$CLANG" "${flags[@]}" -DWRITE_SEEDS "$source" "${sources[@]}" -o "$work/$name.seeds" &&
+	"$CLANG" $flags -DWRITE_SEEDS "$source" "${sources[@]}" -o "$work/$name.seeds" &&
 		"$work/$name.seeds" "$work/$name" &&
-		"$CLANG" "${flags[@]}" -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		"$CLANG" $flags -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 			"$source" "${sources[@]}" -o "$O/fuzz/$name" &&
 		"$O/fuzz/$name" -runs="$runs" -seed=7 -max_len=2048 -timeout=10 -print_final_stats=1 \
 			-artifact_prefix="$O/fuzz/" "$work/$name"
@@ -37,15 +38,17 @@ if ! probe; then
 	echo "skip fuzz - $CLANG has no libFuzzer (Debian: libclang-rt-14-dev): $(head -1 "$work/log")"
 	exit 0
 fi
-status=0
-for source in tests/fuzz/fuzz_*.c; do
-	name=$(basename "$source" .c)
-	if fuzz "$name" "$source" >"$work/log" 2>&1; then
+one() { # SOURCE
+	local name log
+	name=$(basename "$1" .c)
+	if log=$(fuzz "$name" "$1" 2>&1); then
 		echo "ok fuzz: $name, $runs inputs and $(find "$work/$name" -type f | wc -l) kept"
-	else
-		tail -n 40 "$work/log"
-		echo "not ok fuzz: $name - see above; the input that breaks it is in $O/fuzz/"
-		status=1
+		return 0
 	fi
-done
-exit $status
+	tail -n 40 <<<"$log"
+	echo "not ok fuzz: $name - see above; the input that breaks it is in $O/fuzz/"
+	return 1
+}
+export -f fuzz
+export runs work CLANG flags O
+side_by_side one tests/fuzz/fuzz_*.c

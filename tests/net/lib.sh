@@ -15,27 +15,10 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 O=$(realpath "${O:-build}")
 export O
+. tests/report.sh
 . scripts/topology.sh
 
-test_name=net
-test_failed=0
 box_pid=
-
-ok() { echo "ok $test_name: $*"; }
-not_ok() { echo "not ok $test_name: $*"; test_failed=1; }
-skip() { echo "skip $test_name: $*"; }
-
-# check NAME COMMAND...: passes when it succeeds
-check() {
-	local name=$1 out
-	shift
-	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name - $(echo "$out" | tail -n 1 | cut -c1-200)"; fi
-}
-
-# check_equal NAME WANTED GOT
-check_equal() {
-	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1 - wanted '$2', got '$3'"; fi
-}
 
 test_begin() {
 	test_name=$1
