@@ -24,7 +24,7 @@ pull() { # OPTION...: in the background
 	pull_pid=$background
 }
 keys_in() { box keys list --json | jq "[.[] | select(.domain == \"$1\" and (.state | IN(\"current\", \"next\", \"previous\")))] | length"; }
-has() { [ "$(keys_in "$1")" "$2" "$3" ]; }
+has() { test "$(keys_in "$1")" "$2" "$3"; }
 generations() { box keys list --json | jq -r "[.[] | select(.domain == \"$1\") | .generation] | unique | join(\" \")"; }
 another() { [ "$(generations "$1")" != "$2" ]; }
 in_log() { grep -q "$1" "$ks/pull.log"; }

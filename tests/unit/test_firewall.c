@@ -331,7 +331,7 @@ static int linear(
 static unsigned compare_set(unsigned count, unsigned packets, unsigned *matched)
 {
 	struct hk_selector *list = calloc(count + 1, sizeof(*list));
-	struct hk_refusal refusal = {.text = hook_error, .size = sizeof(hook_error)};
+	struct hk_hooks_refusal refusal = {.text = hook_error, .size = sizeof(hook_error)};
 	struct hk_classifier *c;
 	struct hk_classifier_key key;
 	struct hk_hook_packet p;

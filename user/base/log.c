@@ -2,9 +2,9 @@
 /* The daemon's log: see log.h. One write() a line, so lines of processes never mix. */
 #include "user/base/log.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,4 +54,13 @@ void hk_log(enum hk_log_level level, const char *format, ...)
 	line[length++] = '\n';
 	if (write(STDERR_FILENO, line, (size_t)length) < 0)
 		return; /* nowhere left to say it */
+}
+
+void hk_log_library(const char *who, const char *format, va_list arguments)
+{
+	char line[512];
+
+	vsnprintf(line, sizeof(line), format, arguments);
+	line[strcspn(line, "\n")] = '\0';
+	hk_log_debug("%s: %s", who, line);
 }

@@ -73,41 +73,31 @@ void hk_crypto_cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u3
 	hk_wipe(messages, (size_t)count * blocks * 16);
 }
 
-static __u32 slice(__u32 count)
-{
-	return count < HK_CRYPTO_BATCH_MAX ? count : HK_CRYPTO_BATCH_MAX;
-}
+/* A backend takes at most HK_CRYPTO_BATCH_MAX jobs at once. */
+#define IN_SLICES(call)                                                        \
+	for (__u32 n; count; jobs += n, count -= n) {                          \
+		n = count < HK_CRYPTO_BATCH_MAX ? count : HK_CRYPTO_BATCH_MAX; \
+		crypto->backend->call(crypto, jobs, n);                        \
+	}
 
 void hk_crypto_hmac(struct hk_crypto *crypto, struct hk_hmac_job *jobs, __u32 count)
 {
-	for (__u32 n; count; jobs += n, count -= n) {
-		n = slice(count);
-		crypto->backend->hmac(crypto, jobs, n);
-	}
+	IN_SLICES(hmac)
 }
 
 void hk_crypto_ctr(struct hk_crypto *crypto, struct hk_ctr_job *jobs, __u32 count)
 {
-	for (__u32 n; count; jobs += n, count -= n) {
-		n = slice(count);
-		crypto->backend->ctr(crypto, jobs, n);
-	}
+	IN_SLICES(ctr)
 }
 
 void hk_crypto_cbc(struct hk_crypto *crypto, struct hk_cbc_job *jobs, __u32 count)
 {
-	for (__u32 n; count; jobs += n, count -= n) {
-		n = slice(count);
-		crypto->backend->cbc(crypto, jobs, n);
-	}
+	IN_SLICES(cbc)
 }
 
 void hk_crypto_gcm_open(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32 count)
 {
-	for (__u32 n; count; jobs += n, count -= n) {
-		n = slice(count);
-		crypto->backend->gcm_open(crypto, jobs, n);
-	}
+	IN_SLICES(gcm_open)
 }
 
 void hk_crypto_fingerprint(const __u8 instance_key[32], const __u8 *key, size_t size, __u8 out[8])

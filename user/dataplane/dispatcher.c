@@ -16,13 +16,8 @@
 
 static int libxdp_say(enum libxdp_print_level level, const char *format, va_list arguments)
 {
-	char line[512];
-
-	if (level == LIBXDP_DEBUG)
-		return 0;
-	vsnprintf(line, sizeof(line), format, arguments);
-	line[strcspn(line, "\n")] = '\0';
-	hk_log_debug("libxdp: %s", line);
+	if (level != LIBXDP_DEBUG)
+		hk_log_library("libxdp", format, arguments);
 	return 0;
 }
 

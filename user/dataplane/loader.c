@@ -41,16 +41,10 @@ struct hk_loader {
 #define BEATS_SIZE  (HK_MAP_SLOTS * sizeof(struct hk_heartbeat))
 #define HANDED_SIZE (HK_MAP_SLOTS * sizeof(struct hk_handed))
 
-/* libbpf's own words matter only to someone who looks for them, but then all of them. */
 static int libbpf_say(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	char line[512];
-
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	vsnprintf(line, sizeof(line), format, arguments);
-	line[strcspn(line, "\n")] = '\0';
-	hk_log_debug("libbpf: %s", line);
+	if (level != LIBBPF_DEBUG)
+		hk_log_library("libbpf", format, arguments);
 	return 0;
 }
 

@@ -371,17 +371,18 @@ static int build(struct hk_classifier *c, const struct hk_selector *selectors, u
 }
 
 int hk_classifier_new(struct hk_classifier **out, const struct hk_selector *selectors, unsigned count,
-	struct hk_refusal *refusal)
+	struct hk_hooks_refusal *refusal)
 {
 	struct hk_classifier *c;
 
 	*out = NULL;
 	if (count > HK_CLASSIFIER_MAX)
-		return hk_refuse(refusal, "%u rules, at most %u fit: merge some", count, HK_CLASSIFIER_MAX);
+		return hk_hooks_refuse(
+			refusal, "%u rules, at most %u fit: merge some", count, HK_CLASSIFIER_MAX);
 	c = calloc(1, sizeof(*c));
 	if (!c || build(c, selectors, count)) {
 		hk_classifier_free(c);
-		return hk_refuse(refusal,
+		return hk_hooks_refuse(refusal,
 			"%u rules need more memory than there is or than 512 MiB: name fewer nested prefixes "
 			"and ranges",
 			count);

@@ -44,7 +44,7 @@ struct hk_classifier_key {
 
 /* The selectors may go afterwards. 0, or -1 and a sentence. */
 int hk_classifier_new(struct hk_classifier **out, const struct hk_selector *selectors, unsigned count,
-	struct hk_refusal *refusal);
+	struct hk_hooks_refusal *refusal);
 void hk_classifier_free(struct hk_classifier *classifier);
 
 /* Looks the packet's fields up. Do this for a whole batch first: the rows are fetched meanwhile. */

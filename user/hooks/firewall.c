@@ -155,16 +155,16 @@ static bool gives_flow_verdicts(const struct hk_firewall_rules *rules)
 
 static int firewall_create(struct hk_hook_setup *setup, void **state, char *error, size_t error_size)
 {
-	struct hk_refusal refusal = {.text = error, .size = error_size, .path = setup->settings_path};
+	struct hk_hooks_refusal refusal = {.text = error, .size = error_size, .path = setup->settings_path};
 	struct firewall *firewall = calloc(1, sizeof(*firewall));
 
 	if (!firewall)
-		return hk_refuse(&refusal, "out of memory");
+		return hk_hooks_refuse(&refusal, "out of memory");
 	firewall->workers = setup->worker_count;
 	if (hk_firewall_rules_load(&firewall->rules, setup, &refusal) ||
 		hk_classifier_new(
 			&firewall->classifier, firewall->rules.selectors, firewall->rules.count, &refusal) ||
-		(make_counters(firewall) && hk_refuse(&refusal, "out of memory"))) {
+		(make_counters(firewall) && hk_hooks_refuse(&refusal, "out of memory"))) {
 		firewall_destroy(firewall);
 		return -1;
 	}

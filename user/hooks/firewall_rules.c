@@ -50,7 +50,7 @@ static const cyaml_schema_field_t file_schema[] = {
 static const cyaml_schema_value_t file_value = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file_text, file_schema)};
 
-static int parse_action(const char *text, const char *who, bool terminal, struct hk_refusal *refusal)
+static int parse_action(const char *text, const char *who, bool terminal, struct hk_hooks_refusal *refusal)
 {
 	if (strcmp(text, "accept") == 0)
 		return HK_FIREWALL_ACCEPT;
@@ -58,30 +58,30 @@ static int parse_action(const char *text, const char *who, bool terminal, struct
 		return HK_FIREWALL_DROP;
 	if (strcmp(text, "log") == 0 && !terminal)
 		return HK_FIREWALL_LOG;
-	return hk_refuse(refusal, "%s: action \"%.40s\": write %s", who, text,
+	return hk_hooks_refuse(refusal, "%s: action \"%.40s\": write %s", who, text,
 		terminal ? "accept or drop" : "accept, drop or log");
 }
 
 static int parse_name(struct hk_firewall_rule *rule, const struct rule_text *text, const char *who,
-	struct hk_refusal *refusal)
+	struct hk_hooks_refusal *refusal)
 {
 	const char *c;
 
 	for (c = text->name; c && *c; c++)
 		if (!isgraph((unsigned char)*c))
-			return hk_refuse(refusal, "%s: name \"%s\": use printable ASCII without spaces", who,
-				text->name);
+			return hk_hooks_refuse(refusal, "%s: name \"%s\": use printable ASCII without spaces",
+				who, text->name);
 	rule->named = text->name && text->name[0] != '#';
 	if (text->name && !rule->named)
-		return hk_refuse(refusal, "%s: name \"%s\" begins with '#', as rules without a name do", who,
-			text->name);
+		return hk_hooks_refuse(refusal, "%s: name \"%s\" begins with '#', as rules without a name do",
+			who, text->name);
 	if (rule->named)
 		snprintf(rule->name, sizeof(rule->name), "%s", text->name);
 	return 0;
 }
 
 static int parse_rule(struct hk_firewall_rules *out, unsigned place, const struct rule_text *text,
-	const struct hk_hook_setup *setup, struct hk_refusal *refusal)
+	const struct hk_hook_setup *setup, struct hk_hooks_refusal *refusal)
 {
 	struct hk_firewall_rule *rule = &out->rules[place];
 	char who[64];
@@ -99,11 +99,11 @@ static int parse_rule(struct hk_firewall_rules *out, unsigned place, const struc
 	rule->action = (__u8)action;
 	rule->log = text->log || action == HK_FIREWALL_LOG;
 	if (text->flow && action == HK_FIREWALL_LOG)
-		return hk_refuse(refusal,
+		return hk_hooks_refuse(refusal,
 			"%s: flow \"%.40s\" beside action log, which decides nothing: remove one", who,
 			text->flow);
 	if (text->flow && hk_duration_parse(text->flow, &rule->flow_ms))
-		return hk_refuse(refusal,
+		return hk_hooks_refuse(refusal,
 			"%s: flow \"%.40s\" is no lifetime: write 500ms, 30s, 5m or 1h, up to 24h", who,
 			text->flow);
 	return hk_selector_parse(&out->selectors[place], text->match, who, setup, refusal);
@@ -118,28 +118,30 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->rule->name, ((const struct entry *)b)->rule->name);
 }
 
-static int check_names(const struct hk_firewall_rules *rules, struct hk_refusal *refusal)
+static int check_names(const struct hk_firewall_rules *rules, struct hk_hooks_refusal *refusal)
 {
 	struct entry *sorted = malloc((rules->count + 1) * sizeof(*sorted));
 	int code = 0;
 	unsigned i;
 
 	if (!sorted)
-		return hk_refuse(refusal, "out of memory");
+		return hk_hooks_refuse(refusal, "out of memory");
 	for (i = 0; i < rules->count; i++)
 		sorted[i].rule = &rules->rules[i];
 	qsort(sorted, rules->count, sizeof(*sorted), by_name);
 	for (i = 1; i < rules->count && !code; i++)
 		if (strcmp(sorted[i - 1].rule->name, sorted[i].rule->name) == 0)
-			code = hk_refuse(refusal, "the name \"%s\" is given twice: rename one rule",
+			code = hk_hooks_refuse(refusal, "the name \"%s\" is given twice: rename one rule",
 				sorted[i].rule->name);
 	free(sorted);
 	return code;
 }
 
-static int parse_file(struct hk_firewall_rules *out, const struct file_text *text,
-	const struct hk_hook_setup *setup, struct hk_refusal *refusal)
+static int parse_file(
+	void *whole, const void *file, const struct hk_hook_setup *setup, struct hk_hooks_refusal *refusal)
 {
+	const struct file_text *text = file;
+	struct hk_firewall_rules *out = whole;
 	int action = HK_FIREWALL_ACCEPT;
 	unsigned i;
 
@@ -152,7 +154,7 @@ static int parse_file(struct hk_firewall_rules *out, const struct file_text *tex
 	out->rules = calloc(text->rules_count + 1, sizeof(*out->rules));
 	out->selectors = calloc(text->rules_count + 1, sizeof(*out->selectors));
 	if (!out->rules || !out->selectors)
-		return hk_refuse(refusal, "%u rules: out of memory", text->rules_count);
+		return hk_hooks_refuse(refusal, "%u rules: out of memory", text->rules_count);
 	for (i = 0; i < text->rules_count; i++) {
 		if (parse_rule(out, i, &text->rules[i], setup, refusal))
 			return -1;
@@ -162,16 +164,12 @@ static int parse_file(struct hk_firewall_rules *out, const struct file_text *tex
 }
 
 int hk_firewall_rules_load(
-	struct hk_firewall_rules *out, const struct hk_hook_setup *setup, struct hk_refusal *refusal)
+	struct hk_firewall_rules *out, const struct hk_hook_setup *setup, struct hk_hooks_refusal *refusal)
 {
-	void *text;
 	int code;
 
 	memset(out, 0, sizeof(*out));
-	if (hk_settings_load(setup, FILE_MAX, &file_value, &text, refusal))
-		return -1;
-	code = parse_file(out, text, setup, refusal);
-	hk_settings_free(&file_value, text);
+	code = hk_settings_parse(setup, FILE_MAX, &file_value, parse_file, out, refusal);
 	if (code)
 		hk_firewall_rules_free(out);
 	return code;
@@ -179,11 +177,7 @@ int hk_firewall_rules_load(
 
 void hk_firewall_rules_free(struct hk_firewall_rules *rules)
 {
-	unsigned i;
-
-	for (i = 0; i < rules->count; i++)
-		hk_selector_free(&rules->selectors[i]);
+	hk_selectors_free(rules->selectors, rules->count);
 	free(rules->rules);
-	free(rules->selectors);
 	memset(rules, 0, sizeof(*rules));
 }

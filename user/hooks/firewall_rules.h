@@ -24,7 +24,7 @@ struct hk_firewall_rules {
 
 /* Reads and checks the file of `setup`. 0, or -1 and a sentence. */
 int hk_firewall_rules_load(
-	struct hk_firewall_rules *out, const struct hk_hook_setup *setup, struct hk_refusal *refusal);
+	struct hk_firewall_rules *out, const struct hk_hook_setup *setup, struct hk_hooks_refusal *refusal);
 void hk_firewall_rules_free(struct hk_firewall_rules *rules);
 
 #endif

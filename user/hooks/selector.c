@@ -27,7 +27,7 @@ struct list {
 	const char *who;
 	const char *key;
 	const struct hk_hook_setup *setup;
-	struct hk_refusal *refusal;
+	struct hk_hooks_refusal *refusal;
 	unsigned count;
 	union {
 		struct hk_prefix prefixes[LIST_MAX];
@@ -39,7 +39,7 @@ struct list {
 
 static int refuse_element(const struct list *list, const char *element, const char *what)
 {
-	return hk_refuse(list->refusal, "%s: %s: \"%.60s\" %s", list->who, list->key, element, what);
+	return hk_hooks_refuse(list->refusal, "%s: %s: \"%.60s\" %s", list->who, list->key, element, what);
 }
 
 static char *trim(char *text)
@@ -64,7 +64,7 @@ static int each(struct list *list, const char *key, const char *text,
 	snprintf(copy, sizeof(copy), "%s", text);
 	while ((piece = strsep(&rest, ","))) {
 		if (list->count == LIST_MAX)
-			return hk_refuse(list->refusal, "%s: %s lists more than %d: split the rule",
+			return hk_hooks_refuse(list->refusal, "%s: %s lists more than %d: split the rule",
 				list->who, list->key, LIST_MAX);
 		if (element(list, trim(piece)))
 			return -1;
@@ -135,7 +135,7 @@ static int keep(void **to, __u16 *count, const struct list *list, const void *el
 {
 	*to = malloc(list->count * size);
 	if (!*to)
-		return hk_refuse(list->refusal, "%s: out of memory", list->who);
+		return hk_hooks_refuse(list->refusal, "%s: out of memory", list->who);
 	memcpy(*to, elements, list->count * size);
 	*count = (__u16)list->count;
 	return 0;
@@ -219,18 +219,18 @@ static int check_possible(const struct hk_selector *s, struct list *list)
 	for (i = 0; i < sizeof(with_ports); i++)
 		possible |= s->protocols[with_ports[i] / 8] >> (with_ports[i] % 8) & 1;
 	if ((s->source_ports || s->destination_ports) && !possible)
-		return hk_refuse(list->refusal,
+		return hk_hooks_refuse(list->refusal,
 			"%s: ports, but no protocol with ports: the rule can never match", list->who);
 	for (i = 0; i < 2; i++)
 		if (has_family(s->sources, s->sources_count, i) &&
 			has_family(s->destinations, s->destinations_count, i))
 			return 0;
-	return hk_refuse(list->refusal,
+	return hk_hooks_refuse(list->refusal,
 		"%s: source and destination share no IP version: the rule can never match", list->who);
 }
 
 int hk_selector_parse(struct hk_selector *out, const struct hk_selector_text *text, const char *who,
-	const struct hk_hook_setup *setup, struct hk_refusal *refusal)
+	const struct hk_hook_setup *setup, struct hk_hooks_refusal *refusal)
 {
 	static const struct hk_selector_text nothing;
 	struct list list = {.who = who, .setup = setup, .refusal = refusal};
@@ -262,6 +262,15 @@ void hk_selector_free(struct hk_selector *selector)
 	free(selector->destination_ports);
 	free(selector->domains);
 	memset(selector, 0, sizeof(*selector));
+}
+
+void hk_selectors_free(struct hk_selector *selectors, unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		hk_selector_free(&selectors[i]);
+	free(selectors);
 }
 
 static bool any_prefix(const struct hk_prefix *prefixes, unsigned count, const struct hk_address *address)

@@ -64,8 +64,10 @@ struct hk_selector {
 
 /* `who` names the rule or class in a refusal. NULL `text` matches everything. 0 or -1. */
 int hk_selector_parse(struct hk_selector *out, const struct hk_selector_text *text, const char *who,
-	const struct hk_hook_setup *setup, struct hk_refusal *refusal);
+	const struct hk_hook_setup *setup, struct hk_hooks_refusal *refusal);
 void hk_selector_free(struct hk_selector *selector);
+/* The first `count` of an array, and the array. */
+void hk_selectors_free(struct hk_selector *selectors, unsigned count);
 
 bool hk_selector_matches(const struct hk_selector *selector, const struct hk_hook_packet *packet);
 

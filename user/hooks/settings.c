@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int hk_refuse(struct hk_refusal *refusal, const char *format, ...)
+int hk_hooks_refuse(struct hk_hooks_refusal *refusal, const char *format, ...)
 {
 	va_list arguments;
 	size_t used;
@@ -45,24 +45,24 @@ static ssize_t read_bounded(int fd, char *text, size_t max)
 }
 
 char *hk_settings_read(
-	const struct hk_hook_setup *setup, size_t max, size_t *size, struct hk_refusal *refusal)
+	const struct hk_hook_setup *setup, size_t max, size_t *size, struct hk_hooks_refusal *refusal)
 {
 	char *text = NULL;
 	ssize_t got = -1;
 
 	if (setup->settings_fd < 0) {
-		hk_refuse(refusal, "this hook needs one: name it in the configuration");
+		hk_hooks_refuse(refusal, "this hook needs one: name it in the configuration");
 		return NULL;
 	}
 	text = malloc(max + 2);
 	if (text)
 		got = read_bounded(setup->settings_fd, text, max);
 	if (got < 0)
-		hk_refuse(refusal, "cannot be read: %s", strerror(errno));
+		hk_hooks_refuse(refusal, "cannot be read: %s", strerror(errno));
 	else if ((size_t)got > max)
-		hk_refuse(refusal, "is larger than %zu bytes: split or shorten it", max);
+		hk_hooks_refuse(refusal, "is larger than %zu bytes: split or shorten it", max);
 	else if (memchr(text, '\0', (size_t)got))
-		hk_refuse(refusal, "holds NUL bytes: it must be text");
+		hk_hooks_refuse(refusal, "holds NUL bytes: it must be text");
 	else {
 		text[got] = '\0';
 		*size = (size_t)got;
@@ -117,7 +117,7 @@ static cyaml_config_t yaml_config(struct complaint *complaint)
 }
 
 int hk_settings_load(const struct hk_hook_setup *setup, size_t max, const cyaml_schema_value_t *schema,
-	void **out, struct hk_refusal *refusal)
+	void **out, struct hk_hooks_refusal *refusal)
 {
 	struct complaint complaint = {.what = ""};
 	cyaml_config_t config = yaml_config(&complaint);
@@ -131,14 +131,14 @@ int hk_settings_load(const struct hk_hook_setup *setup, size_t max, const cyaml_
 	code = cyaml_load_data((const uint8_t *)text, size, &config, schema, out, NULL);
 	free(text);
 	if (code != CYAML_OK)
-		return hk_refuse(refusal, "%s%s", complaint.what[0] ? complaint.what : cyaml_strerror(code),
-			complaint.where);
+		return hk_hooks_refuse(refusal, "%s%s",
+			complaint.what[0] ? complaint.what : cyaml_strerror(code), complaint.where);
 	if (!*out)
-		return hk_refuse(refusal, "is empty: see docs/hooks.md for what belongs in it");
+		return hk_hooks_refuse(refusal, "is empty: see docs/hooks.md for what belongs in it");
 	if (complaint.more_documents) {
 		hk_settings_free(schema, *out);
 		*out = NULL;
-		return hk_refuse(refusal, "holds a second document behind \"---\": make it one");
+		return hk_hooks_refuse(refusal, "holds a second document behind \"---\": make it one");
 	}
 	return 0;
 }
@@ -148,6 +148,21 @@ void hk_settings_free(const cyaml_schema_value_t *schema, void *data)
 	cyaml_config_t config = yaml_config(NULL);
 
 	cyaml_free(&config, schema, data, 0);
+}
+
+int hk_settings_parse(const struct hk_hook_setup *setup, size_t max, const cyaml_schema_value_t *schema,
+	int (*parse)(void *out, const void *text, const struct hk_hook_setup *setup,
+		struct hk_hooks_refusal *refusal),
+	void *out, struct hk_hooks_refusal *refusal)
+{
+	void *text;
+	int code;
+
+	if (hk_settings_load(setup, max, schema, &text, refusal))
+		return -1;
+	code = parse(out, text, setup, refusal);
+	hk_settings_free(schema, text);
+	return code;
 }
 
 int hk_duration_parse(const char *text, __u32 *milliseconds)

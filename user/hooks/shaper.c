@@ -194,18 +194,18 @@ static int make_buckets(struct shaper *shaper)
 
 static int shaper_create(struct hk_hook_setup *setup, void **state, char *error, size_t error_size)
 {
-	struct hk_refusal refusal = {.text = error, .size = error_size, .path = setup->settings_path};
+	struct hk_hooks_refusal refusal = {.text = error, .size = error_size, .path = setup->settings_path};
 	struct shaper *shaper = calloc(1, sizeof(*shaper));
 	unsigned i;
 
 	if (!shaper)
-		return hk_refuse(&refusal, "out of memory");
+		return hk_hooks_refuse(&refusal, "out of memory");
 	shaper->workers_count = setup->worker_count;
 	shaper->class_base = setup->class_base;
 	if (hk_shaper_classes_load(&shaper->classes, setup, &refusal) ||
 		hk_classifier_new(
 			&shaper->classifier, shaper->classes.selectors, shaper->classes.count, &refusal) ||
-		(make_buckets(shaper) && hk_refuse(&refusal, "out of memory"))) {
+		(make_buckets(shaper) && hk_hooks_refuse(&refusal, "out of memory"))) {
 		shaper_destroy(shaper);
 		return -1;
 	}

@@ -84,55 +84,58 @@ static int parse_quantity(const char *text, const struct unit *units, __u64 min,
 }
 
 static int parse_name(
-	struct hk_shaper_classes *out, unsigned place, const char *name, struct hk_refusal *refusal)
+	struct hk_shaper_classes *out, unsigned place, const char *name, struct hk_hooks_refusal *refusal)
 {
 	const char *c;
 	unsigned i;
 
 	for (c = name; *c; c++)
 		if (!isgraph((unsigned char)*c))
-			return hk_refuse(refusal, "class %u: name \"%s\": use printable ASCII without spaces",
-				place + 1, name);
+			return hk_hooks_refuse(refusal,
+				"class %u: name \"%s\": use printable ASCII without spaces", place + 1, name);
 	for (i = 0; i < place; i++)
 		if (strcmp(out->classes[i].name, name) == 0)
-			return hk_refuse(refusal, "the name \"%s\" is given twice: rename one class", name);
+			return hk_hooks_refuse(
+				refusal, "the name \"%s\" is given twice: rename one class", name);
 	snprintf(out->classes[place].name, sizeof(out->classes[place].name), "%s", name);
 	return 0;
 }
 
 static int parse_numbers(struct hk_shaper_class *class, const struct class_text *text, const char *who,
-	struct hk_refusal *refusal)
+	struct hk_hooks_refusal *refusal)
 {
 	__u64 queue = QUEUE_DEFAULT;
 
 	if (parse_quantity(text->rate, rate_units, RATE_MIN, RATE_MAX, &class->rate))
-		return hk_refuse(refusal,
+		return hk_hooks_refuse(refusal,
 			"%s: rate \"%.32s\": write a number with bit, kbit, mbit, gbit, byte, kbyte, mbyte "
 			"or gbyte "
 			"(a second), from 1kbit to 400gbit",
 			who, text->rate);
 	class->burst = class->rate / 800 > BURST_DEFAULT ? class->rate / 800 : BURST_DEFAULT;
 	if (text->burst && parse_quantity(text->burst, size_units, 1, BURST_MAX, &class->burst))
-		return hk_refuse(refusal,
+		return hk_hooks_refuse(refusal,
 			"%s: burst \"%.32s\": write bytes, or a number with k or m, up to 1024m", who,
 			text->burst);
 	if (text->queue && parse_quantity(text->queue, size_units, 1, QUEUE_MAX, &queue))
-		return hk_refuse(refusal, "%s: queue \"%.32s\": write a number of packets from 1 to %u", who,
-			text->queue, QUEUE_MAX);
+		return hk_hooks_refuse(refusal, "%s: queue \"%.32s\": write a number of packets from 1 to %u",
+			who, text->queue, QUEUE_MAX);
 	class->queue = (__u32)queue;
 	return 0;
 }
 
-static int parse_file(struct hk_shaper_classes *out, const struct file_text *text,
-	const struct hk_hook_setup *setup, struct hk_refusal *refusal)
+static int parse_file(
+	void *whole, const void *file, const struct hk_hook_setup *setup, struct hk_hooks_refusal *refusal)
 {
+	const struct file_text *text = file;
+	struct hk_shaper_classes *out = whole;
 	char who[64];
 	unsigned i;
 
 	out->classes = calloc(text->classes_count + 1, sizeof(*out->classes));
 	out->selectors = calloc(text->classes_count + 1, sizeof(*out->selectors));
 	if (!out->classes || !out->selectors)
-		return hk_refuse(refusal, "out of memory");
+		return hk_hooks_refuse(refusal, "out of memory");
 	for (i = 0; i < text->classes_count; i++) {
 		snprintf(who, sizeof(who), "class %u (%s)", i + 1, text->classes[i].name);
 		if (parse_name(out, i, text->classes[i].name, refusal) ||
@@ -145,16 +148,12 @@ static int parse_file(struct hk_shaper_classes *out, const struct file_text *tex
 }
 
 int hk_shaper_classes_load(
-	struct hk_shaper_classes *out, const struct hk_hook_setup *setup, struct hk_refusal *refusal)
+	struct hk_shaper_classes *out, const struct hk_hook_setup *setup, struct hk_hooks_refusal *refusal)
 {
-	void *text;
 	int code;
 
 	memset(out, 0, sizeof(*out));
-	if (hk_settings_load(setup, FILE_MAX, &file_value, &text, refusal))
-		return -1;
-	code = parse_file(out, text, setup, refusal);
-	hk_settings_free(&file_value, text);
+	code = hk_settings_parse(setup, FILE_MAX, &file_value, parse_file, out, refusal);
 	if (code)
 		hk_shaper_classes_free(out);
 	return code;
@@ -162,11 +161,7 @@ int hk_shaper_classes_load(
 
 void hk_shaper_classes_free(struct hk_shaper_classes *classes)
 {
-	unsigned i;
-
-	for (i = 0; i < classes->count; i++)
-		hk_selector_free(&classes->selectors[i]);
+	hk_selectors_free(classes->selectors, classes->count);
 	free(classes->classes);
-	free(classes->selectors);
 	memset(classes, 0, sizeof(*classes));
 }

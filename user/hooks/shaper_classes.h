@@ -22,7 +22,7 @@ struct hk_shaper_classes {
 
 /* Reads and checks the file of `setup`. 0, or -1 and a sentence. */
 int hk_shaper_classes_load(
-	struct hk_shaper_classes *out, const struct hk_hook_setup *setup, struct hk_refusal *refusal);
+	struct hk_shaper_classes *out, const struct hk_hook_setup *setup, struct hk_hooks_refusal *refusal);
 void hk_shaper_classes_free(struct hk_shaper_classes *classes);
 
 #endif

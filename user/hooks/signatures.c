@@ -362,19 +362,19 @@ static unsigned line_of_pattern(const struct signatures *s, int id)
 	return 0;
 }
 
-static int compile(struct signatures *s, struct hk_refusal *refusal)
+static int compile(struct signatures *s, struct hk_hooks_refusal *refusal)
 {
 	hs_compile_error_t *error = NULL;
 
 	if (number_patterns(s) || file_by_anchor(s))
-		return hk_refuse(refusal, "out of memory");
+		return hk_hooks_refuse(refusal, "out of memory");
 	if (!s->patterns_count)
 		return 0;
 	if (hs_valid_platform() != HS_SUCCESS)
-		return hk_refuse(refusal, "Hyperscan does not run on this processor: it needs SSSE3");
+		return hk_hooks_refuse(refusal, "Hyperscan does not run on this processor: it needs SSSE3");
 	if (hs_compile_multi(s->expressions, s->flags, s->ids, s->patterns_count, HS_MODE_BLOCK, NULL,
 		    &s->database, &error) != HS_SUCCESS) {
-		hk_refuse(refusal, "line %u: Hyperscan refuses the pattern: %.200s",
+		hk_hooks_refuse(refusal, "line %u: Hyperscan refuses the pattern: %.200s",
 			line_of_pattern(s, error ? error->expression : -1),
 			error ? error->message : "no reason given");
 		hs_free_compile_error(error);
@@ -392,18 +392,18 @@ static int make_worker(struct signatures *s, struct worker *worker)
 	return s->database && hs_alloc_scratch(s->database, &worker->scratch) != HS_SUCCESS ? -1 : 0;
 }
 
-static int make_workers(struct signatures *s, unsigned count, struct hk_refusal *refusal)
+static int make_workers(struct signatures *s, unsigned count, struct hk_hooks_refusal *refusal)
 {
 	unsigned i;
 
 	s->workers = aligned_alloc(64, count * sizeof(*s->workers));
 	if (!s->workers)
-		return hk_refuse(refusal, "out of memory");
+		return hk_hooks_refuse(refusal, "out of memory");
 	memset(s->workers, 0, count * sizeof(*s->workers));
 	s->workers_count = count;
 	for (i = 0; i < count; i++)
 		if (make_worker(s, &s->workers[i]))
-			return hk_refuse(refusal, "out of memory");
+			return hk_hooks_refuse(refusal, "out of memory");
 	return 0;
 }
 
@@ -433,14 +433,14 @@ static void signatures_destroy(void *state)
 
 static int signatures_create(struct hk_hook_setup *setup, void **state, char *error, size_t error_size)
 {
-	struct hk_refusal refusal = {.text = error, .size = error_size, .path = setup->settings_path};
+	struct hk_hooks_refusal refusal = {.text = error, .size = error_size, .path = setup->settings_path};
 	struct signatures *s = calloc(1, sizeof(*s));
 	size_t size;
 	char *text;
 	int code;
 
 	if (!s)
-		return hk_refuse(&refusal, "out of memory");
+		return hk_hooks_refuse(&refusal, "out of memory");
 	text = hk_settings_read(setup, FILE_MAX, &size, &refusal);
 	code = text ? hk_signatures_parse(&s->rules, text, &refusal) : -1;
 	free(text);

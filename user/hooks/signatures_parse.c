@@ -26,7 +26,7 @@ int hk_signature_refuse(const struct hk_signature_parser *parser, const char *at
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	return hk_refuse(parser->refusal, "line %u: %s", line, text);
+	return hk_hooks_refuse(parser->refusal, "line %u: %s", line, text);
 }
 
 /* Ends the logical line at `text` with a zero and returns where the next begins; NULL: it was the last. */
@@ -133,28 +133,28 @@ static int by_sid(const void *a, const void *b)
 	return x->line < y->line ? -1 : x->line > y->line;
 }
 
-static int check_sids(const struct hk_signatures *signatures, struct hk_refusal *refusal)
+static int check_sids(const struct hk_signatures *signatures, struct hk_hooks_refusal *refusal)
 {
 	struct entry *sorted = malloc((signatures->count + 1) * sizeof(*sorted));
 	int code = 0;
 	unsigned i;
 
 	if (!sorted)
-		return hk_refuse(refusal, "out of memory");
+		return hk_hooks_refuse(refusal, "out of memory");
 	for (i = 0; i < signatures->count; i++)
 		sorted[i].rule = &signatures->list[i];
 	qsort(sorted, signatures->count, sizeof(*sorted), by_sid);
 	for (i = 1; i < signatures->count && !code; i++)
 		if (sorted[i].rule->gid == sorted[i - 1].rule->gid &&
 			sorted[i].rule->sid == sorted[i - 1].rule->sid)
-			code = hk_refuse(refusal,
+			code = hk_hooks_refuse(refusal,
 				"line %u: sid %u is that of line %u already: give each rule its own",
 				sorted[i].rule->line, sorted[i].rule->sid, sorted[i - 1].rule->line);
 	free(sorted);
 	return code;
 }
 
-int hk_signatures_parse(struct hk_signatures *out, char *text, struct hk_refusal *refusal)
+int hk_signatures_parse(struct hk_signatures *out, char *text, struct hk_hooks_refusal *refusal)
 {
 	struct hk_signature_parser parser = {.refusal = refusal, .number = 1};
 	unsigned physical = 1;
@@ -164,7 +164,7 @@ int hk_signatures_parse(struct hk_signatures *out, char *text, struct hk_refusal
 	memset(out, 0, sizeof(*out));
 	parser.variables = calloc(VARIABLES_MAX, sizeof(*parser.variables));
 	if (!parser.variables)
-		return hk_refuse(refusal, "out of memory");
+		return hk_hooks_refuse(refusal, "out of memory");
 	for (; text && !code; text = next, parser.number += physical) {
 		/* a comment ends with its line, whatever its last character is */
 		char *start = text + strspn(text, " \t\v\r");

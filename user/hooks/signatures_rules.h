@@ -62,7 +62,7 @@ struct hk_signatures {
 };
 
 /* Reads a whole rules file; `text` is written to. 0, or -1 and a sentence with line and word. */
-int hk_signatures_parse(struct hk_signatures *out, char *text, struct hk_refusal *refusal);
+int hk_signatures_parse(struct hk_signatures *out, char *text, struct hk_hooks_refusal *refusal);
 void hk_signatures_free(struct hk_signatures *signatures);
 
 /* --- the parts --- */
@@ -73,7 +73,7 @@ struct hk_signature_variable {
 
 /* Where the parser is: one logical line of the file. */
 struct hk_signature_parser {
-	struct hk_refusal *refusal;
+	struct hk_hooks_refusal *refusal;
 	struct hk_signature_variable *variables;
 	unsigned variables_count;
 	const char *begin; /* of the line; '\v' stands where a continued line went on */
