@@ -75,7 +75,7 @@ static int print_text(const struct hk_config *config, const struct hk_replay *re
 		       "forges\n",
 			(unsigned long long)counts->nonce_repeats, hk_plural(counts->nonce_repeats));
 	if (result->cut)
-		printf("of %llu packet%s the capture has only a part (snap length): capture with -s 0\n",
+		printf("%llu packet%s came only in part (snap length): capture with -s 0\n",
 			(unsigned long long)result->cut, hk_plural(result->cut));
 	return HK_EXIT_DONE;
 }
