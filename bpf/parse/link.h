@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
 /*
  * Ethernet and up to two VLAN tags (802.1Q, 802.1ad and the older 0x9100).
- * Frames to a group address and everything that is not IP keep the link alive
- * (ARP, spanning tree, LLDP, neighbour discovery): `control`.
+ * What is not IP keeps the link alive (ARP, spanning tree, LLDP): `control`. So
+ * do IP packets to a group, which their IP destination says, too: a group MAC
+ * alone is no passport, since hosts take unicast packets that come with one.
  */
 #ifndef HALFKEY_BPF_PARSE_LINK_H
 #define HALFKEY_BPF_PARSE_LINK_H
@@ -33,8 +34,7 @@ HK_PARSE unsigned hk_link_parse(struct hk_cursor *cursor, struct hk_packet *pack
 
 	if (!header)
 		return HK_REASON_SHORT_FRAME;
-	if (header[0] & 1)
-		return HK_REASON_CONTROL;
+	packet->group = header[0] & 1;
 	packet->ethertype = hk_load16(header + 12);
 #pragma GCC unroll 2
 	for (i = 0; i < HK_VLAN_TAGS_MAX; i++) {

@@ -123,10 +123,24 @@ HK_PARSE unsigned hk_network_parse_ip6(struct hk_cursor *cursor, struct hk_packe
 	return HK_REASON_OK;
 }
 
+/* Multicast of either version, and IPv4's limited broadcast. */
+HK_PARSE int hk_network_is_group(const struct hk_packet *packet)
+{
+	const __u8 *bytes = packet->dst.bytes;
+
+	if (packet->version == 6)
+		return bytes[0] == 0xff;
+	return bytes[12] >> 4 == 0xe || hk_load32(bytes + 12) == 0xffffffff;
+}
+
 HK_PARSE unsigned hk_network_parse(struct hk_cursor *cursor, struct hk_packet *packet)
 {
-	return packet->ethertype == HK_ETHERTYPE_IP4 ? hk_network_parse_ip4(cursor, packet)
-						     : hk_network_parse_ip6(cursor, packet);
+	unsigned reason = packet->ethertype == HK_ETHERTYPE_IP4 ? hk_network_parse_ip4(cursor, packet)
+								: hk_network_parse_ip6(cursor, packet);
+
+	if (reason == HK_REASON_OK && packet->group && hk_network_is_group(packet))
+		return HK_REASON_CONTROL;
+	return reason;
 }
 
 #endif

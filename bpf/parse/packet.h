@@ -22,6 +22,7 @@ struct hk_packet {
 	__u8 version;	/* 4 or 6 */
 	__u8 protocol;	/* behind the IPv6 extension headers */
 	__u8 fragment;	/* 1: a piece of a packet; nothing behind the IP header was looked at */
+	__u8 group;	/* 1: the destination MAC is a group's */
 	__u8 udp;	/* 1: a UDP header was read */
 	__u8 padded;	/* 1: the IP packet goes on behind its UDP datagram */
 };
