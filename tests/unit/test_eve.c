@@ -108,6 +108,7 @@ static struct hk_record record_v4(unsigned kind)
 		.inner_dst_port = 80,
 		.inner_version = 4,
 		.inner_protocol = IPPROTO_TCP,
+		.outer_protocol = IPPROTO_UDP,
 		.spi = 0x80000001,
 		.outer_src = address("192.0.2.1"),
 		.outer_dst = address("192.0.2.2"),
@@ -222,6 +223,7 @@ static void tunnel_says_what_was_outside(void)
 	json_decref(root);
 
 	record.envelope = HK_ENVELOPE_ESP;
+	record.outer_protocol = IPPROTO_ESP;
 	record.variant = HK_SUITE_GCM;
 	record.auth = HK_AUTH_VERIFIED;
 	record.outer_src = address("2001:db8::1");
@@ -233,6 +235,93 @@ static void tunnel_says_what_was_outside(void)
 	says(root, "tunnel", "auth", "authenticated");
 	lacks(root, "tunnel", "domain");
 	lacks(root, "tunnel", "version");
+	json_decref(root);
+}
+
+/* Every envelope by its own name, in what really carried it. */
+static void envelopes_and_carriers(void)
+{
+	static const struct {
+		unsigned envelope, protocol;
+		const char *name, *says;
+	} rows[] = {
+		{HK_ENVELOPE_ESP, IPPROTO_UDP, "esp", "UDP"},
+		{HK_ENVELOPE_EESP, IPPROTO_UDP, "eesp", "UDP"},
+		{HK_ENVELOPE_EESP, 254, "eesp", "254"},
+		{HK_ENVELOPE_WESP, HK_WESP_PROTOCOL, "wesp", "141"},
+		{HK_ENVELOPE_TSS, 253, "tss", "253"},
+		{HK_ENVELOPE_INLINE, IPPROTO_ESP, "inline", "ESP"},
+		{HK_ENVELOPE_DTLS, IPPROTO_UDP, "dtls", "UDP"},
+	};
+	struct hk_record record = record_v4(HK_RECORD_EVENT);
+	json_t *root;
+	unsigned i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		record.envelope = (__u8)rows[i].envelope;
+		record.outer_protocol = (__u8)rows[i].protocol;
+		root = through(&record, NULL);
+		says(root, "tunnel", "envelope", rows[i].name);
+		says(root, "tunnel", "proto", rows[i].says);
+		says(root, "tunnel", "spi", "0x80000001");
+		says(root, NULL, "proto", "TCP"); /* inside */
+		json_decref(root);
+	}
+}
+
+static struct hk_record tls_record(unsigned kind)
+{
+	struct hk_record record = record_v4(kind);
+
+	record.envelope = HK_ENVELOPE_TLS;
+	record.outer_protocol = record.inner_protocol = IPPROTO_TCP;
+	record.variant = record.inner_version = 0;
+	record.spi = 40000u << 16 | 443;
+	record.inner_src = record.outer_src;
+	record.inner_dst = record.outer_dst;
+	record.inner_dst_port = 443;
+	record.auth = HK_AUTH_VERIFIED;
+	return record;
+}
+
+/* A payload between two ends: no IP packet inside, no SPI, nobody's TCP flags. */
+static void tls_is_a_payload(void)
+{
+	struct hk_record record = tls_record(HK_RECORD_EVENT);
+	json_t *root = through(&record, NULL);
+
+	says(root, NULL, "src_ip", "192.0.2.1");
+	counts(root, NULL, "dest_port", 443);
+	says(root, NULL, "proto", "TCP");
+	says(root, "tls", "version", "TLS 1.2");
+	says(root, "tunnel", "envelope", "tls");
+	says(root, "tunnel", "inner", "not-ip");
+	says(root, "tunnel", "auth", "authenticated");
+	counts(root, "tunnel", "src_port", 40000);
+	counts(root, "tunnel", "dest_port", 443);
+	lacks(root, "tunnel", "spi");
+	lacks(root, "tunnel", "suite");
+	json_decref(root);
+	record = tls_record(HK_RECORD_FLOW);
+	root = through(&record, NULL);
+	lacks(root, NULL, "tcp");
+	json_decref(root);
+	record = tls_record(HK_RECORD_DROP); /* did not open */
+	record.has_inner = 0;
+	record.reason = HK_REASON_FLOW_DROP;
+	root = through(&record, NULL);
+	counts(root, NULL, "src_port", 40000);
+	counts(root, NULL, "dest_port", 443);
+	says(root, NULL, "proto", "TCP");
+	says(root, "drop", "reason", "flow-drop");
+	lacks(root, NULL, "tls");
+	json_decref(root);
+	record = tls_record(HK_RECORD_EVENT);
+	record.envelope = HK_ENVELOPE_DTLS;
+	record.outer_protocol = record.inner_protocol = IPPROTO_UDP;
+	root = through(&record, NULL);
+	says(root, "tls", "version", "DTLS 1.2");
+	says(root, "tunnel", "spi", "0x9c4001bb");
 	json_decref(root);
 }
 
@@ -749,6 +838,8 @@ int main(void)
 {
 	static const struct test tests[] = {{"an alert is as Suricata's", alert_is_suricatas},
 		{"the tunnel says what was outside", tunnel_says_what_was_outside},
+		{"envelopes and what carried them", envelopes_and_carriers},
+		{"TLS is a payload between two ends", tls_is_a_payload},
 		{"log lines are marked", log_lines_are_marked},
 		{"a flow has both directions", flow_has_both_directions},
 		{"flow states and reasons", flow_states_and_reasons}, {"a drop says why", drop_says_why},

@@ -106,17 +106,18 @@ static void eve_inner(struct hk_json *json, const struct hk_record *record)
 	}
 }
 
-/*
- * PSP always rides in UDP; ESP is called ESP, also where it rides in UDP 4500. A
- * payload that is no IP packet has the outer protocol as its own.
- */
-static unsigned outer_protocol(const struct hk_record *record)
+/* What stands for an SPI in the records of TLS are the ports; else there is none to tell. */
+static void eve_outer(struct hk_json *json, const struct hk_record *record)
 {
-	if (hk_record_not_ip(record) && record->inner_protocol)
-		return record->inner_protocol;
-	if (record->envelope == HK_ENVELOPE_TSS)
-		return hk_record_not_ip(record) ? HK_IP_PROTOCOL_TSS : IPPROTO_UDP;
-	return record->envelope == HK_ENVELOPE_PSP ? IPPROTO_UDP : IPPROTO_ESP;
+	bool ports = record->envelope == HK_ENVELOPE_TLS;
+
+	eve_address(json, "src_ip", &record->outer_src);
+	if (ports)
+		hk_json_number(json, "src_port", record->spi >> 16);
+	eve_address(json, "dest_ip", &record->outer_dst);
+	if (ports)
+		hk_json_number(json, "dest_port", record->spi & 0xffff);
+	eve_protocol(json, record->outer_protocol);
 }
 
 /* Who speaks to whom: inside if we know, else outside. */
@@ -126,9 +127,7 @@ static void eve_tuple(struct hk_json *json, const struct hk_record *record)
 		eve_inner(json, record);
 		return;
 	}
-	eve_address(json, "src_ip", &record->outer_src);
-	eve_address(json, "dest_ip", &record->outer_dst);
-	eve_protocol(json, outer_protocol(record));
+	eve_outer(json, record);
 }
 
 static const char *auth_name(unsigned auth)
@@ -144,22 +143,33 @@ static void eve_tunnel(struct eve *eve, struct hk_json *json, const struct hk_re
 {
 	char spi[16];
 
-	snprintf(spi, sizeof(spi), "0x%08x", record->spi);
 	hk_json_open(json, "tunnel");
-	eve_address(json, "src_ip", &record->outer_src);
-	eve_address(json, "dest_ip", &record->outer_dst);
-	eve_protocol(json, outer_protocol(record));
+	eve_outer(json, record);
 	eve_name(json, "envelope", hk_envelope_name(record->envelope));
 	if (record->envelope == HK_ENVELOPE_PSP)
 		hk_json_number(json, "version", record->variant);
 	else
 		eve_name(json, "suite", hk_suite_name(record->variant));
-	hk_json_string(json, "spi", spi, sizeof(spi));
+	if (record->envelope != HK_ENVELOPE_TLS) {
+		snprintf(spi, sizeof(spi), "0x%08x", record->spi);
+		hk_json_string(json, "spi", spi, sizeof(spi));
+	}
 	if (record->domain < HK_DOMAINS_MAX)
 		eve_name(json, "domain", eve->names->domains[record->domain]);
 	if (hk_record_not_ip(record))
 		hk_json_string(json, "inner", "not-ip", 8);
 	hk_json_string(json, "auth", auth_name(record->auth), 16);
+	hk_json_close(json);
+}
+
+/* Of what was opened: other versions never are. */
+static void eve_tls(struct hk_json *json, const struct hk_record *record)
+{
+	if (!record->has_inner ||
+		(record->envelope != HK_ENVELOPE_TLS && record->envelope != HK_ENVELOPE_DTLS))
+		return;
+	hk_json_open(json, "tls");
+	hk_json_string(json, "version", record->envelope == HK_ENVELOPE_TLS ? "TLS 1.2" : "DTLS 1.2", 16);
 	hk_json_close(json);
 }
 
@@ -290,8 +300,8 @@ static void eve_flow(struct hk_json *json, const struct hk_record *record, const
 	if (flow->verdict == HK_VERDICT_DROP)
 		hk_json_string(json, "action", "drop", 8);
 	hk_json_close(json);
-	if (record->inner_protocol == IPPROTO_TCP)
-		eve_tcp(json, flow);
+	if (record->inner_protocol == IPPROTO_TCP && !hk_record_not_ip(record))
+		eve_tcp(json, flow); /* of what TLS carries nobody knows the flags */
 }
 
 struct eve_kind {
@@ -330,6 +340,7 @@ static void eve_write(void *state, const struct hk_record *record, const __u8 *d
 	eve_head(eve, &json, record, kinds[record->kind].name);
 	kinds[record->kind].body(&json, record, data);
 	eve_tunnel(eve, &json, record);
+	eve_tls(&json, record);
 	eve_hook(eve, &json, record);
 	hk_json_close(&json);
 	if (hk_json_line(&json))

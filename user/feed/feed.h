@@ -65,6 +65,9 @@ struct hk_record {
 	__u16 inner_dst_port;
 	__u8 inner_version; /* 4 or 6; 0: no IP packet, the tuple is the outer one */
 	__u8 inner_protocol;
+	__u8 outer_protocol; /* what the outer IP header says: UDP, TCP, or the envelope's own; 0: not known
+			      */
+	__u8 reserved[3];
 	__u32 spi;
 	__u32 rule; /* of the hook that decided */
 	struct hk_address outer_src;

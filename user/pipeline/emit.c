@@ -6,6 +6,7 @@
  */
 #include "user/pipeline/internal.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include <halfkey/reason.h>
@@ -31,6 +32,23 @@ static void put(struct hk_pipeline *pipeline, const void *data)
 
 	hk_count_raise(
 		taken ? &pipeline->options.counts->feed_records : &pipeline->options.counts->feed_lost, 1);
+}
+
+/* The parser claims each envelope by one protocol of IP, or in UDP. */
+unsigned hk_pipeline_outer_protocol(const struct hk_opening *opening)
+{
+	const struct hk_domain_config *domain = opening->domain;
+
+	if (opening->meta->flags & HK_META_UDP)
+		return IPPROTO_UDP;
+	switch (opening->meta->envelope) {
+	case HK_ENVELOPE_ESP:
+	case HK_ENVELOPE_INLINE: return IPPROTO_ESP;
+	case HK_ENVELOPE_WESP: return HK_WESP_PROTOCOL;
+	case HK_ENVELOPE_TLS: return IPPROTO_TCP;
+	case HK_ENVELOPE_TSS: return domain && domain->carrier ? domain->carrier : HK_IP_PROTOCOL_TSS;
+	default: return domain ? domain->carrier : 0;
+	}
 }
 
 static void fill_inner(struct hk_record *record, const struct hk_hook_packet *packet, __u64 hash)
@@ -68,6 +86,7 @@ static struct hk_record *fill(struct hk_pipeline *pipeline, unsigned i, unsigned
 		record->auth = opening->auth;
 		record->outer_src = opening->outer_src;
 		record->outer_dst = opening->outer_dst;
+		record->outer_protocol = (__u8)hk_pipeline_outer_protocol(opening);
 	}
 	if (place == HK_PIPELINE_NOBODY)
 		return record;
@@ -197,6 +216,7 @@ static void fill_flow(struct hk_record *record, const struct hk_flow *flow)
 	record->spi = flow->spi;
 	record->outer_src = flow->outer_src;
 	record->outer_dst = flow->outer_dst;
+	record->outer_protocol = flow->outer_protocol;
 	record->has_inner = 1;
 	record->inner_version = flow->ip_version;
 	record->inner_protocol = key->protocol;

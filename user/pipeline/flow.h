@@ -38,7 +38,8 @@ struct hk_flow {
 	__u8 ip_version;
 	__u8 verdict_verified; /* the verdict came from an authenticated packet */
 	__u8 closing;	       /* RST, or FIN in both directions */
-	__u16 src_port;	       /* as hooks see them: ICMP type and code */
+	__u8 outer_protocol;
+	__u16 src_port; /* as hooks see them: ICMP type and code */
 	__u16 dst_port;
 	struct hk_address outer_src;
 	struct hk_address outer_dst;

@@ -251,20 +251,18 @@ __u64 hk_packet_flow(
 		(__u64)packet->protocol << 48 | (__u64)packet->domain << 32 | b_port << 16 | a_port);
 }
 
-void hk_packet_describe_payload(const __u8 *outer, __u32 outer_length, unsigned meta_flags, __u32 length,
-	struct hk_hook_packet *packet)
+void hk_packet_describe_payload(
+	const __u8 *envelope, unsigned protocol, __u32 length, struct hk_hook_packet *packet)
 {
-	const __u8 *udp = outer + outer_length - UDP_HEADER;
+	const __u8 *udp = envelope - UDP_HEADER;
 
 	packet->flags |= HK_PACKET_NOT_IP;
 	packet->data_length = packet->payload_length = length;
 	packet->src = packet->outer_src;
 	packet->dst = packet->outer_dst;
-	/* behind IPv6 extension headers the protocol is the envelope's: 0 says no more than that */
-	packet->protocol = meta_flags & HK_META_OUTER_V6 ? 0 : outer[9];
-	if (!(meta_flags & HK_META_UDP))
+	packet->protocol = (__u8)protocol;
+	if (protocol != IPPROTO_UDP)
 		return;
-	packet->protocol = IPPROTO_UDP;
 	packet->flags |= HK_PACKET_PORTS;
 	packet->src_port = hk_get16(udp);
 	packet->dst_port = hk_get16(udp + 2);

@@ -24,11 +24,11 @@ int hk_packet_parse(const __u8 *data, __u32 length, struct hk_hook_packet *packe
 
 /*
  * The same for an opened payload that is no IP packet: its tuple is that of the
- * outer packet, whose headers are the `outer_length` bytes from `outer` up to the
- * envelope (`meta_flags` as in hk_meta). src and dst must be set already.
+ * outer packet, whose IP header says `protocol`; in front of `envelope` stands its
+ * UDP header, if it has one. src and dst must be set already.
  */
-void hk_packet_describe_payload(const __u8 *outer, __u32 outer_length, unsigned meta_flags, __u32 length,
-	struct hk_hook_packet *packet);
+void hk_packet_describe_payload(
+	const __u8 *envelope, unsigned protocol, __u32 length, struct hk_hook_packet *packet);
 
 /* Behind hk_packet_describe_payload(): the envelope rode in TCP with these ports. */
 void hk_packet_describe_tcp(__u32 ports, struct hk_hook_packet *packet);

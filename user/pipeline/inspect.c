@@ -33,8 +33,8 @@ static bool parse_inner(const struct hk_opening *opening, struct hk_hook_packet 
 	const struct hk_meta *meta = opening->meta;
 
 	if (opening->not_ip) {
-		hk_packet_describe_payload(opening->frame + meta->l3_offset,
-			meta->envelope_offset - meta->l3_offset, meta->flags, opening->inner_length, packet);
+		hk_packet_describe_payload(opening->frame + meta->envelope_offset,
+			hk_pipeline_outer_protocol(opening), opening->inner_length, packet);
 		if (meta->envelope == HK_ENVELOPE_TLS)
 			hk_packet_describe_tcp(meta->spi, packet);
 		return true;
@@ -122,6 +122,7 @@ static void begin_flow(struct hk_flow *flow, const struct hk_parsed *parsed,
 	flow->dst_port = packet->dst_port;
 	flow->outer_src = packet->outer_src;
 	flow->outer_dst = packet->outer_dst;
+	flow->outer_protocol = (__u8)hk_pipeline_outer_protocol(opening);
 }
 
 static void find_flow(struct hk_pipeline *pipeline, unsigned place)

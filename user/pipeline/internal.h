@@ -118,6 +118,9 @@ static inline __u8 *hk_pipeline_plain(struct hk_pipeline *pipeline, unsigned fra
 	return pipeline->area + pipeline->plain_offset + (size_t)frame * pipeline->plain_stride;
 }
 
+/* What the outer IP header of an opening says, behind its extension headers; 0: not known. */
+unsigned hk_pipeline_outer_protocol(const struct hk_opening *opening);
+
 void hk_pipeline_open(struct hk_pipeline *pipeline);
 /* One frame again, with this key: the reason of that. */
 unsigned hk_pipeline_open_with(struct hk_pipeline *pipeline, unsigned i, const struct hk_key_choice *key);
