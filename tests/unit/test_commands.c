@@ -77,6 +77,39 @@ static void check_fine(void)
 	json_decref(json);
 }
 
+/* What opens a domain's packets, also where the configuration has no word for it. */
+static void check_suites(void)
+{
+	static const struct {
+		const char *domain, *suite;
+	} rows[] = {
+		{"envelope: psp, profile: split", "by packet"},
+		{"envelope: tss, profile: split, tss: {mode: cluster}", "gcm-split"},
+		{"envelope: tss, profile: single, tss: {mode: cluster}", "gcm"},
+		{"envelope: esp, profile: split, suite: cbc-hmac, mkid: 1", "cbc-hmac"},
+		{"envelope: dtls, profile: split, dtls: {port: 4433}", "gcm-split"},
+		{"envelope: tls, profile: single, tls: {ports: [443, 8443]}", "by connection"},
+	};
+	char text[512];
+	json_t *json;
+	unsigned i;
+
+	run_file("e.keys", 0600, "# none yet\n");
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text),
+			"ports: [a, b]\ndomains:\n - {name: east, %s, receivers: [192.0.2.9], keys: "
+			"e.keys}\n",
+			rows[i].domain);
+		run_file("box.yaml", 0600, text);
+		CU_ASSERT_EQUAL(run_shell("$H check box.yaml --json"), 0);
+		json = run_json();
+		CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(
+					       json_array_get(json_object_get(json, "domains"), 0), "suite")),
+			rows[i].suite);
+		json_decref(json);
+	}
+}
+
 static void check_refuses(void)
 {
 	json_t *json;
@@ -282,6 +315,7 @@ int main(void)
 		{"help, version, an example for each", help},
 		{"unknown commands suggest the nearest", unknown_commands},
 		{"check: fine", check_fine},
+		{"check: suites", check_suites},
 		{"check: refusals", check_refuses},
 		{"check: notes and effects by mode", check_notes},
 		{"no daemon: a sentence", nobody_there},

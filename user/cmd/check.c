@@ -166,9 +166,16 @@ static void print_head(const struct hk_config *config)
 	printf("frames     %u per queue\n", config->frames);
 }
 
+/* Where `suite` means nothing the profile says it, but PSP packets and TLS connections say their own. */
 static const char *suite_text(const struct hk_domain_config *domain)
 {
-	return domain->suite ? hk_suite_name(domain->suite) : "by packet";
+	if (domain->suite)
+		return hk_suite_name(domain->suite);
+	if (domain->envelope == HK_ENVELOPE_PSP)
+		return "by packet";
+	if (domain->envelope == HK_ENVELOPE_TLS)
+		return "by connection";
+	return hk_suite_name(domain->profile == HK_PROFILE_SPLIT ? HK_SUITE_GCM_SPLIT : HK_SUITE_GCM);
 }
 
 static void print_domains(const struct checked *checked)
@@ -277,8 +284,7 @@ static json_t *domains_json(const struct checked *checked)
 			hk_envelope_name(domain->envelope), "profile", hk_profile_name(domain->profile),
 			"receivers", receivers, "key_file", domain->keys, "keys",
 			(int)checked->keys[domain->id]);
-		if (domain->suite)
-			json_object_set_new(row, "suite", json_string(hk_suite_name(domain->suite)));
+		json_object_set_new(row, "suite", json_string(suite_text(domain)));
 		json_array_append_new(domains, row);
 	}
 	return domains;
