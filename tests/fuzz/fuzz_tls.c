@@ -109,7 +109,9 @@ static void run(
 		.payload_offset = HEADERS + TCP,
 		.end_offset = (uint16_t)(HEADERS + TCP + length)};
 	uint8_t *frame = calloc(1, HEADERS + TCP + length), *tcp = frame + HEADERS;
+	static uint64_t now_ns;
 	struct hk_opening opening = {.meta = &meta,
+		.now_ns = &now_ns,
 		.domain = &domain,
 		.frame = frame,
 		.streams = streams,

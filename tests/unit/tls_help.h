@@ -18,6 +18,7 @@
 struct segment_of {
 	bool server; /* the server sends */
 	__u32 sequence, length;
+	__u16 port; /* the client's; 0: 40000 */
 	__u8 flags;
 	__u8 bytes[1400];
 };
@@ -150,7 +151,7 @@ static inline __u32 talk_frame(const struct segment_of *segment, __u8 frame[BOX_
 {
 	struct hk_address client = address("192.0.2.1"), server = address("192.0.2.9");
 	__u8 tcp[20 + 1400] = {0};
-	__u16 ports[2] = {40000, TALK_PORT};
+	__u16 ports[2] = {segment->port ? segment->port : 40000, TALK_PORT};
 	int size;
 
 	tcp[0] = (__u8)(ports[segment->server] >> 8), tcp[1] = (__u8)ports[segment->server];

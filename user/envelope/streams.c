@@ -28,6 +28,7 @@ struct hk_window {
 struct note {
 	__u8 frame;
 	struct hk_stream *stream;
+	__u64 born;
 };
 
 struct hk_streams {
@@ -118,7 +119,7 @@ __u8 *hk_streams_room(struct hk_streams *streams, __u32 size)
 void hk_streams_note(struct hk_streams *streams, unsigned frame, struct hk_stream *stream)
 {
 	if (streams->notes_count < HK_STREAMS_BATCH)
-		streams->notes[streams->notes_count++] = (struct note){(__u8)frame, stream};
+		streams->notes[streams->notes_count++] = (struct note){(__u8)frame, stream, stream->born};
 }
 
 unsigned hk_streams_noted(const struct hk_streams *streams, unsigned place, unsigned *frame)
@@ -129,12 +130,14 @@ unsigned hk_streams_noted(const struct hk_streams *streams, unsigned place, unsi
 	return 1;
 }
 
-void hk_streams_block(struct hk_streams *streams, unsigned place)
+void hk_streams_block(struct hk_streams *streams, unsigned place, __u64 now_ns)
 {
-	struct hk_stream *stream = streams->notes[place].stream;
+	const struct note *note = &streams->notes[place];
 
-	/* may have ended within the batch; then it is nobody's or another's, which loses little */
-	stream->blocked = stream->used;
+	if (note->stream->born != note->born)
+		return; /* it ended within the batch */
+	note->stream->blocked = true;
+	note->stream->dropped_ns = now_ns;
 }
 
 /* --- names and ages --- */
@@ -241,7 +244,7 @@ struct hk_stream *hk_streams_make(struct hk_streams *streams, const struct hk_st
 	stream = take_stream(streams);
 	memset(stream, 0, sizeof(*stream));
 	stream->name = *name;
-	stream->used = true;
+	stream->born = ++streams->clock;
 	head = head_of(streams, name);
 	stream->chain = *head;
 	*head = index_of(streams, stream);

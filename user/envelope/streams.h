@@ -50,18 +50,21 @@ struct hk_stream {
 	bool proven;   /* a record verified under the key */
 	bool stale;    /* it had a key, which was taken away */
 	bool rekeyed;  /* renegotiated: no key we know */
+	bool has_syn;  /* a SYN said that it begins anew at `syn_next` */
 	__u8 ignored;  /* the reason why its records are not opened; 0: they are */
 	__u8 key_size;
 	__u8 key[32], iv[4];
+	__u32 syn_next;
 	__u32 key_place; /* with key_id: hk_keyring_tls_holds() */
 	__u64 key_id;
-	__u64 serial;	/* of the keyring that was asked */
-	__u64 sequence; /* of the next record */
-	__u64 nonce;	/* of the last one that verified */
+	__u64 serial;	  /* of the keyring that was asked */
+	__u64 sequence;	  /* of the next record */
+	__u64 nonce;	  /* of the last one that verified */
+	__u64 dropped_ns; /* blocked: when the last segment was */
 	/* the pool's */
 	struct hk_window *window;
 	__u32 chain, older, newer;
-	bool used;
+	__u64 born; /* a number of its own; 0: free */
 };
 
 struct hk_streams;
@@ -78,7 +81,7 @@ __u8 *hk_streams_room(struct hk_streams *streams, __u32 size);
 void hk_streams_note(struct hk_streams *streams, unsigned frame, struct hk_stream *stream);
 /* The packet `frame` is dropped: so is the rest of its stream, or a retransmission would complete it. */
 unsigned hk_streams_noted(const struct hk_streams *streams, unsigned place, unsigned *frame);
-void hk_streams_block(struct hk_streams *streams, unsigned place);
+void hk_streams_block(struct hk_streams *streams, unsigned place, __u64 now_ns);
 
 struct hk_stream *hk_streams_find(struct hk_streams *streams, const struct hk_stream_name *name);
 /* A fresh one (an old one of that name ends); never NULL. */

@@ -29,6 +29,7 @@
 #define AAD	      13
 #define GUESSES	      8	 /* record numbers tried after a gap, beside those the nonce suggests */
 #define HELLO_TRIES   16 /* records of a direction, for the hellos to be seen by another worker */
+#define HOLD_NS	      (60ull * 1000000000)
 #define TLS_12	      0x0303
 
 enum { CHANGE_CIPHER_SPEC = 20, ALERT = 21, HANDSHAKE = 22, DATA = 23, HEARTBEAT = 24 };
@@ -421,8 +422,10 @@ static unsigned read_segment(struct segment *segment, __u32 sequence, const __u8
 {
 	__u32 ready;
 
-	if (segment->stream->blocked)
+	if (segment->stream->blocked) {
+		segment->stream->dropped_ns = *segment->opening->now_ns;
 		return HK_REASON_FLOW_DROP;
+	}
 	if (segment->stream->ignored)
 		return segment->stream->ignored;
 	switch (put(segment, sequence, data, length)) {
@@ -463,8 +466,52 @@ static bool sent_by_server(const struct hk_opening *opening, const __u8 *tcp)
 	return !to;
 }
 
-/* The stream of the segment; SYN begins it, RST ends it (then NULL), anything else finds it lost. */
-static struct hk_stream *stream_of(struct segment *segment, const __u8 *tcp)
+static struct hk_stream *begin_stream(
+	struct segment *segment, const struct hk_stream_name *name, const __u8 *tcp, __u32 next)
+{
+	struct hk_stream *stream = hk_streams_make(segment->streams, name);
+
+	stream->server = sent_by_server(segment->opening, tcp);
+	stream->next = next;
+	return stream;
+}
+
+/* A stream that a hook dropped is done with when its ports rested; a SYN or RST alone would set it free. */
+static bool is_held(struct hk_stream *stream, const struct hk_opening *opening)
+{
+	return stream->blocked && *opening->now_ns - stream->dropped_ns < HOLD_NS;
+}
+
+/*
+ * A SYN that counts from elsewhere: the ports are used again, or somebody wants
+ * us to believe so, which the end host would not. So the stream goes on until a
+ * handshake comes where the SYN said, and nothing else could stand there.
+ */
+static bool begins_again(const struct hk_stream *stream, __u32 sequence, const __u8 *data, __u32 length)
+{
+	return stream->has_syn && length && sequence == stream->syn_next && sequence != stream->next &&
+	       data[0] == HANDSHAKE;
+}
+
+static void take_syn(struct hk_stream *stream, __u32 next)
+{
+	stream->has_syn = next != stream->next; /* else it is the stream's own, once more */
+	stream->syn_next = next;
+}
+
+/* The end host takes a reset at the next byte it waits for, and no other. */
+static void take_reset(struct segment *segment, struct hk_stream *stream, __u32 sequence)
+{
+	__u32 ready;
+
+	hk_stream_ready(stream, &ready);
+	if (stream->lost || sequence == stream->next + ready)
+		hk_streams_end(segment->streams, stream);
+}
+
+/* The stream of the segment, made if need be: with a SYN from its first byte, else where nobody knows. */
+static struct hk_stream *stream_of(
+	struct segment *segment, const __u8 *tcp, __u32 sequence, const __u8 *data, __u32 length)
 {
 	const struct hk_opening *opening = segment->opening;
 	struct hk_stream_name name = {.src = opening->outer_src,
@@ -473,19 +520,22 @@ static struct hk_stream *stream_of(struct segment *segment, const __u8 *tcp)
 		.dst_port = hk_get16(tcp + 2),
 		.domain = opening->meta->domain};
 	struct hk_stream *stream = hk_streams_find(segment->streams, &name);
+	bool syn = tcp[13] & HK_TCP_SYN, again = false;
 
+	if (stream && is_held(stream, opening))
+		return stream;
 	if (tcp[13] & HK_TCP_RST) {
 		if (stream)
-			hk_streams_end(segment->streams, stream);
+			take_reset(segment, stream, sequence);
 		return NULL;
 	}
-	/* a SYN again is the same one, unless it counts from elsewhere */
-	if (stream && (!(tcp[13] & HK_TCP_SYN) || hk_get32(tcp + 4) + 1 == stream->next))
+	if (stream && syn && !stream->lost)
+		take_syn(stream, sequence);
+	again = stream && begins_again(stream, sequence, data, length);
+	if (stream && !again && !(syn && stream->lost))
 		return stream;
-	stream = hk_streams_make(segment->streams, &name);
-	stream->server = sent_by_server(opening, tcp);
-	stream->lost = !(tcp[13] & HK_TCP_SYN);
-	stream->next = hk_get32(tcp + 4) + 1;
+	stream = begin_stream(segment, &name, tcp, sequence);
+	stream->lost = !syn && !again;
 	if (!stream->server && !stream->lost)
 		forget_hello(stream);
 	return stream;
@@ -514,18 +564,19 @@ static unsigned rebuild(struct hk_opening *opening)
 {
 	const struct hk_meta *meta = opening->meta;
 	const __u8 *tcp = opening->frame + meta->envelope_offset;
+	const __u8 *data = opening->frame + meta->payload_offset;
 	struct segment segment = {.opening = opening, .streams = opening->streams};
 	__u32 length = (__u32)meta->end_offset - meta->payload_offset, sequence = hk_get32(tcp + 4);
 	unsigned reason;
 
 	if (!segment.streams) /* the last TLS domain went with a reload while this was on its way */
 		return HK_REASON_TLS_NO_ROOM;
-	segment.stream = stream_of(&segment, tcp);
-	if (!segment.stream || !length)
-		return HK_REASON_TLS_CONTROL;
 	if (tcp[13] & HK_TCP_SYN)
 		sequence++;
-	reason = read_segment(&segment, sequence, opening->frame + meta->payload_offset, length);
+	segment.stream = stream_of(&segment, tcp, sequence, data, length);
+	if (!segment.stream || !length || (tcp[13] & HK_TCP_RST))
+		return HK_REASON_TLS_CONTROL;
+	reason = read_segment(&segment, sequence, data, length);
 	if (reason == HK_REASON_OK)
 		hk_streams_note(segment.streams, opening->index, segment.stream);
 	return reason;

@@ -123,7 +123,7 @@ static void block_streams(struct hk_pipeline *pipeline, const struct hk_fate *fa
 
 	for (place = 0; hk_streams_noted(pipeline->streams, place, &frame); place++)
 		if (fates[frame].action == HK_ACTION_DROP)
-			hk_streams_block(pipeline->streams, place);
+			hk_streams_block(pipeline->streams, place, pipeline->now_ns);
 }
 
 static int make_parts(struct hk_pipeline *pipeline, struct hk_error *error)
