@@ -11,6 +11,7 @@
 
 #include "tests/unit/inline_help.h"
 #include "user/base/hash.h"
+#include "user/endpoint/sa.h"
 #include "user/keys/arena.h"
 #include "user/keys/children_past.h"
 
@@ -318,6 +319,56 @@ static void competition(void)
 	scene_free(&scene);
 }
 
+/* Made up after the real one, they cost it nothing: of those nobody knows better of, the first is tried. */
+static void competition_comes_late(void)
+{
+	struct hk_creation creation;
+	struct scene scene;
+	struct sent sent = {0};
+
+	scene_init(&scene, NULL, false, 16);
+	creation_draw(&scene, &creation, 0x2002, false);
+	send_shaped(&scene, scene.parent, false, &creation, false, false, &sent);
+	CU_ASSERT_EQUAL(run_sent(&scene, &sent), HK_REASON_OK);
+	scene.box.now_ns += SECOND;
+	sent.frame[14 + 20 + 32 + 15] ^= 1;
+	CU_ASSERT_EQUAL(run_sent(&scene, &sent), HK_REASON_OK);
+	CU_ASSERT_EQUAL(counts_of(&scene).alive, 2);
+	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_OK);
+	scene_free(&scene);
+}
+
+/* Made up before the real one, they cost it packets until it is confirmed; from then on none, also after
+ * damage. */
+static void competition_comes_first(void)
+{
+	struct hk_creation creation;
+	struct hk_inline *sender;
+	struct scene scene;
+	struct sent sent = {0};
+
+	scene_init(&scene, NULL, false, 17);
+	creation_draw(&scene, &creation, 0x2002, false);
+	send_shaped(&scene, scene.parent, false, &creation, false, false, &sent);
+	sent.frame[14 + 20 + 32 + 15] ^= 1;
+	CU_ASSERT_EQUAL(run_sent(&scene, &sent), HK_REASON_OK);
+	scene.box.now_ns += SECOND;
+	sent.frame[14 + 20 + 32 + 15] ^= 1;
+	CU_ASSERT_EQUAL(run_sent(&scene, &sent), HK_REASON_OK);
+	CU_ASSERT_NOT_EQUAL(child_reason(&scene, &creation), HK_REASON_OK);
+	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_OK);
+	CU_ASSERT_EQUAL(counts_of(&scene).confirmed, 1);
+	hk_inline_seen_close(scene.seen);
+	scene_state(&scene);
+	sender = install(&scene, scene.parent, &creation, &scene.a);
+	send_shaped(&scene, sender, true, NULL, false, false, &sent);
+	sent.frame[14 + 20 + 16] ^= 0xf0; /* the inner IP version: as implausible as the made-up one */
+	CU_ASSERT_NOT_EQUAL(run_sent(&scene, &sent), HK_REASON_OK);
+	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_OK);
+	hk_inline_free(sender);
+	scene_free(&scene);
+}
+
 /* More entries for one SPI than a bucket has room for: bounded, and the confirmed one stays. */
 static void flooding(void)
 {
@@ -391,6 +442,78 @@ static void parents_go(void)
 	CU_ASSERT_FALSE(hk_children_used(children));
 	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_NO_KEY);
 	scene_free(&scene);
+}
+
+/* --- the table itself ------------------------------------------------------------------------- */
+
+/* Adds a child of its own SPI; where it lies then. */
+static enum hk_child_added add_one(struct hk_children *children, const struct hk_child_creator *creator,
+	__u32 spi, __u32 limit, struct hk_child_place *place)
+{
+	struct hk_child_limits limits = {.children = HK_CHILDREN_MAX, .creations = limit};
+	struct hk_creation creation = {.scope = HK_SCOPE_HOST, .spi = spi, .lifetime = 600};
+	struct hk_child_name name = {.receiver = address("192.0.2.1"), .spi = spi};
+	__u8 header[HK_CREATION_MAX], key[36];
+	__u32 size = hk_creation_write(&creation, header);
+	enum hk_child_added added =
+		hk_children_add(children, crypto, creator, &name, header, size, &limits, 1);
+
+	if (added == HK_CHILD_ADDED) {
+		CU_ASSERT_TRUE_FATAL(hk_children_find(children, &name, 1, key, place));
+		hk_child_settle(children, place, true);
+	}
+	return added;
+}
+
+/* Children of children: so deep, and so many under each secret of their own. */
+static void generations(void)
+{
+	struct hk_children *children = hk_children_new();
+	struct hk_child_creator creator = {0}, first;
+	struct hk_hmac_key root;
+	__u32 depth;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(children);
+	hk_hmac_key_init(&root, (const __u8[32]){9}, 32);
+	creator.root = &root;
+	for (depth = 1; depth <= HK_CHILD_DEPTH_MAX; depth++) {
+		CU_ASSERT_EQUAL_FATAL(
+			add_one(children, &creator, 0x1000 + depth, 2, &creator.place), HK_CHILD_ADDED);
+		creator.root = NULL;
+		if (depth == 1)
+			first = creator;
+	}
+	CU_ASSERT_EQUAL(add_one(children, &creator, 0x2000, 2, &creator.place), HK_CHILD_REFUSED);
+	creator = first;
+	CU_ASSERT_EQUAL(add_one(children, &creator, 0x2001, 2, &creator.place), HK_CHILD_ADDED);
+	creator = first; /* two of its own by now */
+	CU_ASSERT_EQUAL(add_one(children, &creator, 0x2002, 2, &creator.place), HK_CHILD_REFUSED);
+	creator.place.generation += 2; /* an entry that is not there any more */
+	CU_ASSERT_EQUAL(add_one(children, &creator, 0x2003, 9, &creator.place), HK_CHILD_REFUSED);
+	hk_children_free(children);
+}
+
+/* So many parents may have children at once; those that go make room. */
+static void many_parents(void)
+{
+	struct hk_children *children = hk_children_new();
+	struct hk_child_creator creator = {0};
+	struct hk_hmac_key root;
+	__u8 secret[32] = {0};
+	__u32 i;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(children);
+	creator.root = &root;
+	for (i = 0; i <= HK_CHILD_FAMILIES_MAX; i++) {
+		hk_put32(secret, i);
+		hk_hmac_key_init(&root, secret, 32);
+		CU_ASSERT_EQUAL(add_one(children, &creator, 0x1000 + i, 2, &creator.place),
+			i < HK_CHILD_FAMILIES_MAX ? HK_CHILD_ADDED : HK_CHILD_REFUSED);
+	}
+	hk_children_retain_begin(children);
+	hk_children_retain_end(children);
+	CU_ASSERT_EQUAL(add_one(children, &creator, 0x1000, 2, &creator.place), HK_CHILD_ADDED);
+	hk_children_free(children);
 }
 
 /* --- several threads -------------------------------------------------------------------------- */
@@ -484,9 +607,13 @@ int main(void)
 		{"creations under one secret are limited", creations_are_limited},
 		{"at the cap the oldest goes, tentative ones first", eviction},
 		{"made-up creations do not displace the real one", competition},
+		{"what is made up later costs nothing", competition_comes_late},
+		{"what is made up before costs packets, and then none", competition_comes_first},
 		{"floods stay within the table", flooding},
 		{"implausible packets create nothing", implausible_creator},
 		{"children go with their parent", parents_go},
+		{"children of children, so deep and so many", generations},
+		{"so many parents", many_parents},
 		{"several workers, one table", workers},
 		{0},
 	};

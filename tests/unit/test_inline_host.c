@@ -365,6 +365,23 @@ static void peer_restarts(void)
 	wire_close(&wire);
 }
 
+/* A packet a second takes a creation along each time, and so goes on the parent: that is no silence. */
+static void slow(void)
+{
+	struct wire wire;
+	unsigned i;
+
+	wire_open(&wire, HK_INLINE_SHARE_HOST);
+	for (i = 0; i < 30; i++) {
+		wire.now_ns += SECOND;
+		CU_ASSERT_EQUAL(pass(&wire, &wire.a).refusal, HK_REFUSAL_NONE);
+		CU_ASSERT_EQUAL(pass(&wire, &wire.b).refusal, HK_REFUSAL_NONE);
+	}
+	CU_ASSERT_EQUAL(counts(&wire.a)->parent_opened, 30);
+	CU_ASSERT_EQUAL(counts(&wire.a)->replaced, 0);
+	wire_close(&wire);
+}
+
 /* An old creation, played again: refused by its number; after a restart, by its nonce. */
 static void played_again(void)
 {
@@ -397,11 +414,14 @@ static void held_back(void)
 	host_restart(&wire, &wire.a);
 	wire.now_ns += SECOND;
 	settle(&wire);
+	wire.now_ns++;
 	CU_ASSERT_EQUAL(arrive(&wire, &wire.a, held.envelope, held.size), HK_REFUSAL_NONE);
 	CU_ASSERT_EQUAL(counts(&wire.b)->installed, 2);
+	CU_ASSERT_EQUAL(pass(&wire, &wire.b).refusal, HK_REFUSAL_NO_KEY); /* for that long */
 	wire.now_ns += SECOND;
-	passed = pass(&wire, &wire.a);
-	passed = pass(&wire, &wire.b); /* with B's creation */
+	passed = pass(&wire, &wire.a); /* names the real one again */
+	CU_ASSERT_EQUAL(passed.spi, A_TO_B);
+	pass(&wire, &wire.b); /* with B's creation */
 	passed = pass(&wire, &wire.b);
 	CU_ASSERT_TRUE(is_child(&passed));
 	CU_ASSERT_EQUAL(passed.refusal, HK_REFUSAL_NONE);
@@ -551,6 +571,7 @@ int main(void)
 		{"a creation that does not fit follows alone", full_packets},
 		{"the creator restarts", creator_restarts},
 		{"the peer restarts", peer_restarts},
+		{"a packet a second", slow},
 		{"a creation that is played again", played_again},
 		{"a creation that was held back", held_back},
 		{"a child for each flow", flows},
