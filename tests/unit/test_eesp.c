@@ -730,16 +730,17 @@ static void ambiguous_spis(void)
 
 static void names_are_checked(void)
 {
-	__u8 key[32] = {1};
-	struct hk_eesp_keys both = {key, key, NULL}, one = {key, NULL, NULL};
+	__u8 key[32] = {1}, other[32] = {2}, room[256];
+	struct hk_eesp_keys both = {key, other, NULL}, one = {key, NULL, NULL};
+	struct hk_eesp_name reads = kinds[6];
 	struct hk_error error;
 	struct hk_eesp *sa = NULL;
-	__u8 room[256];
 
+	reads.sn = true;
 	CU_ASSERT_NOT_EQUAL(hk_eesp_new(&sa, crypto, &kinds[0], &one, &error), 0);
 	CU_ASSERT_NOT_EQUAL(hk_eesp_new(&sa, crypto, &kinds[1], &both, &error), 0);
-	CU_ASSERT_EQUAL(
-		hk_eesp_new(&sa, crypto, &kinds[6], &both, &error), 0); /* no reader key: opens only */
+	CU_ASSERT_EQUAL_FATAL(
+		hk_eesp_new(&sa, crypto, &reads, &both, &error), 0); /* no reader key: opens only */
 	CU_ASSERT_EQUAL(hk_eesp_seal(sa, &(struct hk_eesp_shape){0}, &(struct hk_eesp_numbers){0}, key, 32,
 				room, sizeof(room)),
 		-EPERM);
