@@ -59,7 +59,11 @@ box_down() {
 }
 current() { "$endpoint" keyserver -c "$ks/keyserver.yaml" --list --json | jq "[.[] | select(.state == \"current\" and .host == \"server\") | .generation][0]"; }
 newer() { [ "$(current)" -gt "$1" ]; }
-receive() { in_server python3 tests/net/seq.py receive "$1" 10.9.0.9 "$2" "$3" >"$ks/$1.received" 2>&1 & }
+receive() { # tcp|udp PORT COUNT: its pid in $receiver
+	in_server python3 tests/net/seq.py receive "$1" 10.9.0.9 "$2" "$3" >"$ks/$1.received" 2>&1 &
+	receiver=$!
+	wait_for 10 in_server sh -c "ss -Hnlt -u 'sport = :$2' | grep -q ." || not_ok "nobody listens on $1 $2"
+}
 
 # --- TCP and UDP over rotations and an outage --------------------------------------------------------------
 
@@ -69,10 +73,9 @@ key_server
 box_up "envelope: psp, profile: split"
 tunnels
 receive tcp 7001 2000
-tcp=$!
+tcp=$receiver
 receive udp 7002 2000
-udp=$!
-wait_for 5 listens server 7001
+udp=$receiver
 in_client python3 tests/net/seq.py send tcp 10.9.0.9 7001 2000 100 &
 in_client python3 tests/net/seq.py send udp 10.9.0.9 7002 2000 100 &
 first=$(current)
@@ -122,11 +125,12 @@ one() { # SUITE PROFILE
 	key_server
 	box_up "envelope: esp, suite: $suite, profile: $2, mkid: 1"
 	tunnels --envelope esp --suite "$suite"
-	in_background "$topology_client" tcpdump --immediate-mode -U -i c0 -w "$ks/wire.pcap" 'udp port 4500' 2>"$ks/tcpdump.log"
+	in_background "$topology_client" tcpdump --immediate-mode -U -s 2000 -B 16384 -i c0 -w "$ks/wire.pcap" 'udp port 4500' 2>"$ks/tcpdump.log"
 	wait_for 10 captures || not_ok "$suite: tcpdump captures - $(tail -n 1 "$ks/tcpdump.log")"
 	receive udp 7003 50
 	in_client python3 tests/net/seq.py send udp 10.9.0.9 7003 50 200
-	wait $!
+	wait $receiver
+	check_equal "$suite: UDP through the tunnel" "50 0" "$(cat "$ks/udp.received")"
 	check "$suite: TCP through the tunnel" bulk client server 10.9.0.9 256
 	wait_for 10 captured
 	topology_stop "$background"
