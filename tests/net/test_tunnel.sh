@@ -130,6 +130,8 @@ nonces() {
 		--state "$topology_dir/$tag/state"
 	topology_stop "$c"
 	mv "$topology_dir/$tag/state" "$topology_dir/$tag/gone"
+	: >"$topology_dir/empty.yaml"
+	check_refused "$tag: a configuration with nothing in it" "nothing is in it" tunnel -c "$topology_dir/empty.yaml"
 	check_refused "$tag: lost state" "no nonce state" tunnel -c "$topology_dir/$tag/client.tunnel.yaml" \
 		--state "$topology_dir/$tag/state"
 	rm -rf "$topology_dir/$tag/state"

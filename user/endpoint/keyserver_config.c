@@ -139,7 +139,12 @@ static int check_kind(struct hk_ks_domain *domain, struct hk_error *error)
 	const char *profile = domain->profile_name ? domain->profile_name : "split";
 
 	if (envelope != HK_ENVELOPE_PSP && envelope != HK_ENVELOPE_ESP)
-		return hk_error_set(error, EINVAL, "domain '%s': envelope '%s': must be psp or esp",
+		return hk_error_set(error, EINVAL,
+			"domain '%s': envelope '%s': must be psp or esp, where a sender gets the derived key "
+			"of an "
+			"SPI of its own; keys of the others belong to pairs or groups of hosts: "
+			"halfkey-endpoint "
+			"keygen makes them, keygen --next rotates them",
 			domain->name, domain->envelope_name);
 	if (strcmp(profile, "split") != 0 && strcmp(profile, "single") != 0)
 		return hk_error_set(error, EINVAL, "domain '%s': profile '%s': must be split or single",
@@ -230,9 +235,10 @@ int hk_ks_config_read(struct hk_ks_config **out, const char *path, struct hk_err
 	unsigned i;
 	int status = 0;
 
-	if (code != CYAML_OK)
+	if (code != CYAML_OK || !config)
 		return hk_error_set(error, EINVAL, "%s: not a key server's configuration: %s%s%s", path,
-			cyaml_strerror(code), kept[0] ? ": " : "", kept);
+			code == CYAML_OK ? "nothing is in it" : cyaml_strerror(code), kept[0] ? ": " : "",
+			kept);
 	hk_yaml_resolve(&config->state, path);
 	hk_yaml_resolve(&config->ca, path);
 	hk_yaml_resolve(&config->cert, path);

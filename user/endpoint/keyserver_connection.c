@@ -61,6 +61,10 @@ void hk_ks_send(struct hk_ks_client *client, json_t *message)
 	size_t size = text ? strlen(text) : 0;
 	__u8 head[4] = {(__u8)(size >> 24), (__u8)(size >> 16), (__u8)(size >> 8), (__u8)size};
 
+	if (size > HK_PUSH_ANSWER)
+		hk_log_error(
+			"%s %s: its keys are %zu bytes, more than a message holds (%d): divide the domain",
+			hk_push_role_name(client->who.role), client->who.name, size, HK_PUSH_ANSWER);
 	if (!text || size > HK_PUSH_ANSWER || !out_room(connection, size + 4)) {
 		connection->unread = true;
 	} else {

@@ -163,9 +163,10 @@ static int load(struct hk_tunnel_config **out, const char *path, int file, struc
 	status = cyaml_load_data(
 		(const uint8_t *)text, size, &options, &config_schema, (cyaml_data_t **)out, NULL);
 	free(text);
-	if (status != CYAML_OK)
+	if (status != CYAML_OK || !*out)
 		return hk_error_set(error, EINVAL, "%s: not a tunnel configuration: %s%s%s", path,
-			cyaml_strerror(status), kept[0] ? ": " : "", kept);
+			status == CYAML_OK ? "nothing is in it" : cyaml_strerror(status), kept[0] ? ": " : "",
+			kept);
 	hk_yaml_resolve(&(*out)->keys, path);
 	hk_yaml_resolve(&(*out)->state, path);
 	hk_yaml_resolve(&(*out)->stats, path);
