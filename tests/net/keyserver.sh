@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2034
+# shellcheck shell=bash disable=SC2154,SC2034,SC2046 # ks_files is several words
 # Certificates and a key server for tests, sourced after lib.sh. Everything in $ks.
 #
 #   ks_ca NAME                          a CA: $ks/NAME.pem, $ks/NAME.key
@@ -62,3 +62,67 @@ ks_config() {
 
 # ks_files NAME: the options that name its certificate
 ks_files() { echo "--ca $ks/ca.pem --cert $ks/$1.pem --key $ks/$1.key --domain tunnel"; }
+
+# --- with a topology: the key server in the server's namespace, where everyone reaches it ---------------
+
+ks_topology() {
+	topology_up 1
+	ks=$topology_dir
+	endpoint=$O/halfkey-endpoint
+	at=192.0.2.9:4780
+	chmod 711 "$topology_dir"
+	ks_certs
+}
+
+# Its pid in $key_server_pid, its words in $ks/keyserver.log
+ks_server() {
+	local before
+	touch "$ks/keyserver.log"
+	before=$(ks_starts)
+	in_background "$topology_server" "$endpoint" keyserver -c "$ks/keyserver.yaml" 2>>"$ks/keyserver.log"
+	key_server_pid=$background
+	wait_for 10 ks_started "$before" || not_ok "the key server starts - $(tail -n 1 "$ks/keyserver.log")"
+}
+ks_starts() { grep -c 'ready at' "$ks/keyserver.log"; }
+ks_started() { [ "$(ks_starts)" -gt "$1" ]; }
+
+# ks_tunnel WHERE CERT LOCAL PEER INNER INNER-PEER OPTION...: its pid in $tunnel_pid, words in $ks/CERT.tunnel.log
+ks_tunnel() {
+	local where=$1 cert=$2 local=$3 peer=$4 inner=$5 far=$6 log=$ks/$2.tunnel.log
+	shift 6
+	: >"$log"
+	in_background "$where" "$endpoint" tunnel --server "$at" $(ks_files "$cert") --local "$local" --peer "$peer=$far" \
+		--address "$inner/24" --stats "$ks/$cert.stats" "$@" 2>>"$log"
+	tunnel_pid=$background
+	wait_for 20 grep -q 'with SPI' "$log" && wait_for 20 grep -q 'keys to receive' "$log" ||
+		not_ok "tunnel $cert gets its keys - $(tail -n 1 "$log")"
+}
+
+# Both ends; their pids in $client_pid and $peer_pid
+ks_tunnels() {
+	ks_tunnel "$topology_client" client 192.0.2.1 192.0.2.9 10.9.0.1 10.9.0.9 "$@"
+	client_pid=$tunnel_pid
+	ks_tunnel "$topology_server" peer 192.0.2.9 192.0.2.1 10.9.0.9 10.9.0.1 "$@"
+	peer_pid=$tunnel_pid
+}
+
+# ks_pull OPTION...: keys pull in the background; its pid in $pull_pid, words in $ks/pull.log
+ks_pull() {
+	: >"$ks/pull.log"
+	in_background "$topology_server" "$O/halfkey" keys pull --server "$at" $(ks_files box) -s "$ks/control.sock" "$@" 2>>"$ks/pull.log"
+	pull_pid=$background
+}
+box_has_keys() { [ "$(box keys list --json | jq length)" -ge 2 ]; }
+
+# ks_box DOMAIN-LINE: a box whose keys come over its control socket alone
+ks_box() {
+	(umask 077; : >"$ks/none.keys")
+	box_config <<-YAML
+		mode: inline
+		domains:
+		  - {name: sealed, $1, receivers: ["192.0.2.1", "192.0.2.9"], keys: none.keys}
+	YAML
+	box_start
+	ks_pull --into sealed
+	wait_for 10 box_has_keys || not_ok "the box gets its keys - $(tail -n 1 "$ks/pull.log")"
+}

@@ -7,31 +7,16 @@
 . "$(dirname "$0")/lib.sh"
 . tests/net/keyserver.sh
 test_begin keypull
-topology_up 1
-ks=$topology_dir
-endpoint=$O/halfkey-endpoint
-at=192.0.2.9:4780
-chmod 711 "$topology_dir"
+ks_topology
 
-key_server() {
-	in_background "$topology_server" "$endpoint" keyserver -c "$ks/keyserver.yaml" 2>>"$ks/keyserver.log"
-	key_server_pid=$background
-	wait_for 10 in_server sh -c "ss -Htln 'sport = :4780' | grep -q ."
-}
-pull() { # OPTION...: in the background
-	: >"$ks/pull.log"
-	in_background "$topology_server" "$O/halfkey" keys pull --server "$at" $(ks_files box) -s "$ks/control.sock" "$@" 2>>"$ks/pull.log"
-	pull_pid=$background
-}
 keys_in() { box keys list --json | jq "[.[] | select(.domain == \"$1\" and (.state | IN(\"current\", \"next\", \"previous\")))] | length"; }
 has() { test "$(keys_in "$1")" "$2" "$3"; }
 generations() { box keys list --json | jq -r "[.[] | select(.domain == \"$1\") | .generation] | unique | join(\" \")"; }
 another() { [ "$(generations "$1")" != "$2" ]; }
 in_log() { grep -q "$1" "$ks/pull.log"; }
 
-ks_certs
 ks_config "$at" "lifetime: 8s" "ahead: 2s" "grace: 2s" "delegation: 0s"
-key_server
+ks_server
 (umask 077; : >"$ks/none.keys"; mkdir "$ks/more")
 receivers='receivers: ["192.0.2.1", "192.0.2.9"]'
 box_config <<-YAML
@@ -43,7 +28,7 @@ box_start
 
 # --- straight into the daemon ------------------------------------------------------------------------
 
-pull --into sealed
+ks_pull --into sealed
 check "--into puts the keys into the running daemon" wait_for 10 has sealed -ge 2
 check_equal "the encryption side alone" enc "$(box keys list --json | jq -r '[.[].side] | unique | join(" ")')"
 check_equal "and nothing into a file" "" "$(find "$ks" "$ks/more" -maxdepth 1 -name '*.keys' -size +0)"
@@ -68,15 +53,15 @@ check "which the daemon says" grep -q 'expired and are wiped' "$topology_dir/hal
 # --- refused is not confirmed ------------------------------------------------------------------------
 
 ks_config "$at" "lifetime: 20s" "ahead: 2s" "grace: 2s"
-key_server
-pull --into nonesuch
+ks_server
+ks_pull --into nonesuch
 check "a domain that halfkeyd does not have is refused" wait_for 10 in_log 'no domain "nonesuch"'
 check_equal "and not confirmed" 0 "$(grep -c 'is in halfkeyd' "$ks/pull.log")"
 topology_stop "$pull_pid"
 
 # --- a watched directory -----------------------------------------------------------------------------
 
-pull --out "$ks/more/pulled.keys"
+ks_pull --out "$ks/more/pulled.keys"
 check "a file of keys-dir is enough" wait_for 10 has sealed -ge 2
 check_equal "it has mode 600" 600 "$(stat -c %a "$ks/more/pulled.keys")"
 first=$(generations sealed)
@@ -89,12 +74,12 @@ check "a file that goes takes its keys along" wait_for 10 has sealed -eq 0
 
 # --- a file and a reload -----------------------------------------------------------------------------
 
-pull --out "$ks/none.keys" --reload
+ks_pull --out "$ks/none.keys" --reload
 check "the domain's own file, with a reload" wait_for 10 has sealed -ge 2
 check_equal "confirmed when it is in force" yes "$(wait_for 5 in_log 'is in .*none.keys' && echo yes)"
 topology_stop "$pull_pid"
 mkdir "$ks/none.keys.new" # the draft cannot be made
-pull --out "$ks/none.keys" --reload
+ks_pull --out "$ks/none.keys" --reload
 check "a file that cannot be written is said" wait_for 10 in_log 'none.keys: cannot be written'
 check_equal "and not confirmed" 0 "$(grep -c 'is in .*none.keys' "$ks/pull.log")"
 check_equal "the keys at hand stay" yes "$([ -s "$ks/none.keys" ] && has sealed -ge 2 && echo yes)"

@@ -8,49 +8,8 @@
 . tests/net/sealed.sh
 . tests/net/keyserver.sh
 test_begin keytunnel
-topology_up 1
-ks=$topology_dir
-endpoint=$O/halfkey-endpoint
-at=192.0.2.9:4780
-chmod 711 "$topology_dir"
+ks_topology
 
-key_server() {
-	: >"$ks/keyserver.log"
-	in_background "$topology_server" "$endpoint" keyserver -c "$ks/keyserver.yaml" 2>>"$ks/keyserver.log"
-	key_server_pid=$background
-	wait_for 10 grep -q 'ready at' "$ks/keyserver.log" || not_ok "the key server starts - $(tail -n 1 "$ks/keyserver.log")"
-}
-tunnel() { # WHERE CERT LOCAL PEER INNER INNER-PEER OPTION...: its pid in $tunnel_pid
-	local where=$1 cert=$2 local=$3 peer=$4 inner=$5 far=$6 log=$ks/$2.tunnel.log
-	shift 6
-	: >"$log"
-	in_background "$where" "$endpoint" tunnel --server "$at" $(ks_files "$cert") --local "$local" --peer "$peer=$far" \
-		--address "$inner/24" --stats "$ks/$cert.stats" "$@" 2>>"$log"
-	tunnel_pid=$background
-	wait_for 20 grep -q 'with SPI' "$log" && wait_for 20 grep -q 'keys to receive' "$log" ||
-		not_ok "tunnel $cert gets its keys - $(tail -n 1 "$log")"
-	cat "$log" >>"$ks/all.log"
-}
-tunnels() {
-	tunnel "$topology_client" client 192.0.2.1 192.0.2.9 10.9.0.1 10.9.0.9 "$@"
-	client_pid=$tunnel_pid
-	tunnel "$topology_server" peer 192.0.2.9 192.0.2.1 10.9.0.9 10.9.0.1 "$@"
-	peer_pid=$tunnel_pid
-}
-box_up() { # DOMAIN-LINE
-	(umask 077; : >"$ks/none.keys")
-	box_config <<-YAML
-		mode: inline
-		domains:
-		  - {name: sealed, $1, receivers: ["192.0.2.1", "192.0.2.9"], keys: none.keys}
-	YAML
-	box_start
-	in_background "$topology_server" "$O/halfkey" keys pull --server "$at" $(ks_files box) --into sealed \
-		-s "$ks/control.sock" 2>>"$ks/pull.log"
-	pull_pid=$background
-	wait_for 10 box_has_keys || not_ok "the box gets its keys - $(tail -n 1 "$ks/pull.log")"
-}
-box_has_keys() { [ "$(box keys list --json | jq length)" -ge 2 ]; }
 box_down() {
 	topology_stop "$pull_pid"
 	box_stop
@@ -67,11 +26,10 @@ receive() { # tcp|udp PORT COUNT: its pid in $receiver
 
 # --- TCP and UDP over rotations and an outage --------------------------------------------------------------
 
-ks_certs
 ks_config "$at" "lifetime: 8s" "ahead: 2s" "grace: 3s"
-key_server
-box_up "envelope: psp, profile: split"
-tunnels
+ks_server
+ks_box "envelope: psp, profile: split"
+ks_tunnels
 receive tcp 7001 2000
 tcp=$receiver
 receive udp 7002 2000
@@ -83,7 +41,7 @@ check "keys rotate under them" wait_for 15 newer "$first"
 topology_stop "$key_server_pid" # away for longer than a generation lives
 sleep 10
 second=$(current)
-key_server
+ks_server
 check "and again when the key server is back" wait_for 15 newer "$second"
 wait $tcp $udp
 check_equal "TCP lost nothing, changed nothing" "2000 0" "$(cat "$ks/tcp.received")"
@@ -94,9 +52,11 @@ done
 
 # --- a tunnel that starts anew ------------------------------------------------------------------------------
 
+cat "$ks"/*.tunnel.log >"$ks/all.log"
 topology_stop "$client_pid"
-tunnel "$topology_client" client 192.0.2.1 192.0.2.9 10.9.0.1 10.9.0.9
+ks_tunnel "$topology_client" client 192.0.2.1 192.0.2.9 10.9.0.1 10.9.0.9
 client_pid=$tunnel_pid
+cat "$ks/client.tunnel.log" >>"$ks/all.log"
 check "a tunnel that starts anew is at work with the first packet" in_client ping -q -c 1 -W 2 10.9.0.9
 check_equal "no SPI was used twice" "" "$(sed -n 's/.*: to \(.*\) with SPI \(.*\)/\1 \2/p' "$ks/all.log" | sort | uniq -d)"
 topology_stop "$client_pid" "$peer_pid" "$key_server_pid"
@@ -122,9 +82,9 @@ one() { # SUITE PROFILE
 	local suite=$1 sealed
 	rm -rf "$ks/state"
 	ks_config "$at" "envelope: esp" "suite: $suite" "profile: $2" "lifetime: 1h" "ahead: 1m" "grace: 1m"
-	key_server
-	box_up "envelope: esp, suite: $suite, profile: $2, mkid: 1"
-	tunnels --envelope esp --suite "$suite"
+	ks_server
+	ks_box "envelope: esp, suite: $suite, profile: $2, mkid: 1"
+	ks_tunnels --envelope esp --suite "$suite"
 	in_background "$topology_client" tcpdump --immediate-mode -U -s 2000 -B 16384 -i c0 -w "$ks/wire.pcap" 'udp port 4500' 2>"$ks/tcpdump.log"
 	wait_for 10 captures || not_ok "$suite: tcpdump captures - $(tail -n 1 "$ks/tcpdump.log")"
 	receive udp 7003 50
