@@ -24,6 +24,8 @@
  * put back from an older copy does not give out a number again as long as the
  * clock is right. Numbers never leave the range of their own second, and a
  * server gives none out in the second it starts in: an earlier run may have.
+ * As an SPI they come round after 48 days: no generation is used that long, and
+ * one that comes back to a slot long before has other numbers than the last.
  */
 #define SPI_RATE 64 /* per second and receiver */
 #define SPI_BASE 0x1000
@@ -296,7 +298,7 @@ __u32 hk_ks_spi(const struct hk_ks_domain *domain, unsigned slot, __u64 serial)
 {
 	unsigned shift = domain->envelope == HK_ENVELOPE_PSP ? 31 : 29;
 
-	return (__u32)slot << shift | (__u32)(SPI_BASE + serial);
+	return (__u32)slot << shift | (__u32)(SPI_BASE + serial % SPI_ROOM);
 }
 
 int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, const char *sender, __u32 *spi,
@@ -307,10 +309,10 @@ int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, const char 
 	__u64 least, limit, serial = 0;
 	int status;
 
-	if (!row || ks->now <= ks->started)
+	if (!row || ks->now <= ks->started || ks->now - row->created >= (__s64)(SPI_ROOM / SPI_RATE))
 		return -EAGAIN;
-	least = ks->now > row->created ? (__u64)(ks->now - row->created) * SPI_RATE : 0;
-	limit = least + SPI_RATE < SPI_ROOM ? least + SPI_RATE : SPI_ROOM;
+	least = (__u64)ks->now * SPI_RATE;
+	limit = least + SPI_RATE;
 	status = hk_ks_store_allocate(ks->store, config->name, config->hosts[host].name, row->generation,
 		sender, least, limit, &serial, error);
 	if (!status) {
