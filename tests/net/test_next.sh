@@ -75,5 +75,6 @@ rotate() { # NAME KEYGEN-OPTION...
 
 rotate "PSP"
 rotate "ESP of three levels" --envelope esp --level region --level group --level task
+rotate "Inline keying" --envelope inline
 topology_up
 test_end

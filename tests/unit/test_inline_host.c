@@ -523,6 +523,84 @@ static void state(void)
 	wire_close(&wire);
 }
 
+static int no_file(void *context, const char *name)
+{
+	(void)context;
+	(void)name;
+	return -ENOENT;
+}
+
+/* B's keys change while it runs: the parent from A goes, with what was made on it; it comes back, and its
+ * record late. */
+static void rekeyed(void)
+{
+	struct hk_state_place place;
+	struct hk_error error = {{0}};
+	struct wire wire;
+	struct passed passed;
+
+	wire_open(&wire, HK_INLINE_SHARE_HOST);
+	settle(&wire);
+	hk_inline_host_sweep(wire.b.host);
+	hk_inline_host_sweep(wire.b.host);
+	wire.now_ns += SECOND / 10;
+	passed = pass(&wire, &wire.b);
+	CU_ASSERT_EQUAL(passed.spi, B_TO_A); /* its child is gone with the parent */
+	wire.now_ns += SECOND;
+	CU_ASSERT_EQUAL(pass(&wire, &wire.a).refusal, HK_REFUSAL_NO_KEY);
+	place = place_of(&wire.b, false);
+	place.opener = no_file;
+	CU_ASSERT_EQUAL(hk_inline_host_receive(wire.b.host, A_TO_B, &wire.keys[0], &place, &error), 0);
+	wire.now_ns += SECOND;
+	CU_ASSERT_EQUAL(pass(&wire, &wire.a).refusal, HK_REFUSAL_NONE);
+	CU_ASSERT_EQUAL(counts(&wire.b)->not_installed, 1);
+	place.opener = NULL;
+	CU_ASSERT_EQUAL(hk_inline_host_receive(wire.b.host, A_TO_B, &wire.keys[0], &place, &error), 0);
+	talk(&wire, 6);
+	CU_ASSERT_EQUAL(counts(&wire.b)->installed, 2); /* the second when the first was found to be lost */
+	passed = pass(&wire, &wire.b);
+	CU_ASSERT_EQUAL(passed.refusal, HK_REFUSAL_NONE);
+	wire_close(&wire);
+}
+
+/* A sends on another parent: what was asked for on the first opens until the keys change again. */
+static void another_parent(void)
+{
+	struct hk_inline_keys keys;
+	struct hk_inline_own *first;
+	struct hk_address remote = address("192.0.2.9");
+	struct hk_state_place place;
+	struct hk_error error = {{0}};
+	struct wire wire;
+	struct passed late;
+	unsigned opening, sealing;
+
+	wire_open(&wire, HK_INLINE_SHARE_HOST);
+	settle(&wire);
+	random_fill(&wire.seed, (__u8 *)&keys, sizeof(keys));
+	first = wire.a.own;
+	place = place_of(&wire.a, true);
+	CU_ASSERT_EQUAL_FATAL(hk_inline_own_new(&wire.a.own, wire.a.host, &remote, 0x1003, &keys, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_inline_own_start(wire.a.own, &place, &error), 0);
+	place = place_of(&wire.b, true);
+	CU_ASSERT_EQUAL(hk_inline_host_receive(wire.b.host, 0x1003, &keys, &place, &error), 0);
+	hk_inline_own_free(first, false);
+	seal_size(&wire, &wire.b, 40, &late); /* on the child of the first */
+	CU_ASSERT_TRUE(is_child(&late));
+	CU_ASSERT_EQUAL(arrive(&wire, &wire.b, late.envelope, late.size), HK_REFUSAL_NONE);
+	seal_size(&wire, &wire.b, 40, &late);
+	wire.now_ns += SECOND;
+	CU_ASSERT_EQUAL(pass(&wire, &wire.a).spi, 0x1003); /* with a creation of its own */
+	CU_ASSERT_EQUAL(counts(&wire.b)->installed, 2);
+	CU_ASSERT_EQUAL(hk_inline_host_receive(wire.a.host, B_TO_A, &wire.keys[1], NULL, &error), 0);
+	hk_inline_host_sweep(wire.a.host);
+	CU_ASSERT_EQUAL(arrive(&wire, &wire.b, late.envelope, late.size), HK_REFUSAL_NO_KEY);
+	hk_inline_host_alive(wire.a.host, &opening, &sealing);
+	CU_ASSERT_EQUAL(opening, 1);
+	talk(&wire, 3);
+	wire_close(&wire);
+}
+
 /* In a capture: who only opens finds its children in what it sent. */
 static void watched(void)
 {
@@ -578,6 +656,8 @@ int main(void)
 		{"the limit of a secret", limited},
 		{"without children", without_children},
 		{"state", state},
+		{"the keys change: parents towards us", rekeyed},
+		{"the keys change: parents towards a peer", another_parent},
 		{"a capture of both ends", watched},
 		{0},
 	};

@@ -40,6 +40,17 @@ void hk_inline_ask_orphan(struct hk_inline_peer *peer, const struct hk_inline *p
 	}
 }
 
+void hk_inline_ask_drop_orphans(struct hk_inline_peer *peer)
+{
+	unsigned i = 0;
+
+	while (i < peer->asked_count)
+		if (peer->asked[i].parent)
+			i++;
+		else
+			remove_at(peer, i);
+}
+
 void hk_inline_ask_expire(struct hk_inline_peer *peer, __u64 now_ns)
 {
 	unsigned i = 0;

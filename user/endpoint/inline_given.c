@@ -18,6 +18,17 @@ static void remove_at(struct hk_inline_peer *peer, unsigned index)
 	memset(&peer->given[peer->given_count], 0, sizeof(peer->given[0]));
 }
 
+void hk_inline_given_drop(struct hk_inline_peer *peer, const struct hk_inline *parent)
+{
+	unsigned i = 0;
+
+	while (i < peer->given_count)
+		if (peer->given[i].parent != parent)
+			i++;
+		else
+			remove_at(peer, i);
+}
+
 void hk_inline_given_expire(struct hk_inline_peer *peer, __u64 now_ns)
 {
 	unsigned i = 0;
@@ -75,8 +86,13 @@ static void install(struct hk_inline_host *host, struct hk_inline_peer *peer, co
 {
 	struct hk_error error = {{0}};
 	struct hk_inline *sa = NULL;
-	int status = hk_inline_install(&sa, parent, seen, creation, &peer->address, now_ns, &error);
+	int status;
 
+	if (!seen) { /* no record yet: nothing that was played again could be told */
+		host->counts.not_installed++;
+		return;
+	}
+	status = hk_inline_install(&sa, parent, seen, creation, &peer->address, now_ns, &error);
 	if (status == -EEXIST) {
 		host->counts.old++;
 		return;
@@ -88,7 +104,8 @@ static void install(struct hk_inline_host *host, struct hk_inline_peer *peer, co
 		host->counts.not_installed++;
 		return;
 	}
-	*make_room(peer) = (struct hk_inline_given){.sa = sa, .next = creation->sequence, .named_ns = now_ns};
+	*make_room(peer) = (struct hk_inline_given){
+		.sa = sa, .parent = parent, .next = creation->sequence, .named_ns = now_ns};
 	peer->given_count++;
 	host->counts.installed++;
 }

@@ -28,6 +28,10 @@ struct hk_inline_host *hk_inline_host_new(const struct hk_inline_host_options *o
 
 static void drop_parent(struct hk_inline_host *host, unsigned index)
 {
+	unsigned i;
+
+	for (i = 0; i < host->peers_count; i++)
+		hk_inline_given_drop(host->peers[i], host->parents[index].sa);
 	hk_inline_seen_close(host->parents[index].seen);
 	hk_inline_free(host->parents[index].sa);
 	host->parents[index] = host->parents[--host->parents_count];
@@ -112,10 +116,21 @@ static int add_parent(struct hk_inline_host *host, struct hk_inline *sa, const s
 	if (host->parents_count == HK_INLINE_PARENTS)
 		return hk_error_set(
 			error, ENOSPC, "more than %u parent SAs towards this host", HK_INLINE_PARENTS);
-	*parent = (struct hk_inline_parent_in){.sa = sa, .named = true};
+	*parent = (struct hk_inline_parent_in){.sa = sa, .anyone = !place, .named = true};
 	status = place ? open_seen(&parent->seen, sa, place, error) : 0;
+	if (status == -ENOENT && place->opener)
+		status = 0; /* came by a reload: it opens, and creates when its record was made */
 	host->parents_count += status == 0;
 	return status;
+}
+
+/* One that came without a record may have got it since. */
+static int find_record(
+	struct hk_inline_parent_in *parent, const struct hk_state_place *place, struct hk_error *error)
+{
+	int status = parent->seen ? 0 : open_seen(&parent->seen, parent->sa, place, error);
+
+	return status == -ENOENT ? 0 : status;
 }
 
 int hk_inline_host_receive(struct hk_inline_host *host, __u32 spi, const struct hk_inline_keys *keys,
@@ -130,7 +145,7 @@ int hk_inline_host_receive(struct hk_inline_host *host, __u32 spi, const struct 
 	if (old && memcmp(hk_inline_fingerprint(old->sa), hk_inline_fingerprint(sa), 8) == 0) {
 		old->named = true;
 		hk_inline_free(sa);
-		return 0;
+		return place ? find_record(old, place, error) : 0;
 	}
 	if (old) /* the SPI has other secrets now */
 		drop_parent(host, (unsigned)(old - host->parents));
@@ -142,8 +157,11 @@ int hk_inline_host_receive(struct hk_inline_host *host, __u32 spi, const struct 
 
 void hk_inline_host_sweep(struct hk_inline_host *host)
 {
-	unsigned i = 0;
+	unsigned i;
 
+	for (i = 0; i < host->peers_count; i++)
+		hk_inline_ask_drop_orphans(host->peers[i]);
+	i = 0;
 	while (i < host->parents_count) {
 		if (!host->parents[i].named) {
 			drop_parent(host, i);
@@ -368,7 +386,7 @@ static struct hk_inline_asked *find_asked(struct hk_inline_peer *peer, __u32 spi
 	return NULL;
 }
 
-/* Where creations on a child are recorded: with what the child came from. We send none there; others may. */
+/* Where creations on a child are recorded: with a parent. We send none there; others may. */
 static struct hk_inline_seen *seen_for(struct hk_inline_host *host, struct hk_inline_parent_in *parent)
 {
 	return parent ? parent->seen : host->parents_count ? host->parents[0].seen : NULL;
@@ -384,7 +402,7 @@ static void learn(struct hk_inline_host *host, struct hk_inline_peer *peer,
 
 	if (opened->length && hk_inline_flow(opened->inner, opened->length, &flow))
 		hk_inline_ask_heard(host, peer, asked, creation->size, &flow, now_ns);
-	if (creation->size && seen)
+	if (creation->size)
 		hk_inline_given_take(host, peer, parent ? parent->sa : asked->sa, seen, creation, now_ns);
 }
 
@@ -418,7 +436,7 @@ unsigned hk_inline_host_open(struct hk_inline_host *host, const struct hk_sealed
 
 	if (memcmp(&sealed->destination, &host->options.local, sizeof(sealed->destination)) != 0)
 		return HK_REFUSAL_NOT_OURS;
-	if ((parent && (peer || !parent->seen)) || asked)
+	if ((parent && (peer || parent->anyone)) || asked)
 		return open_on(host, peer, parent, asked, sealed, now_ns, out, opened);
 	if (peer)
 		hk_inline_ask_stranger(host, peer, now_ns);

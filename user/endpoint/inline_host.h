@@ -55,11 +55,17 @@ void hk_inline_host_free(struct hk_inline_host *host);
  * A parent towards this host; one that is there already stays as it is. Its
  * record of reply nonces is opened in `place`, or made where place->first_use
  * and there is none. NULL: it has none, from any source, and no creation is
- * taken: for whom never seals. 0 or negative errno and a sentence.
+ * taken: for whom never seals. Without a record a parent that comes by a reload
+ * (place->opener) opens and takes no creation; named again, it looks for it
+ * again. 0 or negative errno and a sentence.
  */
 int hk_inline_host_receive(struct hk_inline_host *host, __u32 spi, const struct hk_inline_keys *keys,
 	const struct hk_state_place *place, struct hk_error *error);
-/* Forgets the parents that were not named since the last call. */
+/*
+ * Keys changed: forgets the parents towards us that were not named since the
+ * last call, with the children made on them; and what was asked for on parents
+ * towards peers that are gone since the call before.
+ */
 void hk_inline_host_sweep(struct hk_inline_host *host);
 
 /* A parent towards the peer `to`. It seals when it was started, which opens its numbers. */

@@ -21,8 +21,9 @@ struct hk_inline_asked {
 /* A child that seals here: the peer asked for it. */
 struct hk_inline_given {
 	struct hk_inline *sa;
-	__u64 next;	/* sequence number and IV */
-	__u64 named_ns; /* when its creation last came */
+	const struct hk_inline *parent; /* that its creation came on */
+	__u64 next;			/* sequence number and IV */
+	__u64 named_ns;			/* when its creation last came */
 };
 
 struct hk_inline_peer {
@@ -39,8 +40,9 @@ struct hk_inline_peer {
 
 struct hk_inline_parent_in {
 	struct hk_inline *sa;
-	struct hk_inline_seen *seen;
-	bool named; /* since the last sweep */
+	struct hk_inline_seen *seen; /* NULL: it creates nothing */
+	bool anyone;		     /* opens from any source: for whom never seals */
+	bool named;		     /* since the last sweep */
 };
 
 struct hk_inline_own {
@@ -65,8 +67,12 @@ struct hk_inline_asked *hk_inline_ask(struct hk_inline_host *host, struct hk_inl
 	const struct hk_inline_flow *sent, __u64 now_ns);
 /* Is its creation to be sent again now? */
 bool hk_inline_ask_due(const struct hk_inline_asked *asked, const struct hk_inline *parent, __u64 now_ns);
-/* The parent goes: what was created on it opens on, and is not offered again. */
+/*
+ * The parent goes: what was created on it opens on, for what is under way, and
+ * is not offered again. When the keys change once more it is dropped.
+ */
 void hk_inline_ask_orphan(struct hk_inline_peer *peer, const struct hk_inline *parent);
+void hk_inline_ask_drop_orphans(struct hk_inline_peer *peer);
 /*
  * A packet on `asked` (NULL: on a parent) of this flow, as received: what that
  * says about our children. `offers`: it brought a creation, so it had to be on a parent.
@@ -89,6 +95,8 @@ struct hk_inline_given *hk_inline_given_for(struct hk_inline_host *host, struct 
 void hk_inline_given_take(struct hk_inline_host *host, struct hk_inline_peer *peer,
 	const struct hk_inline *parent, struct hk_inline_seen *seen, const struct hk_creation *creation,
 	__u64 now_ns);
+/* The parent goes, and takes along what was created on it. */
+void hk_inline_given_drop(struct hk_inline_peer *peer, const struct hk_inline *parent);
 void hk_inline_given_expire(struct hk_inline_peer *peer, __u64 now_ns);
 
 #endif
