@@ -103,6 +103,10 @@ static void hash_tells_flows_apart(void)
 	frame.data[frame.ip + 15] ^= 1; /* and the addresses are */
 	parse(frame.data, frame.length, &other);
 	CU_ASSERT_NOT_EQUAL(one.flow_hash, other.flow_hash);
+	frame.data[frame.ip + 15] ^= 1;
+	frame.data[frame.ip + 19] ^= 1;
+	CU_ASSERT_EQUAL(parse(frame.data, frame.length, &other), HK_REASON_TO_WORKER);
+	CU_ASSERT_NOT_EQUAL(one.flow_hash, other.flow_hash);
 }
 
 /* No good packet stays good when it is cut, whatever its lengths say. */
