@@ -207,6 +207,66 @@ age_state() {
 	PYTHON
 }
 
+# hup TAG NAME PID WORDS: SIGHUP, and a new line of the log has these words
+hup() {
+	local log=$topology_dir/$1.$2.log lines
+	lines=$(wc -l <"$log")
+	kill -HUP "$3"
+	wait_for 10 eval "tail -n +$((lines + 1)) '$log' | grep -q '$4'"
+}
+
+# prepare TAG NAME: state for the SPIs that have none, while the tunnel runs
+prepare() {
+	in_client "$O/halfkey-endpoint" tunnel --first-use --prepare -c "$topology_dir/$1/$2.tunnel.yaml" \
+		--state "$topology_dir/$1/state"
+}
+
+# Rotation of running tunnels: new keys are accepted, then used, then the old ones go; nothing is lost.
+reloads() { # TAG KEYGEN-OPTION...
+	local tag=$1 c s ping dir=$topology_dir/$1 name
+	shift
+	keys "$tag" "$@"
+	keys "$tag.next" --slot 1 --generation 2 "$@"
+	tunnel "$topology_client" "$tag" client --first-use && c=$background
+	tunnel "$topology_server" "$tag" server --first-use && s=$background
+	in_background "$topology_client" ping -q -i 0.002 -c 100000 10.9.0.9 >"$dir/ping"
+	ping=$background
+	for name in client server; do
+		grep slot= "$topology_dir/$tag.next/$name.keys" >>"$dir/$name.keys"
+	done
+	check "$tag: the server accepts the next keys" hup "$tag" server "$s" "hk0: reloaded"
+	check "$tag: and so does the client" hup "$tag" client "$c" "hk0: reloaded"
+	for name in client server; do
+		grep -v spi= "$dir/$name.keys" >"$dir/new"
+		grep spi= "$topology_dir/$tag.next/$name.keys" >>"$dir/new"
+		cat "$dir/new" >"$dir/$name.keys"
+	done
+	check "$tag: SPIs without state are refused" hup "$tag" client "$c" "not reloaded.*no nonce state"
+	check "$tag: their state is made" prepare "$tag" client
+	check_refused "$tag: making it again" "no first use" tunnel --first-use --prepare \
+		-c "$dir/client.tunnel.yaml" --state "$dir/state"
+	check "$tag: then they are taken" hup "$tag" client "$c" "hk0: reloaded"
+	check "$tag: the server's state is made" prepare "$tag" server
+	check "$tag: and its SPIs taken" hup "$tag" server "$s" "hk0: reloaded"
+	for name in client server; do sed -i '/slot=0/d' "$dir/$name.keys"; done
+	check "$tag: the old keys go at the client" hup "$tag" client "$c" "hk0: reloaded"
+	check "$tag: and at the server" hup "$tag" server "$s" "hk0: reloaded"
+	echo "side=enc" >>"$dir/client.keys"
+	check "$tag: a bad key file is refused, with its line" hup "$tag" client "$c" "not reloaded.*client.keys:[0-9]*:"
+	sed -i '$d' "$dir/client.keys"
+	sed -i 's/^local: .*/local: "192.0.2.2"/' "$dir/client.tunnel.yaml"
+	check "$tag: another local address needs a restart" hup "$tag" client "$c" "not reloaded.*local"
+	kill -INT "$ping"
+	wait "$ping"
+	topology_stop "$c" "$s"
+	check "$tag: traffic went on all the while" [ "$(sed -n 's/ packets transmitted.*//p' "$dir/ping")" -gt 100 ]
+	check_equal "$tag: and no packet was lost" "0%" "$(sed -n 's/.* \([0-9.]*%\) packet loss.*/\1/p' "$dir/ping")"
+	check_equal "$tag: nothing was refused" "0 0" "$(count "$tag" client '[.refused[]] | add') $(count "$tag" server '[.refused[]] | add')"
+	check_equal "$tag: reloads are counted" "3 and 3" "$(count "$tag" client '.reloads | "\(.done) and \(.refused)"')"
+	check_equal "$tag: all was sealed with the new SPIs in the end" true \
+		"$(count "$tag" client '.peers[0]["sealed-by-spi"] | (keys | length) == 2 and ([.[]] | add) > 0')"
+}
+
 refusals() {
 	local tag=refuse
 	keys $tag
@@ -237,6 +297,8 @@ one esp-gcm -e esp --profile single --carrier ip
 nonces psp-nonces
 nonces esp-nonces -e esp
 used_up
+reloads psp-reload
+reloads esp-reload -e esp
 keys mtu
 tunnel "$topology_client" mtu client --first-use
 tunnel "$topology_server" mtu server --first-use
