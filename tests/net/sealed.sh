@@ -67,5 +67,13 @@ pings() {
 	"in_$where" ping -q -c 3 -i 0.1 -W 2 "$@" "$address"
 }
 
+# none_lost FILE: what a ping that was stopped with SIGINT printed; its last packet may have been on the way
+none_lost() {
+	local sent received
+	sent=$(sed -n 's/ packets transmitted.*//p' "$1")
+	received=$(sed -n 's/.*transmitted, \([0-9]*\) received.*/\1/p' "$1")
+	[ "$sent" -gt 0 ] && [ $((sent - received)) -le 1 ] || { echo "$received of $sent"; return 1; }
+}
+
 # reason_count WHERE REASON: WHERE is xdp or workers
 reason_count() { box stats --json | jq ".$1.reasons[\"$2\"].packets // 0"; }

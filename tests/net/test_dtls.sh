@@ -7,11 +7,11 @@
 test_begin dtls
 
 count=200
-endpoint() { "$O/halfkey-endpoint" dtls "$@"; }
+endpoint() { "$O/halfkey-endpoint" "$@"; }
 
 setup() { # PROFILE
 	topology_up 1
-	"$O/halfkey-endpoint" keygen -e dtls -o "$topology_dir/keys" --profile "$1" --mkid 7 --peer client=192.0.2.1 \
+	endpoint keygen -e dtls -o "$topology_dir/keys" --profile "$1" --mkid 7 --peer client=192.0.2.1 \
 		--peer server=192.0.2.9 >/dev/null || return 1
 	{
 		echo "mode: inline"
@@ -38,9 +38,9 @@ run() { # PROFILE RECORDS
 	setup "$1" || { not_ok "$label: keys and box"; return; }
 	dir=$topology_dir
 	python3 tests/net/dtls.py make "$dir/plain.pcap" "$count" 192.0.2.1 192.0.2.9
-	check "$label: seal" endpoint -k "$dir/keys/client.keys" --mkid 7 --records "$2" "$dir/plain.pcap" "$dir/sealed.pcap"
-	check "$label: the other host opens what it sealed" \
-		endpoint -k "$dir/keys/server.keys" --mkid 7 --open "$dir/sealed.pcap" "$dir/back.pcap"
+	check "$label: seal" endpoint seal -e dtls -k "$dir/keys/client.keys" --records "$2" "$dir/plain.pcap" "$dir/sealed.pcap"
+	check "$label: the host opens what it sealed" \
+		endpoint open -e dtls -k "$dir/keys/server.keys" "$dir/sealed.pcap" "$dir/back.pcap"
 	check_equal "$label: as it was" "$(python3 tests/net/dtls.py hashes "$dir/plain.pcap" | sha256sum)" \
 		"$(python3 tests/net/dtls.py hashes "$dir/back.pcap" | sha256sum)"
 	check "$label: all arrive as they were sent" through "$dir/sealed.pcap"

@@ -59,7 +59,7 @@ static struct hk_host_keys *keys_of(const struct master *master, const char *rec
 		"receiver=%s slot=0 generation=1 side=enc key=%s\nreceiver=%s slot=0 generation=1 side=auth "
 		"key=%s\n",
 		receiver, enc, receiver, auth);
-	CU_ASSERT_EQUAL_FATAL(hk_host_keys_parse(&keys, "host.keys", text, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_host_keys_parse(&keys, "host.keys", text, NULL, &error), 0);
 	return keys;
 }
 
@@ -471,7 +471,7 @@ static void attack_box_file(struct scene *scene, const struct kind *kind)
 	(void)kind;
 	hk_hex_format(scene->master.enc, 32, enc);
 	snprintf(text, sizeof(text), "receiver=192.0.2.9 slot=0 generation=1 side=enc key=%s\n", enc);
-	CU_ASSERT_EQUAL(hk_host_keys_parse(&keys, "box.keys", text, &error), -EINVAL);
+	CU_ASSERT_EQUAL(hk_host_keys_parse(&keys, "box.keys", text, NULL, &error), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "side=auth"));
 	CU_ASSERT_PTR_NULL(strstr(error.text, enc));
 	random_fill(&scene->seed, own, 32);
@@ -538,7 +538,7 @@ static int parse_keys(const char *text)
 {
 	struct hk_host_keys *keys = NULL;
 	struct hk_error error = {{0}};
-	int status = hk_host_keys_parse(&keys, "host.keys", text, &error);
+	int status = hk_host_keys_parse(&keys, "host.keys", text, NULL, &error);
 
 	CU_ASSERT_EQUAL(status != 0, error.text[0] != 0);
 	CU_ASSERT_PTR_NULL(strstr(error.text, "aaaaaaaaaaaaaaaa"));

@@ -68,7 +68,8 @@ static void hosts_make(struct hosts *hosts, const struct world *world, const str
 	struct hk_error error = {{0}};
 	unsigned r;
 
-	CU_ASSERT_EQUAL_FATAL(hk_host_keys_parse(&hosts->keys, "host.keys", world->host_keys, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		hk_host_keys_parse(&hosts->keys, "host.keys", world->host_keys, NULL, &error), 0);
 	for (r = 0; r < 2; r++) {
 		struct hk_host_options options = {
 			.keys = hosts->keys,

@@ -140,7 +140,7 @@ static int plan(struct hk_capture_run *run, const struct hk_capture_work *work, 
 		status = hk_speech_plan(&run->speech, run->speaker, &run->wishes, work->use, local, error);
 	if (!status && !run->keys_path)
 		status = hk_error_set(error, EINVAL, "no key file: name it with --keys");
-	return status ? status : hk_host_keys_load(&run->keys, run->keys_path, error);
+	return status ? status : hk_host_keys_load(&run->keys, run->keys_path, run->levels, error);
 }
 
 struct hk_state_place hk_capture_place(const struct hk_capture_run *run)

@@ -10,10 +10,6 @@ int hk_endpoint_keys(int argc, char **argv);
 int hk_endpoint_keyserver(int argc, char **argv);
 int hk_endpoint_seal(int argc, char **argv);
 int hk_endpoint_open(int argc, char **argv);
-int hk_endpoint_dtls(int argc, char **argv);
-int hk_endpoint_seal_tss(int argc, char **argv);   /* seal --envelope tss */
-bool hk_endpoint_wants_tss(int argc, char **argv); /* it says --envelope tss: other options count */
-int hk_endpoint_eesp(int argc, char **argv);
 int hk_endpoint_tunnel(int argc, char **argv);
 
 #endif

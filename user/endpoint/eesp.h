@@ -15,6 +15,7 @@ struct hk_eesp {
 	__u8 fields[2]; /* of the derived-key context */
 	__u8 mask_enc[12], mask_auth[12], mask_reader[12];
 	__u8 kcv[4];
+	__u8 fingerprint[8]; /* of the key it was derived from */
 };
 
 /* Offsets in the envelope; `end` is behind the ciphertext. */

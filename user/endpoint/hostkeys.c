@@ -9,6 +9,7 @@
 
 #include "user/base/files.h"
 #include "user/base/text.h"
+#include "user/crypto/levels.h"
 #include "user/keys/keyfile.h"
 
 #define LINES_MAX 4096
@@ -16,6 +17,8 @@
 
 struct hk_host_keys {
 	const char *name; /* for messages while reading */
+	char levels[HK_KEY_LEVELS][HK_KEY_LEVEL_NAME + 1];
+	unsigned levels_count;
 	unsigned count;
 	struct hk_key_line lines[LINES_MAX];
 };
@@ -31,16 +34,25 @@ static bool same_receiver(const struct hk_key_line *a, const struct hk_key_line 
 /* One SPI, or one slot of one receiver: where two lines must not contradict each other. */
 static bool same_place(const struct hk_key_line *a, const struct hk_key_line *b)
 {
+	if (a->form == HK_KEY_LEVEL || b->form == HK_KEY_LEVEL)
+		return a->form == b->form && strcmp(a->level, b->level) == 0;
 	if (a->is_explicit != b->is_explicit || !same_receiver(a, b))
 		return false;
 	if (a->is_explicit)
-		return a->spi == b->spi && (a->version >= 0) == (b->version >= 0);
+		return a->spi == b->spi && (a->version >= 0) == (b->version >= 0) &&
+		       (a->form == HK_KEY_ROOT) == (b->form == HK_KEY_ROOT);
 	return a->slot == b->slot && a->has_id == b->has_id && a->id == b->id;
 }
 
 static bool is_single(const struct hk_key_line *line)
 {
 	return line->side == HK_SIDE_SINGLE;
+}
+
+/* The side that says which key it is: the other sides are found from there. */
+static bool is_base(const struct hk_key_line *line)
+{
+	return line->side == HK_SIDE_ENC || line->side == HK_SIDE_SINGLE;
 }
 
 static int check_pair(const char *name, const struct hk_key_line *old, const struct hk_key_line *line,
@@ -67,28 +79,110 @@ static int check_pair(const char *name, const struct hk_key_line *old, const str
 	return 0;
 }
 
+/* --- levels --------------------------------------------------------------------------------------- */
+
+static const struct hk_key_line *find_level(
+	const struct hk_host_keys *keys, const char *level, __u32 generation, enum hk_side side)
+{
+	unsigned i;
+
+	for (i = 0; i < keys->count; i++)
+		if (keys->lines[i].form == HK_KEY_LEVEL && keys->lines[i].generation == generation &&
+			keys->lines[i].side == side && strcmp(keys->lines[i].level, level) == 0)
+			return &keys->lines[i];
+	return NULL;
+}
+
+static int check_level(
+	const struct hk_host_keys *keys, const struct hk_key_line *line, struct hk_error *error)
+{
+	unsigned i;
+
+	for (i = 0; i < keys->levels_count; i++)
+		if (strcmp(keys->levels[i], line->level) == 0)
+			return 0;
+	return hk_error_set(error, EINVAL, "%s:%u: level=%s is not among the levels named (levels)",
+		keys->name, line->line, line->level);
+}
+
+/* from=: the master key that the roots make, as the box makes it (user/keys/load.c). */
+static int combine(const struct hk_host_keys *keys, struct hk_key_line *line, struct hk_error *error)
+{
+	struct hk_kdf_levels levels = {.count = keys->levels_count};
+	const struct hk_key_line *root;
+	int status = 0;
+	unsigned i;
+
+	if (line->from_count != keys->levels_count)
+		return hk_error_set(error, EINVAL, "%s:%u: from= names %u levels, %u are named (levels)",
+			keys->name, line->line, line->from_count, keys->levels_count);
+	for (i = 0; i < levels.count && !status; i++) {
+		root = find_level(keys, keys->levels[i], line->from[i], line->side);
+		if (!root) {
+			status = hk_error_set(error, ENOENT,
+				"%s:%u: from=: there is no generation %u of level '%s' of this side (its "
+				"line must stand before this one)",
+				keys->name, line->line, line->from[i], keys->levels[i]);
+			continue;
+		}
+		memcpy(levels.root[i], root->key, sizeof(levels.root[i]));
+		memcpy(levels.id[i], keys->levels[i], sizeof(levels.id[i]));
+	}
+	if (!status) {
+		hk_kdf_combine(&levels, line->side, line->key);
+		line->key_size = 32;
+		line->form = HK_KEY_MASTER;
+	}
+	hk_wipe(&levels, sizeof(levels));
+	return status;
+}
+
+static int name_levels(struct hk_host_keys *keys, const char *levels, struct hk_error *error)
+{
+	const char *at = levels ? levels : "";
+	size_t length;
+
+	for (; *at; at += length + (at[length] == ',')) {
+		length = strcspn(at, ",");
+		if (!length || length > HK_KEY_LEVEL_NAME || keys->levels_count == HK_KEY_LEVELS)
+			return hk_error_set(error, EINVAL,
+				"levels '%s': up to %d names of at most %d characters, joined by ','", levels,
+				HK_KEY_LEVELS, HK_KEY_LEVEL_NAME);
+		memcpy(keys->levels[keys->levels_count++], at, length);
+	}
+	return 0;
+}
+
+/* --- reading -------------------------------------------------------------------------------------- */
+
 static int take(void *context, const struct hk_key_line *line, struct hk_error *error)
 {
 	struct hk_host_keys *keys = context;
+	struct hk_key_line *row = &keys->lines[keys->count];
+	int status = 0;
 	unsigned i;
-	int status;
 
 	if (keys->count == LINES_MAX)
 		return hk_error_set(error, EFBIG, "%s:%u: more than %u keys in one file", keys->name,
 			line->line, LINES_MAX);
-	for (i = 0; i < keys->count; i++) {
-		status = check_pair(keys->name, &keys->lines[i], line, error);
-		if (status)
-			return status;
-	}
-	keys->lines[keys->count++] = *line;
-	return 0;
+	*row = *line;
+	if (row->form == HK_KEY_LEVEL)
+		status = check_level(keys, row, error);
+	if (row->form == HK_KEY_COMBINED)
+		status = combine(keys, row, error);
+	for (i = 0; i < keys->count && !status; i++)
+		status = check_pair(keys->name, &keys->lines[i], row, error);
+	if (status)
+		hk_wipe(row, sizeof(*row));
+	else
+		keys->count++;
+	return status;
 }
 
-/* The other side of a split key: same place, same generation or SPI. NULL: missing. */
-static const struct hk_key_line *other_side(const struct hk_host_keys *keys, const struct hk_key_line *line)
+/* The line of another side of a split key: same place, same generation or SPI. NULL: missing. */
+static const struct hk_key_line *of_side(
+	const struct hk_host_keys *keys, const struct hk_key_line *line, enum hk_side wanted)
 {
-	enum hk_side wanted = line->side == HK_SIDE_ENC ? HK_SIDE_AUTH : HK_SIDE_ENC;
 	unsigned i;
 
 	for (i = 0; i < keys->count; i++) {
@@ -100,6 +194,11 @@ static const struct hk_key_line *other_side(const struct hk_host_keys *keys, con
 			return other;
 	}
 	return NULL;
+}
+
+static const struct hk_key_line *other_side(const struct hk_host_keys *keys, const struct hk_key_line *line)
+{
+	return of_side(keys, line, line->side == HK_SIDE_ENC ? HK_SIDE_AUTH : HK_SIDE_ENC);
 }
 
 static int check_sides(const struct hk_host_keys *keys, struct hk_error *error)
@@ -121,7 +220,8 @@ static int check_sides(const struct hk_host_keys *keys, struct hk_error *error)
 	return 0;
 }
 
-int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *text, struct hk_error *error)
+int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *text, const char *levels,
+	struct hk_error *error)
 {
 	struct hk_host_keys *keys =
 		mmap(NULL, sizeof(*keys), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -132,7 +232,9 @@ int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *
 	(void)mlock(keys, sizeof(*keys)); /* not everywhere allowed; then keys may reach swap */
 	(void)madvise(keys, sizeof(*keys), MADV_DONTDUMP);
 	keys->name = name;
-	status = hk_keyfile_read(name, text, error, take, keys);
+	status = name_levels(keys, levels, error);
+	if (!status)
+		status = hk_keyfile_read(name, text, error, take, keys);
 	if (!status)
 		status = check_sides(keys, error);
 	keys->name = NULL;
@@ -144,7 +246,8 @@ int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *
 }
 
 /* Reads what `files` has of `path`, and closes it. */
-static int load(struct hk_host_keys **out, const char *path, struct hk_files *files, struct hk_error *error)
+static int load(struct hk_host_keys **out, const char *path, struct hk_files *files, const char *levels,
+	struct hk_error *error)
 {
 	size_t size = 0;
 	char *text = hk_files_read(files, path, FILE_MAX, &size, error);
@@ -153,27 +256,28 @@ static int load(struct hk_host_keys **out, const char *path, struct hk_files *fi
 	hk_files_close(files);
 	if (!text)
 		return -EINVAL;
-	status = hk_host_keys_parse(out, path, text, error);
+	status = hk_host_keys_parse(out, path, text, levels, error);
 	hk_wipe(text, size);
 	free(text);
 	return status;
 }
 
-int hk_host_keys_load(struct hk_host_keys **out, const char *path, struct hk_error *error)
+int hk_host_keys_load(struct hk_host_keys **out, const char *path, const char *levels, struct hk_error *error)
 {
 	struct hk_files files = {0};
 	int status = hk_files_open(&files, HK_FILE_KEYS, ".", path, error);
 
-	return status ? status : load(out, path, &files, error);
+	return status ? status : load(out, path, &files, levels, error);
 }
 
-int hk_host_keys_load_fd(struct hk_host_keys **out, const char *path, int fd, struct hk_error *error)
+int hk_host_keys_load_fd(
+	struct hk_host_keys **out, const char *path, int fd, const char *levels, struct hk_error *error)
 {
 	struct hk_files files = {0};
 	int status = hk_files_add(&files, HK_FILE_KEYS, path, fd);
 
 	return status ? hk_error_set(error, -status, "%s: no memory for a file", path)
-		      : load(out, path, &files, error);
+		      : load(out, path, &files, levels, error);
 }
 
 void hk_host_keys_free(struct hk_host_keys *keys)
@@ -186,7 +290,7 @@ void hk_host_keys_free(struct hk_host_keys *keys)
 
 static bool explicit_of(const struct hk_key_line *line, const struct hk_sa_name *name)
 {
-	return line->is_explicit && line->spi == name->spi &&
+	return (line->form == HK_KEY_PSP || line->form == HK_KEY_ESP) && line->spi == name->spi &&
 	       (line->version >= 0) == (name->envelope == HK_ENVELOPE_PSP) &&
 	       memcmp(&line->receiver.address, &name->receiver, 16) == 0;
 }
@@ -201,7 +305,7 @@ static const struct hk_key_line *find_explicit(const struct hk_host_keys *keys, 
 	unsigned i;
 
 	for (i = 0; i < keys->count; i++)
-		if (keys->lines[i].side != HK_SIDE_AUTH && explicit_of(&keys->lines[i], name))
+		if (is_base(&keys->lines[i]) && explicit_of(&keys->lines[i], name))
 			return &keys->lines[i];
 	return NULL;
 }
@@ -227,7 +331,7 @@ static const struct hk_key_line *find_master(const struct hk_host_keys *keys, co
 
 	for (i = 0; i < keys->count; i++) {
 		line = &keys->lines[i];
-		if (line->is_explicit || line->side == HK_SIDE_AUTH || line->slot != slot_of(name))
+		if (line->form != HK_KEY_MASTER || !is_base(line) || line->slot != slot_of(name))
 			continue;
 		/* A PSP master key belongs to one receiver: a line without one cannot be used. */
 		if (line->has_receiver ? !hk_prefix_holds(&line->receiver, &name->receiver)
@@ -301,45 +405,77 @@ unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, u
 		const struct hk_key_line *line = &keys->lines[i];
 
 		name.spi = line->spi;
-		if (line->side != HK_SIDE_AUTH && explicit_of(line, &name) && variant_of(line) == variant)
+		if (is_base(line) && explicit_of(line, &name) && variant_of(line) == variant)
 			spis[count++] = line->spi;
 	}
 	return count;
 }
 
-bool hk_host_keys_master(
-	const struct hk_host_keys *keys, __u32 id, unsigned slot, const __u8 **enc, const __u8 **auth)
+static void make_master(
+	const struct hk_host_keys *keys, const struct hk_key_line *line, struct hk_master *out)
 {
-	const struct hk_key_line *best = NULL, *line, *other;
-	unsigned i;
+	const struct hk_key_line *auth = is_single(line) ? NULL : other_side(keys, line);
+	const struct hk_key_line *reader = is_single(line) ? NULL : of_side(keys, line, HK_SIDE_READER);
 
-	for (i = 0; i < keys->count; i++) {
-		line = &keys->lines[i];
-		if (!line->is_explicit && line->side != HK_SIDE_AUTH && !line->has_receiver && line->has_id &&
-			line->id == id && line->slot == slot &&
-			(!best || line->generation > best->generation))
-			best = line;
-	}
-	if (!best)
-		return false;
-	other = is_single(best) ? NULL : other_side(keys, best);
-	*enc = best->key;
-	*auth = other ? other->key : NULL;
-	return is_single(best) || other;
+	*out = (struct hk_master){.id = line->has_id ? line->id : 0,
+		.slot = line->slot,
+		.enc = line->key,
+		.auth = auth ? auth->key : NULL,
+		.reader = reader ? reader->key : NULL};
 }
 
-bool hk_host_keys_root(const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 spi,
-	const __u8 **enc, const __u8 **auth)
+static bool wished(const struct hk_key_line *line, const struct hk_master_wish *wish)
 {
-	struct hk_sa_name name = {.envelope = HK_ENVELOPE_INLINE, .spi = spi, .receiver = *receiver};
-	const struct hk_key_line *line = find_explicit(keys, &name), *other;
+	if (line->form != HK_KEY_MASTER || !is_base(line))
+		return false;
+	if ((wish->has_id && (line->has_id ? line->id : 0) != wish->id) ||
+		(wish->has_slot && line->slot != wish->slot))
+		return false;
+	if (!line->has_receiver)
+		return true;
+	return wish->receiver && hk_prefix_holds(&line->receiver, wish->receiver);
+}
 
-	if (!line || line->form != HK_KEY_ROOT || is_single(line))
-		return false;
-	other = other_side(keys, line);
-	if (!other)
-		return false;
-	*enc = line->key;
-	*auth = other->key;
-	return true;
+bool hk_host_keys_master(
+	const struct hk_host_keys *keys, const struct hk_master_wish *wish, struct hk_master *out)
+{
+	const struct hk_key_line *best = NULL;
+	unsigned i;
+
+	for (i = 0; i < keys->count; i++)
+		if (wished(&keys->lines[i], wish) && better(&keys->lines[i], best))
+			best = &keys->lines[i];
+	if (best)
+		make_master(keys, best, out);
+	return best;
+}
+
+static bool root_of(const struct hk_key_line *line, const struct hk_address *receiver)
+{
+	return line->form == HK_KEY_ROOT && is_base(line) &&
+	       memcmp(&line->receiver.address, receiver, sizeof(*receiver)) == 0;
+}
+
+bool hk_host_keys_root(
+	const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 spi, struct hk_master *out)
+{
+	unsigned i;
+
+	for (i = 0; i < keys->count; i++)
+		if (root_of(&keys->lines[i], receiver) && keys->lines[i].spi == spi) {
+			make_master(keys, &keys->lines[i], out);
+			return true;
+		}
+	return false;
+}
+
+unsigned hk_host_keys_roots(
+	const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 *spis, unsigned max)
+{
+	unsigned i, count = 0;
+
+	for (i = 0; i < keys->count && count < max; i++)
+		if (root_of(&keys->lines[i], receiver))
+			spis[count++] = keys->lines[i].spi;
+	return count;
 }

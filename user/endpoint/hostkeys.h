@@ -14,12 +14,16 @@ struct hk_host_keys;
 /*
  * Reads a key file (a regular file of mode 0600, ours). Refused with a sentence:
  * a side without its other side, one receiver and slot under both profiles, one
- * key in two roles (the box holds one of them). 0 or negative errno.
+ * key in two roles (the box holds one of them). `levels` names the levels that
+ * from= counts, "region,group,task"; NULL: there are none. 0 or negative errno.
  */
-int hk_host_keys_load(struct hk_host_keys **out, const char *path, struct hk_error *error);
+int hk_host_keys_load(
+	struct hk_host_keys **out, const char *path, const char *levels, struct hk_error *error);
 /* The same of an open file, which is closed; `path` is its name in sentences. */
-int hk_host_keys_load_fd(struct hk_host_keys **out, const char *path, int fd, struct hk_error *error);
-int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *text, struct hk_error *error);
+int hk_host_keys_load_fd(
+	struct hk_host_keys **out, const char *path, int fd, const char *levels, struct hk_error *error);
+int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *text, const char *levels,
+	struct hk_error *error);
 void hk_host_keys_free(struct hk_host_keys *keys);
 
 /*
@@ -31,16 +35,30 @@ void hk_host_keys_free(struct hk_host_keys *keys);
 unsigned hk_host_keys_sa(const struct hk_host_keys *keys, struct hk_crypto *crypto,
 	const struct hk_sa_name *name, struct hk_sa **out);
 
-/*
- * The master key that packets call `id`, in this slot, highest generation; `auth` is NULL
- * where one key serves both sides. False: none. Points into `keys`.
- */
-bool hk_host_keys_master(
-	const struct hk_host_keys *keys, __u32 id, unsigned slot, const __u8 **enc, const __u8 **auth);
+/* Which master key: what is not said may be any. */
+struct hk_master_wish {
+	const struct hk_address *receiver; /* NULL: only keys that name no receiver */
+	bool has_id, has_slot;
+	__u32 id; /* what packets call it */
+	__u8 slot;
+};
 
-/* Both sides of a parent SA, which root= lines give. False: none. Points into `keys`. */
-bool hk_host_keys_root(const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 spi,
-	const __u8 **enc, const __u8 **auth);
+/* Both sides, or the one key; points into the keys it is of. */
+struct hk_master {
+	__u32 id;
+	__u8 slot;
+	const __u8 *enc, *auth, *reader; /* auth NULL: one key serves both sides; reader NULL: none */
+};
+
+/* The master key of the longest receiver, then the highest generation. False: none. */
+bool hk_host_keys_master(
+	const struct hk_host_keys *keys, const struct hk_master_wish *wish, struct hk_master *out);
+/* The root of an SA that has sub-SAs. False: none. */
+bool hk_host_keys_root(
+	const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 spi, struct hk_master *out);
+/* The SPIs that have roots, in the file's order; how many were written. */
+unsigned hk_host_keys_roots(
+	const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 *spis, unsigned max);
 
 /* The explicit SPIs we may send to `receiver` with, in the file's order; how many were written. */
 unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, unsigned variant,

@@ -71,6 +71,23 @@ __u16 hk_ip_checksum(const __u8 *header, __u32 size)
 	return (__u16)~sum;
 }
 
+void hk_udp_checksum(__u8 *packet)
+{
+	bool v4 = packet[0] >> 4 == 4;
+	__u32 addresses = v4 ? 8 : 32, i;
+	__u8 *udp = packet + (v4 ? 20 : 40);
+	__u32 length = hk_get16(udp + 4), sum = IPPROTO_UDP + length;
+
+	hk_put16(udp + 6, 0);
+	for (i = 0; i < addresses; i += 2)
+		sum += hk_get16(udp - addresses + i);
+	for (i = 0; i < length; i++)
+		sum += i & 1 ? udp[i] : (__u32)udp[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	hk_put16(udp + 6, sum == 0xffff ? 0xffff : (__u16)~sum);
+}
+
 static __u32 mix(__u32 hash, const __u8 *bytes, __u32 size)
 {
 	while (size--)

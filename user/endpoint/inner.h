@@ -25,6 +25,8 @@ bool hk_inner_fits_transport(const struct hk_inner_ip *inner, unsigned envelope)
 /* Transport mode: the inner header's service, lifetime and flow label, into the outer one. */
 void hk_outer_keep_inner(__u8 *outer, const __u8 *inner);
 
+/* Fills in the UDP checksum of an IP packet without options (over IPv6 it is not optional). */
+void hk_udp_checksum(__u8 *packet);
 /* IPv4 header checksum over `size` bytes whose checksum field is 0. */
 __u16 hk_ip_checksum(const __u8 *header, __u32 size);
 

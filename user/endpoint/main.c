@@ -15,8 +15,6 @@ static const struct command {
 	{"keyserver", hk_endpoint_keyserver, "draw, rotate and push keys by role"},
 	{"seal", hk_endpoint_seal, "seal the packets of a capture file"},
 	{"open", hk_endpoint_open, "verify and open the packets of a capture file"},
-	{"dtls", hk_endpoint_dtls, "seal and open DTLS records in capture files"},
-	{"eesp", hk_endpoint_eesp, "seal and open capture files in EESP and WESP"},
 	{"tunnel", hk_endpoint_tunnel, "run a TUN tunnel of sealed packets"},
 };
 

@@ -18,6 +18,7 @@
 /* A sub-SA or context that a verified packet came under. */
 struct window {
 	struct hk_eesp *sa;
+	struct hk_address sender; /* who used it first; nobody else may */
 	struct hk_replay replay;
 };
 
@@ -29,11 +30,18 @@ struct hk_eesp_host {
 	struct window windows[HK_EESP_CONTEXTS];
 };
 
+static void copy_keys(struct hk_eesp_host *host, const struct hk_eesp_keys *keys)
+{
+	memcpy(host->enc, keys->enc, 32);
+	if (keys->auth)
+		memcpy(host->auth, keys->auth, 32);
+}
+
 struct hk_eesp_host *hk_eesp_host_new(const struct hk_eesp_policy *policy, const struct hk_eesp_keys *keys)
 {
 	struct hk_eesp_host *host;
 
-	if (!keys->enc || policy->split != (keys->auth != NULL)) {
+	if (!policy->find && (!keys->enc || policy->split != (keys->auth != NULL))) {
 		errno = EPERM;
 		return NULL;
 	}
@@ -41,9 +49,8 @@ struct hk_eesp_host *hk_eesp_host_new(const struct hk_eesp_policy *policy, const
 	if (!host)
 		return NULL;
 	host->policy = *policy;
-	memcpy(host->enc, keys->enc, 32);
-	if (keys->auth)
-		memcpy(host->auth, keys->auth, 32);
+	if (!policy->find)
+		copy_keys(host, keys);
 	host->crypto = hk_crypto_new("libcrypto");
 	if (host->crypto)
 		return host;
@@ -62,6 +69,35 @@ void hk_eesp_host_free(struct hk_eesp_host *host)
 	hk_crypto_free(host->crypto);
 	hk_wipe(host, sizeof(*host));
 	free(host);
+}
+
+static void forget(struct hk_eesp_host *host, unsigned index)
+{
+	hk_eesp_free(host->windows[index].sa);
+	host->windows[index] = host->windows[--host->count];
+	memset(&host->windows[host->count], 0, sizeof(host->windows[0]));
+}
+
+/* Would the same packet still find the same keys? */
+static bool still_known(const struct hk_eesp_host *host, const struct hk_eesp *sa)
+{
+	struct hk_eesp_keys keys = {0};
+	struct hk_eesp *again = NULL;
+	bool same = !host->policy.find(host->policy.context, &sa->name, &keys) &&
+		    !hk_eesp_new(&again, host->crypto, &sa->name, &keys, NULL) &&
+		    hk_equal(again->fingerprint, sa->fingerprint, sizeof(sa->fingerprint));
+
+	hk_eesp_free(again);
+	return same;
+}
+
+void hk_eesp_host_rekey(struct hk_eesp_host *host)
+{
+	unsigned i;
+
+	for (i = host->count; host->policy.find && i--;)
+		if (!still_known(host, host->windows[i].sa))
+			forget(host, i);
 }
 
 /* A packet as far as it can be read without keys. */
@@ -201,25 +237,42 @@ static unsigned read_wesp(const __u8 *data, __u32 length, struct reading *out)
 	return HK_REFUSAL_NONE;
 }
 
-/* Under a split key nothing may come that one key alone protects, and the reverse. */
-static unsigned admit(const struct hk_eesp_host *host, const struct reading *reading)
+/* The one set of keys, if it is this packet's. */
+static unsigned only_keys(
+	const struct hk_eesp_host *host, const struct hk_eesp_name *name, struct hk_eesp_keys *keys)
 {
 	const struct hk_eesp_policy *policy = &host->policy;
-	const struct hk_eesp_name *name = &reading->name;
 
-	if (name->derived != policy->derived || name->split != policy->split)
+	if (name->derived != policy->derived)
 		return HK_REFUSAL_DOWNGRADE;
-	if (name->derived ? name->mkid != policy->mkid || name->slot != policy->slot
-			  : name->spi != policy->spi)
-		return HK_REFUSAL_NO_KEY;
-	return name->reader && !name->split ? HK_REFUSAL_CONTEXT : HK_REFUSAL_NONE;
+	*keys = (struct hk_eesp_keys){.enc = host->enc, .auth = policy->split ? host->auth : NULL};
+	if (name->split != policy->split)
+		return HK_REFUSAL_DOWNGRADE;
+	return name->derived		  ? name->mkid != policy->mkid || name->slot != policy->slot
+	       : name->spi != policy->spi ? HK_REFUSAL_NO_KEY
+					  : HK_REFUSAL_NONE;
+}
+
+/* Under a split key nothing may come that one key alone protects, and the reverse. */
+static unsigned find_keys(
+	const struct hk_eesp_host *host, struct hk_eesp_name *name, struct hk_eesp_keys *keys)
+{
+	unsigned refusal = host->policy.find ? host->policy.find(host->policy.context, name, keys)
+					     : only_keys(host, name, keys);
+
+	if (!refusal && !name->derived)
+		name->split = keys->auth; /* nothing on the wire says it */
+	if (!refusal && name->split != (keys->auth != NULL))
+		return HK_REFUSAL_DOWNGRADE;
+	return !refusal && name->reader && !name->split ? HK_REFUSAL_CONTEXT : refusal;
 }
 
 static bool same_name(const struct hk_eesp_name *a, const struct hk_eesp_name *b)
 {
 	return a->spi == b->spi && a->session == b->session && a->derived == b->derived &&
-	       a->context == b->context && a->epoch == b->epoch && a->mkid == b->mkid && a->slot == b->slot &&
-	       a->sn == b->sn && a->iv == b->iv && a->reader == b->reader && a->transport == b->transport;
+	       (!a->derived || a->split == b->split) && a->context == b->context && a->epoch == b->epoch &&
+	       a->mkid == b->mkid && a->slot == b->slot && a->sn == b->sn && a->iv == b->iv &&
+	       a->reader == b->reader && a->transport == b->transport;
 }
 
 static struct window *find_window(struct hk_eesp_host *host, const struct hk_eesp_name *name)
@@ -309,16 +362,35 @@ static unsigned read_payload(const struct hk_eesp_name *name, __u8 *packet,
 	return HK_REFUSAL_NONE;
 }
 
-static unsigned take_number(
-	struct hk_eesp_host *host, struct window *window, struct hk_eesp *sa, const struct reading *reading)
+/* Windows of epochs that this one ends. */
+static void forget_older(struct hk_eesp_host *host, const struct hk_eesp_name *name)
+{
+	const struct hk_eesp_name *other;
+	unsigned i;
+
+	for (i = host->count; name->derived && i--;) {
+		other = &host->windows[i].sa->name;
+		if (other->context == name->context && other->mkid == name->mkid &&
+			other->epoch < name->epoch)
+			forget(host, i);
+	}
+}
+
+static unsigned take_number(struct hk_eesp_host *host, struct window *window, struct hk_eesp *sa,
+	const struct reading *reading, const struct hk_address *sender)
 {
 	if (epoch_is_over(host, &reading->name))
 		return HK_REFUSAL_REPLAY;
+	if (window && memcmp(&window->sender, sender, sizeof(*sender)) != 0)
+		return HK_REFUSAL_OTHER_SENDER;
+	if (!window)
+		forget_older(host, &reading->name);
 	if (!window && host->count == HK_EESP_CONTEXTS)
 		return HK_REFUSAL_SPI_FULL;
 	if (!window) {
 		window = &host->windows[host->count++];
 		window->sa = sa;
+		window->sender = *sender;
 	}
 	if (!hk_replay_fresh(&window->replay, reading->number))
 		return HK_REFUSAL_REPLAY;
@@ -337,7 +409,7 @@ static unsigned open_with(struct hk_eesp_host *host, struct hk_eesp *sa, struct 
 	memcpy(out, sealed->data, sealed->length);
 	refusal = verify(sa, out, &reading->layout);
 	if (!refusal)
-		refusal = take_number(host, window, sa, reading);
+		refusal = take_number(host, window, sa, reading, &sealed->source);
 	if (!refusal)
 		refusal = read_payload(&sa->name, out, &reading->layout, &payload);
 	if (!refusal)
@@ -348,14 +420,13 @@ static unsigned open_with(struct hk_eesp_host *host, struct hk_eesp *sa, struct 
 }
 
 static unsigned open_reading(struct hk_eesp_host *host, const struct reading *reading,
-	const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened)
+	const struct hk_eesp_keys *keys, struct window *window, const struct hk_sealed *sealed, __u8 *out,
+	struct hk_opened *opened)
 {
-	struct hk_eesp_keys keys = {host->enc, host->policy.split ? host->auth : NULL, NULL};
-	struct window *window = find_window(host, &reading->name);
 	struct hk_eesp *sa = window ? window->sa : NULL;
 	unsigned refusal;
 
-	if (!sa && hk_eesp_new(&sa, host->crypto, &reading->name, &keys, NULL))
+	if (!sa && hk_eesp_new(&sa, host->crypto, &reading->name, keys, NULL))
 		return HK_REFUSAL_CIPHER;
 	refusal = open_with(host, sa, window, reading, sealed, out, opened);
 	if (!window && (!host->count || host->windows[host->count - 1].sa != sa))
@@ -388,6 +459,8 @@ unsigned hk_eesp_host_open(
 {
 	struct reading reading = {.name.envelope = host->policy.envelope};
 	struct hk_sealed sealed = *outer;
+	struct hk_eesp_keys keys = {0};
+	struct window *window = NULL;
 	unsigned refusal = find_envelope(&host->policy, &sealed);
 
 	if (!refusal && memcmp(&sealed.destination, &host->policy.local, sizeof(sealed.destination)) != 0)
@@ -400,9 +473,11 @@ unsigned hk_eesp_host_open(
 	else
 		refusal = read_eesp(&host->policy, sealed.data, sealed.length, &reading);
 	if (!refusal)
-		refusal = admit(host, &reading);
+		window = find_window(host, &reading.name);
+	if (!refusal && !window)
+		refusal = find_keys(host, &reading.name, &keys);
 	if (refusal)
 		return refusal;
 	/* 48 bytes in front: a rebuilt IP header */
-	return open_reading(host, &reading, &sealed, out + HK_OPEN_ROOM(0) - 16, opened);
+	return open_reading(host, &reading, &keys, window, &sealed, out + HK_OPEN_ROOM(0) - 16, opened);
 }

@@ -113,7 +113,5 @@ int hk_endpoint_seal(int argc, char **argv)
 {
 	static const struct hk_capture_work work = {HK_USE_SEAL, help, example, start, take, report, end};
 
-	if (hk_endpoint_wants_tss(argc, argv))
-		return hk_endpoint_seal_tss(argc, argv);
 	return hk_capture_command(&work, argc, argv);
 }

@@ -14,8 +14,9 @@
 #include "user/endpoint/eesp.h"
 #include "user/endpoint/inner.h"
 
-#define PAYLOAD_INFO 4 /* the full format's bytes in front of the payload */
-#define TRAILER	     2
+#define PAYLOAD_INFO   4 /* the full format's bytes in front of the payload */
+#define TRAILER	       2
+#define ENVELOPE_EXTRA 1024 /* more than headers, 255 bytes of options, padding and tags */
 
 static void make_fields(__u8 fields[2], const struct hk_eesp_name *name)
 {
@@ -127,6 +128,7 @@ static int make_keys(struct hk_eesp *sa, struct hk_crypto *crypto, const struct 
 int hk_eesp_new(struct hk_eesp **out, struct hk_crypto *crypto, const struct hk_eesp_name *name,
 	const struct hk_eesp_keys *keys, struct hk_error *error)
 {
+	static const __u8 label[32] = "halfkey EESP key";
 	int status = check_name(name, keys, error);
 	struct hk_eesp *sa;
 
@@ -137,6 +139,7 @@ int hk_eesp_new(struct hk_eesp **out, struct hk_crypto *crypto, const struct hk_
 		return hk_error_set(error, ENOMEM, "no memory for the keys of SPI 0x%08x", name->spi);
 	sa->name = *name;
 	sa->tags = name->reader && keys->reader;
+	hk_crypto_fingerprint(label, keys->enc, 32, sa->fingerprint);
 	make_fields(sa->fields, name);
 	status = make_keys(sa, crypto, keys);
 	if (status) {
@@ -318,13 +321,52 @@ static int seal_wesp(struct hk_eesp *sa, const struct hk_eesp_shape *shape,
 	return tail < 0 ? tail : (int)layout.end + tail;
 }
 
+unsigned hk_eesp_overhead(const struct hk_eesp_name *name, const struct hk_eesp_shape *shape)
+{
+	unsigned tail = HK_TAG_SIZE + (name->reader ? HK_DKC_READER_SIZE : 0);
+
+	if (name->envelope == HK_ENVELOPE_WESP)
+		return (shape->protocol == IPPROTO_UDP ? 4 : 0) + HK_WESP_HEADER_SIZE + (shape->pad ? 4 : 0) +
+		       HK_DKC_SIZE + HK_ESP_HEADER_SIZE + HK_ESP_IV_SIZE + 3 + TRAILER + tail;
+	return HK_EESP_HEADER_SIZE + (name->derived ? HK_DKC_SIZE : 0) +
+	       (shape->offset_size ? 2u + shape->offset_size : 0) + shape->options_size + (name->sn ? 8 : 0) +
+	       (name->iv ? 8 : 0) + tail;
+}
+
+/* The envelope, behind the marker that WESP has in UDP; `skip` bytes of the packet stay outside. */
+static int build(struct hk_eesp *sa, const struct hk_eesp_shape *shape, const struct hk_eesp_numbers *numbers,
+	__u8 next_header, const __u8 *payload, __u32 length, __u8 *out)
+{
+	bool wesp = sa->name.envelope == HK_ENVELOPE_WESP;
+	__u32 marker = wesp && shape->protocol == IPPROTO_UDP ? 4 : 0;
+	int size;
+
+	if (marker)
+		hk_put32(out, HK_WESP_MARKER);
+	size = (wesp ? seal_wesp : seal_eesp)(sa, shape, numbers, next_header, payload, length, out + marker);
+	return size < 0 ? size : (int)marker + size;
+}
+
+int hk_eesp_envelope(struct hk_eesp *sa, const struct hk_eesp_shape *shape,
+	const struct hk_eesp_numbers *numbers, const __u8 *inner, __u32 length, __u8 *out, __u32 room)
+{
+	struct hk_inner_ip ip;
+
+	if (sa->name.reader && !sa->tags)
+		return -EPERM;
+	if (sa->name.transport || hk_inner_ip_parse(inner, length, &ip))
+		return -EINVAL;
+	if (length > HK_EESP_PACKET_MAX || length + ENVELOPE_EXTRA > room)
+		return -EMSGSIZE;
+	return build(sa, shape, numbers, ip.version == 4 ? IPPROTO_IPIP : IPPROTO_IPV6, inner, length, out);
+}
+
 int hk_eesp_seal(struct hk_eesp *sa, const struct hk_eesp_shape *shape, const struct hk_eesp_numbers *numbers,
 	const __u8 *inner, __u32 length, __u8 *out, __u32 room)
 {
-	bool wesp = sa->name.envelope == HK_ENVELOPE_WESP, udp = shape->protocol == IPPROTO_UDP;
-	__u8 envelope[HK_EESP_PACKET_MAX + 512];
+	__u8 envelope[HK_EESP_PACKET_MAX + ENVELOPE_EXTRA];
 	struct hk_inner_ip ip;
-	__u32 marker = wesp && udp ? 4 : 0, skip = 0;
+	__u32 skip = 0;
 	__u8 next_header;
 	int size;
 
@@ -338,14 +380,12 @@ int hk_eesp_seal(struct hk_eesp *sa, const struct hk_eesp_shape *shape, const st
 		skip = ip.header_size;
 		next_header = ip.protocol;
 	}
-	hk_put32(envelope, HK_WESP_MARKER);
-	size = (wesp ? seal_wesp : seal_eesp)(
-		sa, shape, numbers, next_header, inner + skip, length - skip, envelope + marker);
+	size = build(sa, shape, numbers, next_header, inner + skip, length - skip, envelope);
 	if (size < 0)
 		return size;
 	size = hk_outer_build(sa->name.transport ? &ip.source : &shape->source,
 		sa->name.transport ? &ip.destination : &shape->destination, shape->protocol, HK_UDP_PORT_ESP,
-		HK_UDP_PORT_ESP, envelope, marker + (__u32)size, out, room);
+		HK_UDP_PORT_ESP, envelope, (__u32)size, out, room);
 	if (size > 0 && sa->name.transport)
 		hk_outer_keep_inner(out, inner);
 	hk_wipe(envelope, sizeof(envelope));

@@ -64,6 +64,12 @@ struct hk_eesp_shape {
 int hk_eesp_seal(struct hk_eesp *sa, const struct hk_eesp_shape *shape, const struct hk_eesp_numbers *numbers,
 	const __u8 *inner, __u32 length, __u8 *out, __u32 room);
 
+/* The envelope alone, as a socket sends it; tunnel mode. */
+int hk_eesp_envelope(struct hk_eesp *sa, const struct hk_eesp_shape *shape,
+	const struct hk_eesp_numbers *numbers, const __u8 *inner, __u32 length, __u8 *out, __u32 room);
+/* The most that an envelope adds to an inner packet in tunnel mode. */
+unsigned hk_eesp_overhead(const struct hk_eesp_name *name, const struct hk_eesp_shape *shape);
+
 /* --- the receiving host --- */
 
 struct hk_eesp_host;
@@ -76,11 +82,19 @@ struct hk_eesp_policy {
 	bool sn, iv;	 /* sub-SA */
 	__u32 spi, mkid; /* sub-SA: whose roots the keys are; derived: whose master keys */
 	__u8 slot;
+	/*
+	 * The keys of what a packet names, instead of one set for all: enum hk_refusal. `derived`,
+	 * `split`, `spi`, `mkid` and `slot` above do not count then.
+	 */
+	unsigned (*find)(void *context, const struct hk_eesp_name *name, struct hk_eesp_keys *keys);
+	void *context;
 };
 
 /* Keys as above, copied. NULL and errno. */
 struct hk_eesp_host *hk_eesp_host_new(const struct hk_eesp_policy *policy, const struct hk_eesp_keys *keys);
 void hk_eesp_host_free(struct hk_eesp_host *host);
+/* find() gives other keys from now on: windows of keys that it has no longer are forgotten. */
+void hk_eesp_host_rekey(struct hk_eesp_host *host);
 
 /*
  * Opens what hk_sealed_outer() gave: verifies first, then refuses what came

@@ -73,12 +73,13 @@ int hk_tss_new(struct hk_tss **out, const struct hk_tss_setup *setup, __u32 sdi,
 int hk_tss_from_keys(struct hk_tss **out, const struct hk_tss_setup *setup, __u32 sdi, unsigned an,
 	const struct hk_host_keys *keys, const char *name, struct hk_error *error)
 {
-	const __u8 *enc, *auth;
+	const struct hk_master_wish wish = {.has_id = true, .has_slot = true, .id = sdi, .slot = (__u8)an};
+	struct hk_master master;
 
-	if (an > 1 || !hk_host_keys_master(keys, sdi, an, &enc, &auth))
+	if (an > 1 || !hk_host_keys_master(keys, &wish, &master))
 		return hk_error_set(error, ENOKEY, "%s: no key for SDI %u in slot %u: id=%u slot=%u", name,
 			sdi, an, sdi, an);
-	return hk_tss_new(out, setup, sdi, an, enc, auth, error);
+	return hk_tss_new(out, setup, sdi, an, master.enc, master.auth, error);
 }
 
 void hk_tss_free(struct hk_tss *tss)

@@ -5,6 +5,7 @@
 
 #include "user/endpoint/speaker.h"
 
-extern const struct hk_speaker hk_speak_psp, hk_speak_esp, hk_speak_inline;
+extern const struct hk_speaker hk_speak_psp, hk_speak_esp, hk_speak_eesp, hk_speak_wesp, hk_speak_tss,
+	hk_speak_inline, hk_speak_dtls;
 
 #endif

@@ -145,18 +145,18 @@ static unsigned spis(
 	const struct hk_speech *speech, const struct hk_sending *sending, __u32 *out, unsigned max)
 {
 	(void)speech;
-	return hk_host_keys_spis(sending->keys, HK_ENVELOPE_INLINE, HK_SUITE_NONE, sending->to, out, max);
+	return hk_host_keys_roots(sending->keys, sending->to, out, max);
 }
 
 static bool find_secrets(const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 spi,
 	struct hk_inline_keys *out)
 {
-	const __u8 *enc, *auth;
+	struct hk_master root;
 
-	if (!hk_host_keys_root(keys, receiver, spi, &enc, &auth))
+	if (!hk_host_keys_root(keys, receiver, spi, &root) || !root.auth)
 		return false;
-	memcpy(out->enc, enc, sizeof(out->enc));
-	memcpy(out->auth, auth, sizeof(out->auth));
+	memcpy(out->enc, root.enc, sizeof(out->enc));
+	memcpy(out->auth, root.auth, sizeof(out->auth));
 	return true;
 }
 
@@ -245,9 +245,7 @@ static int take_parents(struct hk_speech *speech, const struct hk_host_keys *key
 {
 	struct hk_inline_host *host = speech_of(speech)->host;
 	__u32 list[PARENTS_MAX];
-	unsigned count = hk_host_keys_spis(
-			 keys, HK_ENVELOPE_INLINE, HK_SUITE_NONE, &speech->local, list, PARENTS_MAX),
-		 i;
+	unsigned count = hk_host_keys_roots(keys, &speech->local, list, PARENTS_MAX), i;
 	struct hk_inline_keys secrets;
 	struct hk_error why;
 	int status = 0;

@@ -80,8 +80,9 @@ struct hk_speaker {
 	/* Opens the state of its numbers: from here on no other process may seal with these. */
 	int (*start)(struct hk_sender *sender, const struct hk_state_place *place, struct hk_error *error);
 	/*
-	 * The envelope of an inner IP packet, as a socket sends it. Its size, or -EINVAL (cannot be sealed),
-	 * -EMSGSIZE, -EOVERFLOW (no numbers are left), -EROFS (their state cannot be written), -EIO.
+	 * Tunnels alone. The envelope of an inner IP packet, as a socket sends it. Its size, or -EINVAL
+	 * (cannot be sealed), -EMSGSIZE, -EOVERFLOW (no numbers are left), -EROFS (their state cannot be
+	 * written), -EIO.
 	 */
 	int (*seal)(struct hk_sender *sender, const __u8 *inner, __u32 length, __u8 *out, __u32 room);
 	/* IP packet to IP packet, as captures have them; -ENOMSG as well: none of ours, stays as it is. */
@@ -98,7 +99,7 @@ struct hk_speaker {
 	 */
 	int (*receiver)(struct hk_receiver **out, struct hk_speech *speech, const struct hk_host_keys *keys,
 		const struct hk_state_place *place, struct hk_error *error);
-	/* New keys: what they no longer open is forgotten, everything else stays as it is. */
+	/* Tunnels alone. New keys: what they no longer open is forgotten, everything else stays as it is. */
 	void (*rekey)(struct hk_receiver *receiver, const struct hk_host_keys *keys);
 	/*
 	 * Verifies and opens what hk_sealed_outer() or a socket gave; enum hk_refusal. `out` has
@@ -108,7 +109,7 @@ struct hk_speaker {
 		struct hk_opened *opened);
 	void (*receiver_free)(struct hk_receiver *receiver);
 
-	/* Largest inner packet whose envelope has at most `room` bytes. */
+	/* Tunnels alone. Largest inner packet whose envelope has at most `room` bytes. */
 	unsigned (*inner_max)(const struct hk_speech *speech, unsigned room);
 	/* Counters of its own, for statistics; NULL: none. */
 	void (*counts)(const struct hk_speech *speech, hk_speaker_say say, void *context);

@@ -12,6 +12,10 @@ static const struct hk_speaker *const speakers[] = {
 	&hk_speak_psp,
 	&hk_speak_esp,
 	&hk_speak_inline,
+	&hk_speak_eesp,
+	&hk_speak_wesp,
+	&hk_speak_tss,
+	&hk_speak_dtls,
 };
 
 #define COUNT (sizeof(speakers) / sizeof(speakers[0]))

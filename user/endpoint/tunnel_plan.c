@@ -88,9 +88,9 @@ int hk_tunnel_keys(const struct hk_tunnel *tunnel, const struct hk_tunnel_config
 	int fd;
 
 	if (!tunnel->running)
-		return hk_host_keys_load(out, config->keys, error);
+		return hk_host_keys_load(out, config->keys, config->levels, error);
 	fd = hk_keeper_keys(tunnel->keeper, error);
-	return fd < 0 ? fd : hk_host_keys_load_fd(out, config->keys, fd, error);
+	return fd < 0 ? fd : hk_host_keys_load_fd(out, config->keys, fd, config->levels, error);
 }
 
 static int plan_keys(struct hk_tunnel *tunnel, const struct hk_tunnel_config *config, struct hk_error *error)

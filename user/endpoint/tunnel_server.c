@@ -45,7 +45,7 @@ struct hk_tunnel_server {
 static int apply_keys(struct hk_tunnel *tunnel, const char *lines, struct hk_error *error)
 {
 	struct hk_host_keys *keys = NULL, *old = tunnel->keys;
-	int status = hk_host_keys_parse(&keys, "key server", lines, error);
+	int status = hk_host_keys_parse(&keys, "key server", lines, NULL, error);
 
 	if (status)
 		return status;
@@ -83,7 +83,7 @@ static int make_sender(struct hk_tunnel *tunnel, const struct hk_tunnel_server *
 		.source = "key server", .to = &server->spi.to, .wishes = wishes, .spi = server->spi.spi};
 	struct hk_state_place place = hk_tunnel_place(tunnel, tunnel->config, (char[HK_ADDRESS_TEXT]){0});
 	struct hk_host_keys *keys = NULL;
-	int status = hk_host_keys_parse(&keys, "key server", server->lines, error);
+	int status = hk_host_keys_parse(&keys, "key server", server->lines, NULL, error);
 
 	sending.keys = keys;
 	place.fresh = true;
