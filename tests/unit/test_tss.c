@@ -76,6 +76,23 @@ static void check_packet(struct tss_world *world, const struct tss_sample *sampl
 	CU_ASSERT_EQUAL(memcmp(opened.payload, sample->payload, sample->size), 0);
 }
 
+/* What one sender sends next: the same but for a thing or two, so that neighbours share keys, or nearly. */
+static void draw_like(struct tss_sample *sample, const struct tss_sample *before, __u64 *seed)
+{
+	__u64 dice = random_next(seed);
+
+	sample->shape = before->shape;
+	sample->an = before->an ^ (dice % 16 == 0);
+	if ((dice >> 4) % 8)
+		sample->epoch = before->epoch; /* else as drawn */
+	sample->counter = before->counter + 1 + ((dice >> 8) % 8 == 0 ? random_next(seed) >> 20 : 0);
+	sample->counter &= 0xffffffffffffull;
+	if ((dice >> 12) % 8 == 0)
+		sample->shape.ssi++;
+	if ((dice >> 16) % 8 == 0)
+		sample->shape.entropy++;
+}
+
 static void run_round(const char *setup, bool split, const char *backend, __u64 seed)
 {
 	static struct tss_sample samples[BATCH];
@@ -89,6 +106,8 @@ static void run_round(const char *setup, bool split, const char *backend, __u64 
 	tss_world_make(&world, setup, split, backend, 0, &seed);
 	for (i = 0; i < BATCH; i++) {
 		draw(&samples[i], &world, epoch, &seed);
+		if (i && random_next(&seed) % 4)
+			draw_like(&samples[i], &samples[i - 1], &seed);
 		CU_ASSERT_FATAL(tss_seal(&world, &samples[i]) > 0);
 		memcpy(before[i], samples[i].frame, samples[i].length);
 		frames[i] = (struct hk_frame){.data = samples[i].frame, .length = samples[i].length};

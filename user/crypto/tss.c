@@ -51,17 +51,16 @@ bool hk_tss_is_stale(__u16 epoch, __u16 present)
 	return (__s16)(__u16)(present - epoch) > HK_TSS_EPOCHS_BEHIND;
 }
 
-static __u32 rekey(const struct hk_tss_packet *packet)
+__u32 hk_tss_rekey(const struct hk_tss_options *options, const __u8 *header)
 {
-	const struct hk_tss_options *options = packet->options;
-	const __u8 *bytes = tsc(packet->header) + 2;
+	const __u8 *at = tsc(header) + 2;
 	__u64 counter = 0;
 	unsigned i;
 
 	if (options->mode != HK_TSS_CLUSTER || !options->rekey_mask)
 		return 0;
 	for (i = 0; i < 6; i++)
-		counter = counter << 8 | bytes[i];
+		counter = counter << 8 | at[i];
 	return (__u32)((counter & options->rekey_mask) >> options->rekey_shift);
 }
 
@@ -99,7 +98,7 @@ static unsigned put_context(__u8 *out, const struct hk_tss_packet *packet)
 		at += 4;
 	}
 	memcpy(at, tsc(header), 2);
-	put32(at + 2, rekey(packet));
+	put32(at + 2, hk_tss_rekey(packet->options, packet->header));
 	at += 6;
 	if (wide) {
 		memcpy(at, address->bytes, 16);

@@ -87,6 +87,7 @@ struct hk_opening {
 	__u16 tail_length; /* plaintext behind the inner packet (a reader tag, where the ICV is verified) */
 	const __u8 *kcv;   /* derived-key context: 4 bytes in the frame */
 	__u8 *reader_message; /* given: room as for message */
+	bool has_material;    /* by again(): `material` is that of `before`, nothing is to be derived */
 	/* derive */
 	__u8 *material; /* 16 bytes a message; with HKDF: key(32) and salt */
 	__u8 *reader_material;

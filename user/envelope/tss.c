@@ -111,6 +111,34 @@ static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyrin
 	return reason;
 }
 
+/* Everything the key is derived from, where the ends are the same: hk_kdf_tss_message(). */
+static bool same_key(const struct hk_tss_options *options, const __u8 *a, const __u8 *b)
+{
+	__u32 front = HK_TSS_HEADER_SIZE - HK_TSS_TSC_SIZE + (a[0] & HK_TSS_SP ? HK_TSS_SSI_SIZE : 0);
+
+	return memcmp(a, b, front + 2) == 0 && hk_tss_rekey(options, a) == hk_tss_rekey(options, b);
+}
+
+/*
+ * One sender's packets under one key follow each other: what was derived for one
+ * opens the next. The header is equal but for the counter, so only the end is to
+ * be checked.
+ */
+static bool again(struct hk_opening *opening)
+{
+	const struct hk_meta *meta = opening->meta;
+
+	if (meta->payload_offset + HK_TSS_ICV_SIZE > meta->end_offset ||
+		!same_key(&opening->domain->tss, header_of(opening), header_of(opening->before)))
+		return false;
+	opening->tag_offset = (__u16)(meta->end_offset - HK_TSS_ICV_SIZE);
+	opening->cipher_length = (__u16)(opening->tag_offset - opening->cipher_offset);
+	opening->epoch = opening->before->epoch;
+	opening->material = opening->before->material;
+	opening->has_material = true;
+	return true;
+}
+
 /* The AAD is not in one piece in the frame, so it is put together in front of the plaintext. */
 static void cipher(struct hk_opening *opening)
 {
@@ -159,6 +187,7 @@ static unsigned rebuild(struct hk_opening *opening)
 	return HK_REASON_OK;
 }
 
-const struct hk_envelope_ops hk_tss_ops = {.plan = plan, .cipher = cipher, .rebuild = rebuild};
+const struct hk_envelope_ops hk_tss_ops = {
+	.plan = plan, .again = again, .cipher = cipher, .rebuild = rebuild};
 
 _Static_assert(HK_TSS_AAD_MAX <= HK_OPEN_HEADROOM, "the AAD fits in front of the plaintext");

@@ -75,6 +75,7 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 	opening->auth = HK_AUTH_NONE;
 	opening->suspect = 0;
 	opening->not_ip = opening->has_record = 0;
+	opening->has_material = false;
 	opening->aad = NULL;
 	return ops->plan(opening, pipeline->inspection->keyring);
 }
@@ -132,6 +133,7 @@ static bool plan_like(struct hk_pipeline *pipeline, unsigned i, const struct hk_
 	opening->auth = HK_AUTH_NONE;
 	opening->suspect = 0;
 	opening->not_ip = opening->has_record = 0;
+	opening->has_material = false;
 	return opening->ops->again(opening);
 }
 
@@ -159,6 +161,8 @@ static const struct hk_opening *plan_next(
 			(opening->key.master != before->key.master || opening->blocks != before->blocks))
 			pipeline->one_master = false;
 	}
+	if (opening->has_material)
+		return opening;
 	pipeline->messages_end += opening->messages * opening->blocks * 16u;
 	pipeline->derived_end += opening->messages * 16u;
 	return opening;
@@ -190,7 +194,7 @@ static unsigned group_by_master(struct hk_pipeline *pipeline, struct group *grou
 
 	for (i = 0; i < pipeline->count; i++) {
 		opening = &pipeline->openings[i];
-		if (pipeline->reasons[i] != HK_REASON_OK || !opening->messages)
+		if (pipeline->reasons[i] != HK_REASON_OK || !opening->messages || opening->has_material)
 			continue;
 		next[i] = HK_PIPELINE_NOBODY;
 		for (g = 0; g < count; g++)
