@@ -93,27 +93,45 @@ static unsigned run_payload(struct scene *scene, const __u8 *payload, __u32 leng
 
 /* --- known answer, computed apart from this code with another library ------------------------- */
 
-static void known_answer(void)
+static void known(const struct hk_dtls_name *name, unsigned zeros, const char *expected)
 {
-	static const char expected[] = "19fefd0001000000000000d10001021122334455667788002000010000000000"
-				       "00627a4d2e4b3ad61b56abaa2cee346c94609205c1155886fd";
-	struct hk_dtls_name name = {.context = 0x1122334455667788ull, .mkid = 0x0102, .epoch = 1};
-	__u8 record[128], key[32], wanted[128];
+	__u8 record[128], key[32], auth[32], wanted[128];
+	struct hk_kdf_key enc_key, auth_key;
 	struct hk_error error = {{0}};
-	struct hk_kdf_key enc;
 	struct hk_dtls *dtls = NULL;
 	unsigned i;
 	int size;
 
-	for (i = 0; i < 32; i++)
+	for (i = 0; i < 32; i++) {
 		key[i] = (__u8)i;
-	CU_ASSERT_EQUAL_FATAL(hk_kdf_key_init(&enc, key), 0);
-	CU_ASSERT_EQUAL_FATAL(hk_dtls_new(&dtls, crypto, &name, &enc, NULL, &error), 0);
-	size = hk_dtls_seal(dtls, 23, (const __u8 *)"hello", 5, 2, record, sizeof(record));
-	CU_ASSERT_EQUAL_FATAL((size_t)size, (sizeof(expected) - 1) / 2);
-	CU_ASSERT_EQUAL_FATAL(hk_hex_parse(expected, sizeof(expected) - 1, wanted, (size_t)size), 0);
+		auth[i] = (__u8)(32 + i);
+	}
+	CU_ASSERT_EQUAL_FATAL(hk_kdf_key_init(&enc_key, key) || hk_kdf_key_init(&auth_key, auth), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		hk_dtls_new(&dtls, crypto, name, &enc_key, name->split ? &auth_key : NULL, &error), 0);
+	size = hk_dtls_seal(dtls, 23, (const __u8 *)"hello", 5, zeros, record, sizeof(record));
+	CU_ASSERT_EQUAL_FATAL((size_t)size, strlen(expected) / 2);
+	CU_ASSERT_EQUAL_FATAL(hk_hex_parse(expected, strlen(expected), wanted, (size_t)size), 0);
 	CU_ASSERT_EQUAL(memcmp(record, wanted, (size_t)size), 0);
 	hk_dtls_free(dtls);
+}
+
+static void known_answers(void)
+{
+	struct hk_dtls_name name = {.context = 0x1122334455667788ull, .mkid = 0x0102, .epoch = 1};
+
+	known(&name, 2,
+		"19fefd0001000000000000d1000102112233445566778800200001000000000000627a4d2e4b3ad61b56abaa2cee"
+		"346c94609205c1155886fd");
+	name.split = true;
+	known(&name, 2,
+		"19fefd0001000000000000d1020102112233445566778800200001000000000000b9126032d8c3f65b4588b0764f"
+		"1c3342c0f0aaeca502572b");
+	name.server = true;
+	name.epoch = 0xfffe;
+	known(&name, 0,
+		"19fefdfffe000000000000d10301021122334455667788001efffe00000000000091c8c5a20f4dc4be2e0440d1fa"
+		"bc123a87806e4f1b2c");
 }
 
 /* --- round trips ------------------------------------------------------------------------------ */
@@ -401,6 +419,102 @@ static void wrong_key(void)
 	box_free(&other.box);
 }
 
+/* --- several records in a datagram, one of them wrong: one fate, one reason ------------------------ */
+
+static const struct misfit {
+	unsigned at, value; /* a byte of the misfit */
+	unsigned reason[2]; /* in single, in split */
+} misfits[] = {
+	{0, 23, {HK_REASON_DTLS_NO_CID, HK_REASON_DTLS_NO_CID}},
+	{0, 99, {HK_REASON_LEGACY, HK_REASON_LEGACY}}, {0, 0x2f, {HK_REASON_DTLS_13, HK_REASON_DTLS_13}},
+	{1, 0xfd, {HK_REASON_DTLS_VERSION, HK_REASON_DTLS_VERSION}},
+	{4, 0, {HK_REASON_DTLS_EPOCH, HK_REASON_DTLS_EPOCH}},
+	{11, 0xd2, {HK_REASON_DTLS_CID, HK_REASON_DTLS_CID}},
+	{12, 0x42, {HK_REASON_DTLS_FLAGS, HK_REASON_DTLS_FLAGS}},
+	{13, 0x77, {HK_REASON_NO_KEY, HK_REASON_NO_KEY}},
+	{23, 0xff, {HK_REASON_DTLS_LENGTH, HK_REASON_DTLS_LENGTH}},
+	{40, 0x55, {HK_REASON_BAD_ICV, HK_REASON_OK}}, /* in split nobody can tell */
+};
+
+static void one_misfit(void)
+{
+	unsigned split, i, place, reason;
+	struct datagram good, bad;
+	struct scene scene;
+	struct hk_fate fate;
+
+	for (split = 0; split < 2; split++) {
+		scene_init(&scene, NULL, split, 43);
+		good = sealed(&scene, 3);
+		for (i = 0; i < sizeof(misfits) / sizeof(misfits[0]); i++)
+			for (place = 0; place < 3; place++) {
+				bad = good;
+				bad.bytes[place * good.length / 3 + misfits[i].at] = (__u8)misfits[i].value;
+				reason = run_payload(&scene, bad.bytes, bad.length, &fate);
+				if (misfits[i].at == 40 && split)
+					continue; /* noise, perhaps of no type */
+				CU_ASSERT_EQUAL(reason, misfits[i].reason[split]);
+				CU_ASSERT_EQUAL(fate.opened, 0);
+			}
+		good.bytes[good.length / 3 + 12] ^= 2;
+		CU_ASSERT_EQUAL(
+			run_payload(&scene, good.bytes, good.length, &fate), HK_REASON_PROFILE_MISMATCH);
+		box_free(&scene.box);
+	}
+}
+
+/* Each bit of the flags that nobody defines, in the first record and behind others. */
+static void reserved_flags(void)
+{
+	struct datagram good, bad;
+	struct scene scene;
+	struct hk_fate fate;
+	unsigned bit, place;
+
+	scene_init(&scene, NULL, true, 47);
+	good = sealed(&scene, 2);
+	for (bit = 2; bit < 8; bit++)
+		for (place = 0; place < 2; place++) {
+			bad = good;
+			bad.bytes[place * good.length / 2 + 12] |= (__u8)(1 << bit);
+			CU_ASSERT_EQUAL(
+				run_payload(&scene, bad.bytes, bad.length, &fate), HK_REASON_DTLS_FLAGS);
+		}
+	box_free(&scene.box);
+}
+
+/* Hooks see a datagram's records as one payload, once, and their verdict is the datagram's. */
+static void one_verdict(void)
+{
+	static const char rules[] =
+		"rules:\n  - {match: {protocol: udp, destination-port: 4433}, action: drop}\n";
+	struct datagram datagram;
+	struct scene scene;
+	struct hk_fate fate;
+	int fd = memfd_create("rules", MFD_CLOEXEC);
+
+	scene_init(&scene, NULL, true, 53);
+	hk_pipeline_free(scene.box.pipeline);
+	hk_inspection_free(scene.box.inspection);
+	hk_outer_free(scene.box.outer);
+	CU_ASSERT_FATAL(write(fd, rules, strlen(rules)) == (ssize_t)strlen(rules));
+	CU_ASSERT_EQUAL_FATAL(hk_files_add(&scene.box.files, HK_FILE_SETTINGS, "rules.yaml", fd), 0);
+	scene.box.hook = (struct hk_hook_config){.use = (char *)"firewall", .settings = (char *)"rules.yaml"};
+	scene.box.config.hooks = &scene.box.hook;
+	scene.box.config.hooks_count = 1;
+	CU_ASSERT_EQUAL_FATAL(box_build(&scene.box, NULL, BOX_FRAME, 0), 0);
+	datagram = sealed(&scene, 4);
+	CU_ASSERT_EQUAL(run_payload(&scene, datagram.bytes, datagram.length, &fate), HK_REASON_HOOK_DROP);
+	CU_ASSERT_EQUAL(fate.action, HK_ACTION_DROP);
+	CU_ASSERT_EQUAL(fate.inner_length, 20);
+	CU_ASSERT_EQUAL(scene.box.counts.hook_drops[0], 1);
+	/* what does not open is nothing for hooks */
+	datagram.bytes[datagram.length / 2 + 13] ^= 1;
+	CU_ASSERT_EQUAL(run_payload(&scene, datagram.bytes, datagram.length, &fate), HK_REASON_NO_KEY);
+	CU_ASSERT_EQUAL(scene.box.counts.hook_drops[0], 1);
+	box_free(&scene.box);
+}
+
 /* --- whoever holds the box's keys ------------------------------------------------------------- */
 
 static void forger(void)
@@ -476,7 +590,7 @@ static void limits(void)
 int main(void)
 {
 	static const struct test tests[] = {
-		{"known answer", known_answer},
+		{"known answers", known_answers},
 		{"2000 datagrams, host to box (ipsec-mb) to host", through_ipsec_mb},
 		{"2000 datagrams, host to box (libcrypto) to host", through_libcrypto},
 		{"every truncation", every_truncation},
@@ -484,6 +598,9 @@ int main(void)
 		{"records in the clear", clear_records},
 		{"every bit", every_bit},
 		{"a wrong key", wrong_key},
+		{"one record that does not fit", one_misfit},
+		{"reserved flags", reserved_flags},
+		{"one verdict for a datagram", one_verdict},
 		{"the box's keys forge nothing", forger},
 		{"limits of the seal side", limits},
 		{0},

@@ -885,7 +885,7 @@ static void payload_of(const struct envelope_row *row)
 	CU_ASSERT(p->payload_offset == 0 && p->l4_offset == 0 && p->ip_version == 0);
 	CU_ASSERT_EQUAL(memcmp(hook_saw_data, scene.inner, ROW_INNER), 0);
 	CU_ASSERT_EQUAL(p->flags, HK_PACKET_NOT_IP | (row->udp ? HK_PACKET_PORTS : 0));
-	CU_ASSERT_EQUAL(p->protocol, row->udp ? 17 : row->v6 ? 0 : 253);
+	CU_ASSERT_EQUAL(p->protocol, row->udp ? 17 : 253);
 	CU_ASSERT(memcmp(&p->src, &scene.source, 16) == 0 && memcmp(&p->dst, &scene.receiver, 16) == 0);
 	CU_ASSERT_EQUAL(memcmp(&p->outer_src, &scene.source, 16), 0);
 	CU_ASSERT_EQUAL(memcmp(&p->outer_dst, &scene.receiver, 16), 0);
