@@ -149,7 +149,9 @@ rows() {
 	equal "EESP: an MKID for each" 6 "$(grep -o 'id=[0-9]*' "$dir/box.keys" | sort -u | wc -l)"
 	cat "$dir/readers.keys" >>"$dir/box.keys"
 	loads "EESP: a box that reads tags takes both" "$dir"
-	row "EESP, combined" -e eesp --level region --level group --level task
+	row "EESP, combined" -e eesp --reader --level region --level group --level task
+	cat "$dir/readers.keys" >>"$dir/box.keys"
+	loads "EESP, combined: reader keys are no combination" "$dir"
 	row "EESP, one key" -e eesp --profile single
 	row "EESP, sub-SAs" -e eesp --sub-sa
 	equal "EESP, sub-SAs: two hosts share theirs" 4 "$(in_all "$work"/{a,b})"
@@ -327,6 +329,11 @@ nexts() {
 	endpoint keygen -o "$next" --next "$dir" >/dev/null
 	equal "DTLS, next: MKIDs go on behind the old ones" "" \
 		"$(grep -ohE 'id=[0-9]+' "$dir/box.keys" "$next/box.keys" | sort | uniq -d)"
+	endpoint keygen -o "$work/tss2" --next "$work/tss" >"$work/steps"
+	loads "TSS, next: the box takes it" "$work/tss2"
+	equal "TSS, next: hosts can have both" "0 0 1 1" \
+		"$(grep -o 'slot=[01]' "$work/tss2/hosts.accept.keys" | cut -d= -f2 | tr '\n' ' ' | sed 's/ $//')"
+	equal "TSS, next: and are told which to seal with" 1 "$(grep -c 'seal with slot 1' "$work/steps")"
 	rm -rf "$dir" "$next"
 	endpoint keygen -o "$dir" -e eesp --sub-sa --domain here "${hosts[@]}" >/dev/null
 	endpoint keygen -o "$next" --next "$dir" --drop client6 --peer new6=2001:db8::5 >/dev/null
