@@ -122,7 +122,6 @@ ask_everything >"$topology_dir/said" 2>&1
 dump_maps >"$topology_dir/maps" 2>&1
 check "there is something to look at" test "$(wc -c <"$topology_dir/said")" -gt 8000
 check_equal "the search finds what is there" "$topology_dir/pushed.keys: 4" "$(shows "$all_keys" "$topology_dir/pushed.keys")"
-xxd -p "$topology_dir/pushed.keys" >/dev/null
 no_key_in "answers, refusals, command lines and environments" "$topology_dir/said"
 no_key_in "the BPF maps" "$topology_dir/maps"
 no_key_in "EVE" "$topology_dir/eve.json"
@@ -137,6 +136,24 @@ core_files "$box_pid" starter
 whole_memory "$pid"
 check_equal "the search finds keys in the inspector's memory" yes "$([ -n "$(shows "$all_keys" "$topology_dir/memory")" ] && echo yes)"
 check_equal "but no authentication key" "" "$(shows "$topology_dir/auth.keys" "$topology_dir/memory")"
+
+# What goes is wiped, wherever it was on its way: retired, expired, and with its file.
+(umask 077; echo "receiver=192.0.2.9 spi=79 version=5 side=enc key=$(random_key 32) not-after=$(($(date +%s) + 2))" >"$topology_dir/short.keys")
+check "a key that ends soon is pushed" box keys add tunnel "$topology_dir/short.keys"
+check "the other one is retired" box keys retire tunnel receiver=192.0.2.9 spi=77 version=5
+cp -p "$topology_dir/more/one.keys" "$topology_dir/one.gone.keys"
+rm "$topology_dir/more/one.keys"
+state_is() { [ "$(box keys list --json | jq -r ".[] | select(.spi == $1) | .state")" = "$2" ]; }
+check "the file goes" wait_for 5 state_is 91 retired
+check "and the time of the third is over" wait_for 10 state_is 79 expired
+whole_memory "$pid"
+for gone in pushed short one.gone; do
+	check_equal "nothing is left of it in the inspector's memory ($gone)" "" "$(shows "$topology_dir/$gone.keys" "$topology_dir/memory")"
+done
+whole_memory "$box_pid"
+for gone in pushed short one.gone; do
+	check_equal "nor in the starter's ($gone)" "" "$(shows "$topology_dir/$gone.keys" "$topology_dir/memory")"
+done
 rm -f "$topology_dir/memory"
 
 # A crash, with core files allowed by the shell and looked for where the kernel would put one.

@@ -1,0 +1,108 @@
+#!/bin/bash
+# The commands of docs/keys.md, as they stand there, on a running box: keys of
+# a tunnel rotate and are retired, and the SAs of a stock IPsec peer, known by
+# Wireshark's table alone, are imported while its packets pass. And time boxes, by
+# every way in which keys are added.
+# shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
+. "$(dirname "$0")/lib.sh"
+. tests/net/sealed.sh
+test_begin keylife
+
+count=20
+endpoint=$O/halfkey-endpoint
+commands() { sed -n "s/^ *\(halfkey keys $1 [^#]*[^# ]\).*/\1/p" docs/keys.md; }
+run_command() { # as written, where its files are; the box is the one of this test
+	local words
+	read -ra words <<<"$1"
+	(cd "$topology_dir/files" && "$O/halfkey" "${words[@]:1}" -s "$topology_dir/control.sock")
+}
+peer_sends() { in_client python3 tests/net/frames.py send c0 "$topology_dir/peer.pcap"; }
+counted() { [ "$(box_count "$1")" -ge "$2" ]; }
+state_of() { box keys list --json | jq -r ".[] | select($1) | .state" | sort -u | paste -sd,; }
+state_is() { [ "$(state_of "$1")" = "$2" ]; }
+
+# A peer with a stack of its own: what we have of it is the table.
+stock_peer() { # SUITE PROFILE
+	rm -rf "$topology_dir/peer" "$topology_dir/peer.state" "$topology_dir/peer.pcap"
+	"$endpoint" keygen -o "$topology_dir/peer" -e esp --suite "$1" --profile "$2" --peer client=192.0.2.1 --peer server=192.0.2.9 >/dev/null
+	"$endpoint" seal -k "$topology_dir/peer/client.keys" --state "$topology_dir/peer.state" --first-use -f 192.0.2.1 -t 192.0.2.9 \
+		-e esp --suite "$1" "$topology_dir/plain.pcap" "$topology_dir/peer.pcap" >/dev/null
+	(umask 077; sed -n 's/^receiver=192.0.2.9 spi=\([^ ]*\) .*side=\(single\|enc\) key=\([0-9a-f]*\) salt=\([0-9a-f]*\).*/"IPv4","192.0.2.1","192.0.2.9","\1","AES-GCM [RFC4106]","0x\3\4","NULL",""/p' \
+		"$topology_dir/peer/client.keys" >"$topology_dir/files/esp_sa")
+}
+config() { # SUITE PROFILE
+	{
+		echo "mode: inline"
+		sealed_domains | sed "/keys: keys\/box.keys/a\    keys-dir: more"
+		echo "  - {name: branch, envelope: esp, profile: $2, suite: $1, mkid: 1, receivers: [192.0.2.9], keys: branch.keys}"
+	} | box_config
+}
+
+imports() { # COMMAND SUITE PROFILE
+	local before
+	stock_peer "$2" "$3"
+	config "$2" "$3"
+	[ "$2" = gcm ] || check "the domain becomes $2" box reload
+	before=$(box_count no-key)
+	peer_sends
+	check "$2: before the import the peer's packets are no-key" wait_for 5 counted no-key $((before + count))
+	check "$2: $1" run_command "$1"
+	before=$(box_count ok)
+	peer_sends
+	check "$2: afterwards they are opened" wait_for 5 counted ok $((before + count))
+	check "$2: its SPI is retired" box keys retire branch receiver=192.0.2.9 spi=0x1000 "suite=$2"
+	before=$(box_count stale-key)
+	peer_sends
+	check "$2: then they are stale-key" wait_for 5 counted stale-key $((before + count))
+}
+
+# not-before and not-after stand in a file, in a file of a directory, and in what the socket gets.
+timed() { # WAY SPI COMMAND...: prints the line
+	echo "receiver=192.0.2.9 spi=$1 version=5 side=enc key=$(openssl rand -hex 32) not-before=$begins not-after=$ends"
+}
+time_boxes() {
+	local now
+	now=$(date +%s)
+	begins=$((now + 8)) ends=$((now + 11))
+	timed 201 >>"$topology_dir/keys/box.keys"
+	check "time boxes: the key file, read again" box reload
+	(umask 077; timed 202 >"$topology_dir/more/.t"; mv "$topology_dir/more/.t" "$topology_dir/more/t.keys")
+	timed 203 | check "time boxes: the control socket" box keys add tunnel -
+	check "time boxes: the directory" wait_for 5 state_is '.spi == 202' not-yet
+	if [ "$(date +%s)" -lt $begins ]; then
+		check_equal "before their time all of them wait" not-yet "$(state_of '.spi > 200 and .spi < 204')"
+	else
+		skip "before their time all of them wait - the machine was too slow"
+	fi
+	check "in their time all are in force" wait_for 12 state_is '.spi > 200 and .spi < 204' current
+	check "after it all are expired and wiped" wait_for 12 state_is '.spi > 200 and .spi < 204' expired
+}
+
+topology_up 1
+mkdir -m 700 "$topology_dir/files" "$topology_dir/more"
+(umask 077; : >"$topology_dir/branch.keys")
+sealed_keys
+"$endpoint" keygen --out "$topology_dir/next" --next "$topology_dir/keys" >/dev/null
+cp -p "$topology_dir/next/box.keys" "$topology_dir/files/next.keys"
+python3 tests/net/capture.py "$topology_dir/plain.pcap" $count
+config gcm single
+box_start
+sealed_up
+check "it inspects" pings client 10.9.0.9
+check_equal "every kind of command is in the document" "1 1 2" \
+	"$(commands rotate | wc -l) $(commands retire | wc -l) $(commands import | wc -l)"
+command=$(commands rotate)
+check "$command" run_command "$command"
+check "the next generation is there, and the older one has an end" wait_for 5 state_is '.generation == 2' next
+check_equal "an hour from now" true "$(box keys list --json | jq 'all(.[] | select(.kind == "master" and .generation == 1); .not_after - now | . > 3500 and . <= 3600)')"
+command=$(commands retire)
+check "$command" run_command "$command"
+before=$(box_count stale-key)
+pings client 10.9.0.9 >/dev/null
+check "late packets are stale-key" wait_for 5 counted stale-key $((before + 3))
+imports "$(commands import | head -n 1)" gcm single
+imports "$(commands import | tail -n 1)" gcm-split split
+time_boxes
+box_conserves "a key's life"
+sealed_down
+test_end
