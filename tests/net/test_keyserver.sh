@@ -207,6 +207,32 @@ else
 	skip "a state directory of somebody else - needs root"
 fi
 
+# --- state that is damaged: refused, named, and left as it is -------------------------------------------
+
+sql() { python3 -c 'import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute(sys.argv[2]); d.commit()' "$ks/state/keyserver.db" "$1"; }
+cp "$ks/state/keyserver.db" "$ks/whole.db"
+damaged() { # NAME WORDS [opened]: after the damage was done; opening alone changes SQLite's own header
+	local sum
+	sum=$(sha256sum <"$ks/state/keyserver.db")
+	check_equal "$1 is refused" "1 yes" "$(timeout 5 "$endpoint" keyserver -c "$ks/keyserver.yaml" 2>"$ks/err"; echo "$? $(grep -q "state/keyserver.db: $2" "$ks/err" && echo yes)")"
+	[ $# -lt 3 ] && check_equal "  and stays as it is" "$sum" "$(sha256sum <"$ks/state/keyserver.db")"
+	cat "$ks/whole.db" >"$ks/state/keyserver.db"
+}
+truncate -s 3000 "$ks/state/keyserver.db"
+damaged "truncated state" "database disk image is malformed"
+head -c 20000 /dev/urandom >"$ks/state/keyserver.db"
+damaged "what is no state" "file is not a database"
+if python3 -c 'import sqlite3' 2>/dev/null; then
+	sql "UPDATE generations SET enc = x'00112233' WHERE state < 3"
+	damaged "half a key" "generation [0-9]* is damaged" opened
+	sql "UPDATE generations SET slot = 1 - slot WHERE state < 3"
+	damaged_slot() { timeout 5 "$endpoint" keyserver -c "$ks/keyserver.yaml" 2>"$ks/err"; }
+	check_equal "a generation in a slot that is not its own is refused" "1 yes" "$(damaged_slot; echo "$? $(grep -q 'is damaged' "$ks/err" && echo yes)")"
+	cat "$ks/whole.db" >"$ks/state/keyserver.db"
+else
+	skip "half a key in the state - python3 has no sqlite3"
+fi
+
 # --- stock IPsec hosts --------------------------------------------------------------------------------
 
 # The line is iproute2's grammar if it goes to the kernel: 255 is ip's own refusal, 2 the kernel's.

@@ -146,14 +146,14 @@ static void chain(struct hk_ks_server *server, struct hk_ks_connection *connecti
 
 static void unchain(struct hk_ks_server *server, struct hk_ks_connection *connection)
 {
-	if (connection->previous)
-		connection->previous->next = connection->next;
-	else
+	if (server->all == connection)
 		server->all = connection->next;
-	if (connection->next)
-		connection->next->previous = connection->previous;
 	else
+		connection->previous->next = connection->next;
+	if (server->last == connection)
 		server->last = connection->previous;
+	else
+		connection->next->previous = connection->previous;
 }
 
 static void unlist(struct hk_ks_server *server, struct hk_ks_connection *connection)
