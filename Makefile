@@ -221,7 +221,7 @@ fuzz: packages
 lint:
 	@O=$(O) tests/lint.sh
 
-FORMAT_SRC := $(wildcard bpf/*.[ch] bpf/parse/*.h maps/*.h include/halfkey/*.h user/*/*.[ch] tests/*/*.[ch] tests/bench/*/*.[ch] docs/examples/*.c)
+FORMAT_SRC := $(wildcard bpf/*.[ch] bpf/parse/*.h maps/*.h include/halfkey/*.h user/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch] docs/examples/*.c)
 format:
 	$(Q)clang-format -i $(FORMAT_SRC)
 

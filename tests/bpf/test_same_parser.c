@@ -125,8 +125,8 @@ static void collect_samples(void)
 	struct frame frame;
 	size_t i;
 
-	for (i = 0; i < PACKET_CASES; i++) {
-		frame_build(&frame, &packet_cases[i]);
+	for (i = 0; packet_case(i); i++) {
+		frame_build(&frame, packet_case(i));
 		add_sample(frame.data, frame.length);
 	}
 	for (i = 0; i < json_array_size(vectors); i++)

@@ -82,10 +82,10 @@ static void every_case_passes_by_policy(void)
 {
 	size_t i;
 
-	for (i = 0; i < PACKET_CASES; i++) {
-		start(&packet_cases[i]);
-		expect(packet_cases[i].reason, XDP_REDIRECT, 0);
-		CU_ASSERT_EQUAL(outcome.has_meta, packet_cases[i].reason == HK_REASON_TO_WORKER);
+	for (i = 0; packet_case(i); i++) {
+		start(packet_case(i));
+		expect(packet_case(i)->reason, XDP_REDIRECT, 0);
+		CU_ASSERT_EQUAL(outcome.has_meta, packet_case(i)->reason == HK_REASON_TO_WORKER);
 	}
 }
 
@@ -93,12 +93,12 @@ static void every_refusal_drops_by_policy(void)
 {
 	size_t i;
 
-	for (i = 0; i < PACKET_CASES; i++) {
-		if (packet_cases[i].reason == HK_REASON_TO_WORKER)
+	for (i = 0; packet_case(i); i++) {
+		if (packet_case(i)->reason == HK_REASON_TO_WORKER)
 			continue;
-		start(&packet_cases[i]);
-		fixture_policy(&fixture, packet_cases[i].reason, HK_ACTION_DROP);
-		expect(packet_cases[i].reason, XDP_DROP, 1);
+		start(packet_case(i));
+		fixture_policy(&fixture, packet_case(i)->reason, HK_ACTION_DROP);
+		expect(packet_case(i)->reason, XDP_DROP, 1);
 	}
 }
 
@@ -420,8 +420,8 @@ static void conservation(void)
 		bytes += totals.rows[row].bytes;
 		dropped += totals.rows[row].dropped;
 	}
-	for (row = 0; row < PACKET_CASES; row++) /* each ran once, and each refusal again */
-		runs += packet_cases[row].reason == HK_REASON_TO_WORKER ? 1 : 2;
+	for (row = 0; packet_case(row); row++) /* each ran once, and each refusal again */
+		runs += packet_case(row)->reason == HK_REASON_TO_WORKER ? 1 : 2;
 	CU_ASSERT(packets > runs);
 	CU_ASSERT_EQUAL(totals.rows[HK_COUNTER_RECEIVED].packets, packets);
 	CU_ASSERT_EQUAL(totals.rows[HK_COUNTER_RECEIVED].bytes, bytes);

@@ -88,8 +88,8 @@ int main(int argc, char **argv)
 	FILE *file;
 	size_t i;
 
-	for (i = 0; argc > 1 && i < PACKET_CASES; i++) {
-		frame_build(&frame, &packet_cases[i]);
+	for (i = 0; argc > 1 && packet_case(i); i++) {
+		frame_build(&frame, packet_case(i));
 		snprintf(path, sizeof(path), "%s/case-%03zu", argv[1], i);
 		file = fopen(path, "wb");
 		if (!file || fwrite(frame.data, 1, frame.length, file) != frame.length || fclose(file))

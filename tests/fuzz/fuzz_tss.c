@@ -100,10 +100,10 @@ int main(int argc, char **argv)
 	FILE *file;
 	size_t i;
 
-	for (i = 0; argc > 1 && i < PACKET_CASES; i++) {
-		if (packet_cases[i].payload != TSS)
+	for (i = 0; argc > 1 && packet_case(i); i++) {
+		if (packet_case(i)->payload != TSS)
 			continue;
-		frame_build(&frame, &packet_cases[i]);
+		frame_build(&frame, packet_case(i));
 		snprintf(path, sizeof(path), "%s/case-%03zu", argv[1], i);
 		file = fopen(path, "wb");
 		if (!file || fwrite(frame.data, 1, frame.length, file) != frame.length || fclose(file))

@@ -28,13 +28,13 @@ static void every_case(void)
 	unsigned reason;
 	size_t i;
 
-	for (i = 0; i < PACKET_CASES; i++) {
-		frame_build(&frame, &packet_cases[i]);
+	for (i = 0; packet_case(i); i++) {
+		frame_build(&frame, packet_case(i));
 		reason = parse(frame.data, frame.length, &meta);
-		if (reason != packet_cases[i].reason)
-			printf("# %s: %s, not %s\n", packet_cases[i].name, hk_reason_name(reason),
-				hk_reason_name(packet_cases[i].reason));
-		CU_ASSERT_EQUAL(reason, packet_cases[i].reason);
+		if (reason != packet_case(i)->reason)
+			printf("# %s: %s, not %s\n", packet_case(i)->name, hk_reason_name(reason),
+				hk_reason_name(packet_case(i)->reason));
+		CU_ASSERT_EQUAL(reason, packet_case(i)->reason);
 		if (reason == HK_REASON_TO_WORKER)
 			CU_ASSERT(hk_meta_fits(&meta, frame.length));
 	}
@@ -117,12 +117,12 @@ static void truncation(void)
 	unsigned length;
 	size_t i;
 
-	for (i = 0; i < PACKET_CASES; i++) {
-		frame_build(&frame, &packet_cases[i]);
+	for (i = 0; packet_case(i); i++) {
+		frame_build(&frame, packet_case(i));
 		for (length = 0; length < frame.length; length++) {
 			if (parse(frame.data, length, &meta) == HK_REASON_TO_WORKER)
 				CU_ASSERT(hk_meta_fits(&meta, length));
-			if (length < frame.length - packet_cases[i].behind_packet)
+			if (length < frame.length - packet_case(i)->behind_packet)
 				CU_ASSERT_NOT_EQUAL(parse(frame.data, length, &meta), HK_REASON_TO_WORKER);
 		}
 	}

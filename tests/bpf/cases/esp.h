@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rows of cases.h: ESP. */
+#ifndef TESTS_BPF_CASES_ESP_H
+#define TESTS_BPF_CASES_ESP_H
+
+#include "tests/bpf/cases/places.h"
+
+static const struct packet_case cases_esp[] = {
+	/* ESP refusals */
+	{.name = "ESP too short", .reason = HK_REASON_ESP_SHORT, .dst = WEST, .payload = ESP, .size = 25},
+	{.name = "ESP too short, IPv6",
+		.reason = HK_REASON_ESP_SHORT,
+		.dst = V6_WEST,
+		.payload = ESP,
+		.protocol = 50,
+		.size = 25},
+	{.name = "ESP with CBC too short",
+		.reason = HK_REASON_ESP_SHORT,
+		.dst = SOUTH,
+		.payload = ESP,
+		.protocol = 50,
+		.size = 33},
+	{.name = "ESP with CBC half a block",
+		.reason = HK_REASON_ESP_ALIGN,
+		.dst = SOUTH,
+		.payload = ESP,
+		.protocol = 50,
+		.size = 56},
+	{.name = "ESP not aligned", .reason = HK_REASON_ESP_ALIGN, .dst = WEST, .payload = ESP, .size = 47},
+	{.name = "ESP reserved SPI 255",
+		.reason = HK_REASON_ESP_SPI,
+		.dst = WEST,
+		.payload = ESP,
+		.protocol = 50,
+		.pokes = {{AT_ENVELOPE, 0, 0}, {AT_ENVELOPE, 1, 0}, {AT_ENVELOPE, 2, 0},
+			{AT_ENVELOPE, 3, 255}}},
+	{.name = "ESP reserved SPI 0",
+		.reason = HK_REASON_ESP_SPI,
+		.dst = WEST,
+		.payload = ESP,
+		.protocol = 50,
+		.pokes = {{AT_ENVELOPE, 0, 0}, {AT_ENVELOPE, 1, 0}, {AT_ENVELOPE, 2, 0},
+			{AT_ENVELOPE, 3, 0}}},
+	{.name = "ESP SPI 256",
+		.reason = GOOD,
+		.dst = WEST,
+		.payload = ESP,
+		.protocol = 50,
+		.pokes = {{AT_ENVELOPE, 0, 0}, {AT_ENVELOPE, 1, 0}, {AT_ENVELOPE, 2, 1},
+			{AT_ENVELOPE, 3, 0}}},
+	{.name = "ESP length is IP's, not the frame's",
+		.reason = HK_REASON_ESP_SHORT,
+		.dst = WEST,
+		.payload = ESP,
+		.protocol = 50,
+		.size = 25,
+		.behind_packet = 64},
+	{.name = "UDP 4500 with two bytes",
+		.reason = HK_REASON_ESP_SHORT,
+		.dst = WEST,
+		.payload = RAW,
+		.bytes = 2,
+		.byte = 0xff},
+};
+
+#endif
