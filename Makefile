@@ -16,6 +16,7 @@ BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
 INCDIR  ?= $(PREFIX)/include
 DOCDIR  ?= $(PREFIX)/share/doc/halfkey
+COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 CONFDIR ?= /etc/halfkey
 LOGDIR  ?= /var/log/halfkey
 UNITDIR ?= $(PREFIX)/lib/systemd/system
@@ -231,7 +232,7 @@ format:
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man1 \
 	  $(DESTDIR)$(INCDIR)/halfkey $(DESTDIR)$(DOCDIR)/docs/examples $(DESTDIR)$(DOCDIR)/maps \
-	  $(DESTDIR)$(UNITDIR) $(DESTDIR)$(CONFDIR)
+	  $(DESTDIR)$(UNITDIR) $(DESTDIR)$(COMPDIR) $(DESTDIR)$(CONFDIR)
 	install -d -m 750 $(DESTDIR)$(LOGDIR)
 	install -m 755 $(O)/halfkeyd $(DESTDIR)$(SBINDIR)/halfkeyd
 	install -m 755 $(O)/halfkey $(O)/halfkey-endpoint $(DESTDIR)$(BINDIR)/
@@ -244,6 +245,8 @@ install: all
 	install -m 644 $(wildcard maps/*.md maps/*.h) $(DESTDIR)$(DOCDIR)/maps/
 	sed 's#/usr/sbin/#$(SBINDIR)/#' scripts/halfkeyd.service >$(DESTDIR)$(UNITDIR)/halfkeyd.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/halfkeyd.service
+	install -m 644 scripts/completion.bash $(DESTDIR)$(COMPDIR)/halfkey
+	ln -sf halfkey $(DESTDIR)$(COMPDIR)/halfkey-endpoint
 
 clean:
 	rm -rf $(O)

@@ -40,7 +40,7 @@ out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 mapfile -t sources < <(git ls-files '*.c' '*.h' 2>/dev/null || find . -name '*.[ch]' -not -path './build*')
 mapfile -t ours < <(printf '%s\n' "${sources[@]}" | grep -E '^user/.*\.c$')
-mapfile -t scripts < <(git ls-files '*.sh' .ci/run 2>/dev/null || find . -name '*.sh')
+mapfile -t scripts < <(git ls-files '*.sh' '*.bash' .ci/run 2>/dev/null || find . -name '*.sh')
 
 if have clang-format formatting; then
 	clang-format --dry-run -Werror "${sources[@]}" >"$out" 2>&1

@@ -40,6 +40,21 @@ for page in man8/halfkeyd.8 man1/halfkey.1 man1/halfkey-endpoint.1; do
 done
 check "the unit starts the installed program" \
 	grep -q "^ExecStart=$prefix/sbin/halfkeyd " "$root$prefix/lib/systemd/system/halfkeyd.service"
+# completes WORD... : what bash would offer for the last of these words
+completes() {
+	# shellcheck disable=SC1090,SC1091 # it was just installed
+	(
+		. "$root$prefix/share/bash-completion/completions/${1##*/}"
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_halfkey
+		echo "${COMPREPLY[*]}"
+	)
+}
+halfkey=$root$prefix/bin/halfkey
+check_equal "bash completes commands" "stats status" "$(completes "$halfkey" sta)"
+check_equal "and actions" "add import list pull retire rotate" "$(completes "$halfkey" keys "")"
+check_equal "and options" "--instance" "$(completes "$halfkey" keys list --i)"
+check_equal "of both programs" "keygen keys keyserver" "$(completes "$halfkey-endpoint" key)"
 check "feeds have a directory" test -d "$root/var/log/halfkey"
 check "the example hook builds against the installed header" \
 	"${CC:-cc}" -std=gnu11 -O2 -fPIC -shared -I"$root$prefix/include" \
