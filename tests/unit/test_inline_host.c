@@ -6,6 +6,7 @@
  */
 #include "tests/unit/inline_help.h"
 #include "user/endpoint/inline_host.h"
+#include "user/endpoint/speaker.h"
 #include "user/endpoint/sa.h"
 
 #define INNER_MAX 1400
@@ -639,6 +640,49 @@ static void watched(void)
 	wire_close(&wire);
 }
 
+/* --- the row ---------------------------------------------------------------------------------- */
+
+static int plan_with(struct hk_speech **out, const char *name, const char *value, struct hk_error *error)
+{
+	const struct hk_speaker *speaker = hk_speaker_find("inline", error);
+	struct hk_address local = address("192.0.2.1");
+	struct hk_wishes wishes = {0};
+	unsigned count, i;
+	const struct hk_wish *rows = hk_wish_rows(&count);
+	int status;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(speaker);
+	for (i = 0; i < count; i++)
+		if (strcmp(rows[i].name, name) == 0)
+			hk_wish_set(&wishes, i, value);
+	status = hk_speech_plan(out, speaker, &wishes, HK_USE_TUNNEL, &local, error);
+	hk_wishes_clear(&wishes);
+	return status;
+}
+
+/* Options that mean nothing, and keys that a server cannot give. */
+static void refused_options(void)
+{
+	static const char *const wrong[][2] = {{"children", "some"}, {"lifetime", "0"}, {"lifetime", "86401"},
+		{"creations", "0"}, {"next-header", "255"}, {"carrier", "pigeon"}, {"suite", "gcm"}};
+	struct hk_state_place place = {.directory = "/nonexistent", .sender = "test"};
+	struct hk_receiver *receiver;
+	struct hk_speech *speech;
+	struct hk_error error;
+	unsigned i;
+
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		memset(&error, 0, sizeof(error));
+		CU_ASSERT_EQUAL(plan_with(&speech, wrong[i][0], wrong[i][1], &error), -EINVAL);
+		CU_ASSERT_PTR_NOT_NULL(strstr(error.text, wrong[i][0]));
+	}
+	memset(&error, 0, sizeof(error));
+	CU_ASSERT_EQUAL_FATAL(plan_with(&speech, "children", "flow", &error), 0);
+	CU_ASSERT_EQUAL(hk_receiver_new(&receiver, speech, NULL, &place, &error), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "--keys"));
+	hk_speech_end(speech);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -659,6 +703,7 @@ int main(void)
 		{"the keys change: parents towards us", rekeyed},
 		{"the keys change: parents towards a peer", another_parent},
 		{"a capture of both ends", watched},
+		{"options that mean nothing", refused_options},
 		{0},
 	};
 	int result;

@@ -283,8 +283,13 @@ static int make_receiver(struct hk_receiver **out, struct hk_speech *speech, con
 {
 	struct inline_receiver *receiver;
 	bool watches;
-	int status = need_host(speech, error);
+	int status;
 
+	if (!keys)
+		return hk_error_set(error, EINVAL,
+			"envelope inline takes its parent SAs from a key file, not from a key server: name "
+			"it with --keys");
+	status = need_host(speech, error);
 	if (status)
 		return status;
 	watches = !hk_inline_host_peers(speech_of(speech)->host);
