@@ -14,6 +14,7 @@ endpoint() { "$O/halfkey-endpoint" "$@"; }
 # Arrives at the server what the client sends, byte for byte?
 through() { # FILE
 	local receiver
+	: >"$topology_dir/receiver" # what the run before said is not this one's
 	in_server timeout 30 python3 tests/net/frames.py receive s0 "$count" >"$topology_dir/got" 2>"$topology_dir/receiver" &
 	receiver=$!
 	wait_for 5 grep -q ready "$topology_dir/receiver" || return 1
