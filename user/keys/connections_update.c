@@ -250,15 +250,18 @@ int hk_tls_change_prepare(struct hk_tls_change **out, struct hk_keyring *keyring
 	struct hk_tls_change *change = hk_tls_table(keyring) ? calloc(1, sizeof(*change)) : NULL;
 	int result;
 
-	if (!change)
-		return hk_error_set(error, ENOMEM, "%s: no memory for its connections", update->name);
+	if (!change) {
+		hk_error_set(error, ENOMEM, "%s: no memory for its connections", update->name);
+		return -ENOMEM;
+	}
 	change->keyring = keyring;
 	change->update = update;
 	change->domain = update->domain;
 	result = read_text(change, error);
 	if (result) {
 		hk_tls_change_free(change);
-		return hk_error_set(error, -result, "%s: %s", update->name, strerror(-result));
+		hk_error_set(error, -result, "%s: %s", update->name, strerror(-result));
+		return result;
 	}
 	*out = change;
 	return 0;
