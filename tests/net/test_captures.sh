@@ -137,8 +137,33 @@ ip "EESP, context" eesp "" "" ""
 ip "EESP, context, single, IP protocol" eesp "--profile single" "--protocol 253" "--protocol 253"
 ip "EESP, context, reader tag, crypt offset" eesp "--reader" "--reader --crypt-offset 5" ""
 ip "EESP, sub-SA" eesp "--sub-sa" "--session 7" ""
+ip "Inline keying" inline "" "" ""
 ip "WESP" wesp "" "" ""
 ip "WESP, reader tag, IP protocol" wesp "--reader" "--reader --protocol 141" "--protocol 141"
+
+# A host that holds the roots of levels: the same keys come of them as keygen and box have.
+levels() {
+	local dir=$work/keys out
+	rm -rf "$dir" "$work"/{sealed,opened}.pcap
+	endpoint keygen -e "$1" -o "$dir" "${peers[@]}" --level region --level task >/dev/null || { not_ok "levels: keygen"; return; }
+	{
+		grep '^level=' "$dir/levels.keys"
+		grep from= "$dir/box.keys"
+		grep from= "$dir/box.keys" | sed 's/side=enc/side=auth/'
+	} >"$dir/rooted.keys"
+	chmod 600 "$dir/rooted.keys"
+	endpoint seal -e "$1" -k "$dir/client.keys" --state "$dir/state" --first-use -f 192.0.2.1 -t 192.0.2.9 \
+		"$work/plain.pcap" "$work/sealed.pcap" >/dev/null || not_ok "levels, $1: seals"
+	out=$(endpoint open -e "$1" -k "$dir/rooted.keys" --levels region,task -t 192.0.2.9 --json "$work/sealed.pcap" "$work/opened.pcap")
+	equal "levels, $1: a host with the roots opens all" $count "$(jq .opened <<<"$out")"
+	refused "levels, $1: in another order" "from=" endpoint open -e "$1" -k "$dir/rooted.keys" --levels task,region \
+		-t 192.0.2.9 "$work/sealed.pcap" "$work/opened.pcap"
+	refused "levels, $1: without their names" "level=" endpoint open -e "$1" -k "$dir/rooted.keys" \
+		-t 192.0.2.9 "$work/sealed.pcap" "$work/opened.pcap"
+}
+levels psp
+levels esp
+levels eesp
 
 python3 tests/net/dtls.py make "$work/dtls.pcap" $count 192.0.2.1 192.0.2.9
 other=--sdi=1
