@@ -153,6 +153,17 @@ replays() {
 saw_old() { [ "$(count server .inline.old)" -ge 1 ]; }
 saw_replays() { [ "$(count server .refused.replay)" -ge 1 ]; }
 
+# Packets of the whole MTU, and around the size up to which a creation goes along
+edges() {
+	local mtu size
+	mtu=$(in_client ip -j link show dev hk0 | jq .[0].mtu)
+	for size in $((mtu - 28)) $((mtu - 28 - 56)) $((mtu - 28 - 55)); do
+		check "an inner packet of $((size + 28)) bytes, MTU $mtu, with a creation due" \
+			in_client ping -q -c 2 -i 1.1 -W 2 -M "do" -s $size 10.9.0.9
+	done
+	check_equal "no outer packet was too big" "0 0" "$(count client '.unsent["too-big"]') $(count server '.unsent["too-big"]')"
+}
+
 flows() {
 	ends_start --children flow --carrier ip
 	heals
@@ -161,6 +172,21 @@ flows() {
 	check "each flow has its own" [ "$(count client .inline.created)" -ge 3 ]
 	check "and goes on it" [ "$(count client '.inline["sealed-on-child"]')" -gt 500 ]
 	check_equal "nothing was out of scope" 0 "$(refused server)"
+	ends_stop
+}
+
+over_ipv6() {
+	local before
+	sealed_keys -6 -e inline
+	sealed_domains | box_config_with
+	check "the box takes the keys of IPv6 hosts" box reload
+	before=$(box_count no-key)
+	ends_start --first-use
+	heals
+	check "TCP over IPv6 outside" transfer
+	check "on children" [ "$(count client '.inline["sealed-on-child"]')" -gt 500 ]
+	check_equal "each of them known to the box" "$before" "$(box_count no-key)"
+	check_equal "and none refused" "0 0" "$(refused client) $(refused server)"
 	ends_stop
 }
 
@@ -195,6 +221,7 @@ python3 - "$topology_dir/wire.pcap" "$topology_dir/creations.pcap" <<-'PYTHON'
 	            count += 1
 PYTHON
 renewals
+edges
 reloads
 restarts
 box_restarts
@@ -202,4 +229,5 @@ box_conserves "inline keying"
 replays
 flows
 captures
+over_ipv6
 test_end
