@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "user/base/files.h"
 #include "user/base/text.h"
 #include "user/crypto/levels.h"
+#include "user/endpoint/secret.h"
 #include "user/keys/keyfile.h"
 
 #define LINES_MAX 4096
@@ -223,14 +223,11 @@ static int check_sides(const struct hk_host_keys *keys, struct hk_error *error)
 int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *text, const char *levels,
 	struct hk_error *error)
 {
-	struct hk_host_keys *keys =
-		mmap(NULL, sizeof(*keys), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct hk_host_keys *keys = hk_secret_new(sizeof(*keys));
 	int status;
 
-	if (keys == MAP_FAILED)
+	if (!keys)
 		return hk_error_set(error, ENOMEM, "no memory for the keys of %s", name);
-	(void)mlock(keys, sizeof(*keys)); /* not everywhere allowed; then keys may reach swap */
-	(void)madvise(keys, sizeof(*keys), MADV_DONTDUMP);
 	keys->name = name;
 	status = name_levels(keys, levels, error);
 	if (!status)
@@ -282,10 +279,7 @@ int hk_host_keys_load_fd(
 
 void hk_host_keys_free(struct hk_host_keys *keys)
 {
-	if (!keys)
-		return;
-	hk_wipe(keys, sizeof(*keys));
-	munmap(keys, sizeof(*keys));
+	hk_secret_free(keys, sizeof(*keys));
 }
 
 static bool explicit_of(const struct hk_key_line *line, const struct hk_sa_name *name)

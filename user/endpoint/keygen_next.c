@@ -119,8 +119,15 @@ static void print_host_step(
 	const char *name = keygen->row->share == HK_KEYGEN_BY_DOMAIN ? "hosts" : "NAME";
 
 	printf("  %u. hosts: %s/%s%s in the place of %s.keys%s%s\n", number, keygen->out, name, file, name,
-		keygen->row->say_tunnel ? before_hangup : "",
-		keygen->row->say_tunnel ? ", SIGHUP to the tunnel" : "");
+		before_hangup, keygen->row->say_tunnel ? ", SIGHUP to the tunnel" : "");
+}
+
+/* New SPIs need their nonce state first; a context goes on with the epochs it has. */
+static const char *preparation(const struct hk_keygen *keygen)
+{
+	return keygen->row->say_tunnel && (keygen->row->derives || keygen->row->roots)
+		       ? ",\n            halfkey-endpoint tunnel --first-use --prepare -c NAME.tunnel.yaml"
+		       : "";
 }
 
 void hk_keygen_print_steps(const struct hk_keygen *keygen)
@@ -132,8 +139,7 @@ void hk_keygen_print_steps(const struct hk_keygen *keygen)
 	if (keygen->row->share == HK_KEYGEN_BY_DOMAIN)
 		printf("  3. hosts: seal with slot %u\n", keygen->slot);
 	else
-		print_host_step(keygen, 3, ".change.keys",
-			",\n            halfkey-endpoint tunnel --first-use --prepare -c NAME.tunnel.yaml");
+		print_host_step(keygen, 3, ".change.keys", preparation(keygen));
 	printf("     wait until the last packets under the old keys are through\n");
 	print_host_step(keygen, 4, ".keys", "");
 	printf("  5. box:   %s/box.keys in the place of its key file, `halfkey reload`\n", keygen->out);

@@ -82,7 +82,13 @@ static void say_domain_eesp(const struct hk_keygen *keygen, struct hk_secret_tex
 		hk_secret_say(text, "    eesp: {protocol: %u}\n", keygen->protocol);
 }
 
-static void say_tunnel_plain(const struct hk_keygen *keygen, struct hk_secret_text *text)
+static void say_tunnel_eesp(const struct hk_keygen *keygen, struct hk_secret_text *text)
+{
+	if (keygen->reader)
+		hk_secret_say(text, "reader: yes\n");
+}
+
+static void say_tunnel_inline(const struct hk_keygen *keygen, struct hk_secret_text *text)
 {
 	(void)keygen;
 	(void)text;
@@ -213,7 +219,7 @@ static const struct hk_keygen_row rows[] = {
 			HOSTS | SLOTS | HK_KEYGEN_BIT(MKID) | HK_KEYGEN_BIT(READER) | HK_KEYGEN_BIT(PROTOCOL),
 		.judge = judge_eesp,
 		.say_domain = say_domain_eesp,
-		.say_tunnel = say_tunnel_plain},
+		.say_tunnel = say_tunnel_eesp},
 	{.envelope = HK_ENVELOPE_EESP,
 		.sub_sa = true,
 		.share = HK_KEYGEN_BY_DIRECTION,
@@ -221,7 +227,7 @@ static const struct hk_keygen_row rows[] = {
 		.options = HOSTS | HK_KEYGEN_BIT(SUB_SA) | HK_KEYGEN_BIT(PROTOCOL),
 		.judge = judge_eesp,
 		.say_domain = say_domain_eesp,
-		.say_tunnel = say_tunnel_plain},
+		.say_tunnel = say_tunnel_eesp},
 	{.envelope = HK_ENVELOPE_WESP,
 		.share = HK_KEYGEN_BY_DIRECTION,
 		.slots = 4,
@@ -229,13 +235,13 @@ static const struct hk_keygen_row rows[] = {
 		.id_max = 0xffffffff,
 		.options = HOSTS | SLOTS | HK_KEYGEN_BIT(MKID) | HK_KEYGEN_BIT(READER),
 		.judge = judge_eesp,
-		.say_tunnel = say_tunnel_plain},
+		.say_tunnel = say_tunnel_eesp},
 	{.envelope = HK_ENVELOPE_INLINE,
 		.share = HK_KEYGEN_BY_DIRECTION,
 		.roots = true,
 		.options = HOSTS,
 		.judge = judge_inline,
-		.say_tunnel = say_tunnel_plain},
+		.say_tunnel = say_tunnel_inline},
 	{.envelope = HK_ENVELOPE_DTLS,
 		.share = HK_KEYGEN_BY_PAIR,
 		.ids = true,
