@@ -16,8 +16,8 @@
  * The text goes to the daemon as a sealed descriptor, never inside a request,
  * and never comes back. Keys that came this way live until they are retired or
  * expire, over reloads and crashes of the inspector, or until halfkeyd ends;
- * what must outlast that belongs into the domain's `keys-dir` (write a file NAME.keys with mode 0600 under another
- * name, then rename it: the whole file is one atomic change as well).
+ * what must outlast that belongs into the domain's `keys-dir` (write a file NAME.keys with mode 0600 under
+ * another name, then rename it: the whole file is one atomic change as well).
  */
 #ifndef HK_CONTROL_KEYPUSH_H
 #define HK_CONTROL_KEYPUSH_H
