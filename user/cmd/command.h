@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a subcommand of `halfkey` is: one file, one struct, one row of main.c's
- * table. Exit status of all: 0 done, 1 refused or failed, 2 wrong usage.
+ * What a subcommand of `halfkey` is: one file, one struct, one row of
+ * HK_COMMANDS. Exit status of all: 0 done, 1 refused or failed, 2 wrong usage.
  */
 #ifndef HK_CMD_COMMAND_H
 #define HK_CMD_COMMAND_H
@@ -23,8 +23,12 @@ struct hk_command {
 
 #define HK_CONFIG_DEFAULT "/etc/halfkey/halfkey.yaml"
 
-extern const struct hk_command hk_command_open, hk_command_check, hk_command_status, hk_command_stats,
-	hk_command_keys, hk_command_verdicts, hk_command_reload, hk_command_detach, hk_command_doctor;
+/* C(name), in the order of `halfkey help`; hk_command_<name> stands in a file of its own. */
+#define HK_COMMANDS(C) C(open) C(check) C(doctor) C(status) C(stats) C(keys) C(verdicts) C(reload) C(detach)
+
+#define HK_C(name) extern const struct hk_command hk_command_##name;
+HK_COMMANDS(HK_C)
+#undef HK_C
 
 /* Options that many share: -s SOCKET, -i INSTANCE, -j, -c FILE. Unset ones are NULL or false. */
 struct hk_options {

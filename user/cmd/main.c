@@ -9,15 +9,9 @@
 #include "user/cmd/command.h"
 
 static const struct hk_command *const commands[] = {
-	&hk_command_open,
-	&hk_command_check,
-	&hk_command_doctor,
-	&hk_command_status,
-	&hk_command_stats,
-	&hk_command_keys,
-	&hk_command_verdicts,
-	&hk_command_reload,
-	&hk_command_detach,
+#define HK_C(name) &hk_command_##name,
+	HK_COMMANDS(HK_C)
+#undef HK_C
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -20,9 +20,12 @@
 /* At 1 Mpps of 1400 bytes this holds more than two of the feed thread's naps. */
 #define FEED_QUEUE_SIZE (4u << 20)
 
-static const struct hk_feed_ops *const table[] = {&hk_feed_eve, &hk_feed_mirror, &hk_feed_pcapng};
+static const struct hk_feed_ops *const table[HK_FEED_ROWS] = {
+#define HK_F(name) &hk_feed_##name,
+	HK_FEED_TABLE(HK_F)
+#undef HK_F
+};
 
-_Static_assert(sizeof(table) / sizeof(table[0]) == HK_FEED_ROWS, "one slot for each feed");
 _Static_assert(HK_FEED_ROWS <= HK_FEEDS_MAX, "hk_feeds_stats() has room for all");
 
 void hk_feed_raise(__u64 *counter, __u64 by)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Inside the room: what a feed is to feed.c. A feed is one file with one
- * struct hk_feed_ops, and one row in the table of feed.c. Its functions run on
+ * struct hk_feed_ops, and one row of HK_FEED_TABLE. Its functions run on
  * one thread at a time: they need no locks, and may block for a moment.
  */
 #ifndef HK_FEED_FEEDS_H
@@ -55,8 +55,11 @@ struct hk_feed_ops {
 	void (*close)(void *state);
 };
 
-extern const struct hk_feed_ops hk_feed_eve;
-extern const struct hk_feed_ops hk_feed_mirror;
-extern const struct hk_feed_ops hk_feed_pcapng;
+/* F(name): hk_feed_<name> stands in a file of its own. */
+#define HK_FEED_TABLE(F) F(eve) F(mirror) F(pcapng)
+
+#define HK_F(name) extern const struct hk_feed_ops hk_feed_##name;
+HK_FEED_TABLE(HK_F)
+#undef HK_F
 
 #endif

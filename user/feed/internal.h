@@ -8,7 +8,12 @@
 #include "user/feed/feeds.h"
 #include "user/feed/queue.h"
 
-#define HK_FEED_ROWS 3 /* of the table in feed.c */
+enum {
+#define HK_F(name) HK_FEED_ROW_##name,
+	HK_FEED_TABLE(HK_F)
+#undef HK_F
+		HK_FEED_ROWS
+};
 
 /* The feeds of one configuration: a reload opens the next set and swaps. */
 struct hk_feed_set {
