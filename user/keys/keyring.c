@@ -10,32 +10,37 @@
 #include "user/keys/connections.h"
 #include "user/keys/tables.h"
 
+/* `length` is below 128. */
 static struct hk_address masked(const struct hk_address *address, unsigned length)
 {
 	struct hk_address out = *address;
 	unsigned whole = length / 8;
 
-	if (whole == sizeof(out.bytes))
-		return out;
 	out.bytes[whole] &= (__u8)(0xff00 >> (length % 8));
 	memset(out.bytes + whole + 1, 0, sizeof(out.bytes) - whole - 1);
 	return out;
 }
 
-__u32 hk_key_find_group(
-	const struct hk_keyring *keyring, __u16 domain, __u32 id, const struct hk_prefix *receiver)
+/* Each packet's way: an address goes in as it is, without a prefix being made of it. */
+static inline __u32 find_group(const struct hk_keyring *keyring, __u16 domain, __u32 id,
+	const struct hk_address *receiver, unsigned length)
 {
-	__u32 hash = hk_key_group_hash(domain, id, receiver), row;
+	__u32 hash = hk_key_group_hash(domain, id, receiver, length), row;
 	const struct hk_key_group *group;
 
 	for (; (row = keyring->group_table.rows[hash & keyring->group_table.mask]); hash++) {
 		group = &keyring->groups[row - 1];
-		if (group->domain == domain && group->id == id &&
-			group->receiver.length == receiver->length &&
-			memcmp(&group->receiver.address, &receiver->address, sizeof(receiver->address)) == 0)
+		if (group->domain == domain && group->id == id && group->receiver.length == length &&
+			memcmp(&group->receiver.address, receiver, sizeof(*receiver)) == 0)
 			return row - 1;
 	}
 	return HK_KEY_NONE;
+}
+
+__u32 hk_key_find_group(
+	const struct hk_keyring *keyring, __u16 domain, __u32 id, const struct hk_prefix *receiver)
+{
+	return find_group(keyring, domain, id, &receiver->address, receiver->length);
 }
 
 __u32 hk_key_find_explicit(const struct hk_keyring *keyring, __u16 domain, const struct hk_address *receiver,
@@ -61,19 +66,25 @@ static const struct hk_key_group *match_group(
 	const struct hk_keyring *keyring, __u16 domain, __u32 id, const struct hk_address *receiver)
 {
 	const struct hk_key_lengths *lengths = &keyring->lengths[domain & ~HK_KEY_READERS];
-	unsigned i, shortest = hk_address_is_v4(receiver) ? 96 : 0;
-	struct hk_prefix prefix;
+	static const struct hk_address whole;
+	struct hk_address prefix;
+	unsigned i, length;
 	__u32 found;
 
-	for (i = 0; i < lengths->count && lengths->length[i] >= shortest; i++) {
-		prefix.length = lengths->length[i];
-		prefix.address = masked(receiver, prefix.length);
-		found = hk_key_find_group(keyring, domain, id, &prefix);
+	for (i = 0; i < lengths->count; i++) {
+		length = lengths->length[i];
+		if (length == 128) {
+			found = find_group(keyring, domain, id, receiver, length);
+		} else if (length < 96 && hk_address_is_v4(receiver)) {
+			break;
+		} else {
+			prefix = masked(receiver, length);
+			found = find_group(keyring, domain, id, &prefix, length);
+		}
 		if (found != HK_KEY_NONE)
 			return &keyring->groups[found];
 	}
-	prefix = (struct hk_prefix){.length = HK_KEY_WHOLE};
-	found = hk_key_find_group(keyring, domain, id, &prefix);
+	found = find_group(keyring, domain, id, &whole, HK_KEY_WHOLE);
 	return found != HK_KEY_NONE ? &keyring->groups[found] : NULL;
 }
 

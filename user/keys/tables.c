@@ -46,7 +46,7 @@ static __u32 group_hash(const struct hk_keyring *keyring, __u32 index)
 {
 	const struct hk_key_group *group = &keyring->groups[index];
 
-	return hk_key_group_hash(group->domain, group->id, &group->receiver);
+	return hk_key_group_hash(group->domain, group->id, &group->receiver.address, group->receiver.length);
 }
 
 __u32 hk_key_bytes_hash(const struct hk_key_row *row)

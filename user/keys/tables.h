@@ -136,10 +136,11 @@ static inline struct hk_prefix hk_key_group_prefix(const struct hk_key_row *row)
 	return row->has_receiver ? row->receiver : (struct hk_prefix){.length = HK_KEY_WHOLE};
 }
 
-static inline __u32 hk_key_group_hash(__u16 domain, __u32 id, const struct hk_prefix *receiver)
+static inline __u32 hk_key_group_hash(
+	__u16 domain, __u32 id, const struct hk_address *receiver, unsigned length)
 {
 	return (__u32)hk_hash_address(
-		hk_hash_seed(), &receiver->address, (__u64)id << 32 | (__u32)domain << 8 | receiver->length);
+		hk_hash_seed(), receiver, (__u64)id << 32 | (__u32)domain << 8 | length);
 }
 
 static inline __u32 hk_key_explicit_hash(
