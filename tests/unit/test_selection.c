@@ -124,7 +124,7 @@ static unsigned meets(struct scene *scene, const struct context *context, struct
 	hk_sa_free(sa);
 	fate = box_run(&scene->box, frame, frame_around(frame, (__u32)size));
 	if (fate.reason == HK_REASON_OK && (!fate.opened || fate.inner_length != context->length ||
-						   memcmp(fate.inner, context->inner, context->length)))
+						   memcmp(fate.inner, context->inner, context->length) != 0))
 		return HK_REASON_IMPLAUSIBLE; /* noise that looks like a packet */
 	return fate.reason;
 }
