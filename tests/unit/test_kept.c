@@ -220,6 +220,12 @@ static void half_a_change_is_not_inherited(void)
 	heirs_free(&heirs);
 }
 
+/* The memory itself, as a dying inspector may leave it: the first member of what is kept.c's own. */
+static __u8 *record_bytes(struct hk_kept *kept, __u32 place)
+{
+	return *(__u8 **)kept + (size_t)(place - 1) * 120;
+}
+
 /* Thousands of damaged records: taken as a key or refused, and nothing else; every one is looked at once. */
 static void damage_is_harmless(void)
 {
@@ -233,21 +239,18 @@ static void damage_is_harmless(void)
 	__u64 seed = 5;
 	struct heirs heirs;
 	unsigned round, i;
-	__u8 *bytes;
 	__u32 place;
 	__u16 domain;
 
 	heirs_init(&heirs);
 	good.receiver = (struct hk_prefix){.address = address("192.0.2.1"), .length = 128};
 	for (round = 0; round < 4000; round++) {
-		line = good;
-		bytes = (__u8 *)&line;
-		for (i = (unsigned)(random_next(&seed) % 6); i; i--)
-			bytes[random_next(&seed) % sizeof(line)] = (__u8)random_next(&seed);
-		random_fill(&seed, line.key, sizeof(line.key));
-		place = hk_kept_put(
-			heirs.kept, (__u16)(random_next(&seed) % 3 ? 0 : random_next(&seed)), &line);
+		random_fill(&seed, good.key, sizeof(good.key));
+		place = hk_kept_put(heirs.kept, 0, &good);
 		CU_ASSERT_FATAL(place != 0);
+		for (i = (unsigned)(random_next(&seed) % 6); i; i--)
+			record_bytes(heirs.kept, place)[4 + random_next(&seed) % 116] =
+				(__u8)random_next(&seed);
 		hk_kept_mark(heirs.kept, place);
 		if (!hk_kept_read(heirs.kept, place, &domain, &line)) {
 			CU_ASSERT_TRUE(line.slot < HK_KEY_SLOTS && line.key_size <= 32 &&
