@@ -401,6 +401,32 @@ static void played_again(void)
 	wire_close(&wire);
 }
 
+/* A machine put back to a snapshot installs a child once more; its nonces do not repeat all the same. */
+static void snapshot(void)
+{
+	struct wire wire;
+	struct passed first, before, after;
+	char command[128];
+
+	wire_open(&wire, HK_INLINE_SHARE_HOST);
+	first = pass(&wire, &wire.a);
+	pass(&wire, &wire.b); /* with B's creation */
+	before = pass(&wire, &wire.b);
+	host_stop(&wire.b);
+	snprintf(command, sizeof(command), "truncate -s 32 %s/*.seen", wire.b.directory);
+	CU_ASSERT_EQUAL(system(command), 0);
+	host_start(&wire, &wire.b, false);
+	CU_ASSERT_EQUAL(arrive(&wire, &wire.a, first.envelope, first.size), HK_REFUSAL_NONE);
+	CU_ASSERT_EQUAL(counts(&wire.b)->installed, 1);
+	seal_size(&wire, &wire.b, 40, &after);
+	seal_size(&wire, &wire.b, 40, &after);
+	CU_ASSERT_TRUE(is_child(&before));
+	CU_ASSERT_EQUAL(after.spi, before.spi);
+	CU_ASSERT_TRUE(hk_get64(after.envelope + 8) > hk_get64(before.envelope + 8));
+	CU_ASSERT_EQUAL(arrive(&wire, &wire.b, after.envelope, after.size), HK_REFUSAL_REPLAY);
+	wire_close(&wire);
+}
+
 /*
  * Somebody keeps a creation from the peer and delivers it when its creator is
  * gone: it is genuine, so it is installed, and the next real one wins again.
@@ -695,6 +721,7 @@ int main(void)
 		{"the peer restarts", peer_restarts},
 		{"a packet a second", slow},
 		{"a creation that is played again", played_again},
+		{"a machine put back to a snapshot", snapshot},
 		{"a creation that was held back", held_back},
 		{"a child for each flow", flows},
 		{"the limit of a secret", limited},

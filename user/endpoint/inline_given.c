@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "user/base/log.h"
 #include "user/endpoint/inline_peer.h"
@@ -81,6 +82,19 @@ static struct hk_inline_given *make_room(struct hk_inline_peer *peer)
 	return &peer->given[peer->given_count];
 }
 
+/*
+ * IVs start at the clock, as those of nonces.h do: a machine that was put back
+ * to a snapshot, with its record of nonces, may install a child twice, and
+ * still does not repeat a nonce under its key.
+ */
+static __u64 first_iv(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (__u64)now.tv_sec * 1000000000ull + (__u64)now.tv_nsec;
+}
+
 static void install(struct hk_inline_host *host, struct hk_inline_peer *peer, const struct hk_inline *parent,
 	struct hk_inline_seen *seen, const struct hk_creation *creation, __u64 now_ns)
 {
@@ -105,7 +119,7 @@ static void install(struct hk_inline_host *host, struct hk_inline_peer *peer, co
 		return;
 	}
 	*make_room(peer) = (struct hk_inline_given){
-		.sa = sa, .parent = parent, .next = creation->sequence, .named_ns = now_ns};
+		.sa = sa, .parent = parent, .next = creation->sequence, .iv = first_iv(), .named_ns = now_ns};
 	peer->given_count++;
 	host->counts.installed++;
 }

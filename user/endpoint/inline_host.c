@@ -264,10 +264,10 @@ static int seal_on_child(struct hk_inline_host *host, struct hk_inline_given *gi
 	const struct hk_inline_packet *packet, __u8 *out, __u32 room)
 {
 	const struct hk_seal_shape shape = {.source = host->options.local};
-	const struct hk_numbers numbers = {.iv = given->next, .sn = (__u32)given->next};
+	/* whatever comes of it: no number twice */
+	const struct hk_numbers numbers = {.iv = given->iv++, .sn = (__u32)given->next++};
 	int size;
 
-	given->next++; /* whatever comes of it: no number twice */
 	size = hk_inline_seal_envelope(given->sa, &shape, &numbers, packet, out, room);
 	host->counts.child_sealed += size > 0;
 	return size;

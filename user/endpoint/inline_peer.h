@@ -22,7 +22,8 @@ struct hk_inline_asked {
 struct hk_inline_given {
 	struct hk_inline *sa;
 	const struct hk_inline *parent; /* that its creation came on */
-	__u64 next;			/* sequence number and IV */
+	__u64 next;			/* sequence number */
+	__u64 iv;			/* starts at the clock: see inline_given.c */
 	__u64 named_ns;			/* when its creation last came */
 };
 
