@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Clients a key server must not suffer from. Usage: keyclient.py MODE HOST:PORT COUNT [CA CERT KEY]
 
+CERT with a %d in it stands for many certificates: 0 for the first 16 connections, 1 for the next...
+
   silent    COUNT TCP connections that say nothing
   half      COUNT connections that send half a TLS hello
   stuck     COUNT connections, through the handshake, that send half a message
@@ -10,6 +12,7 @@
 Prints `up N` when all that can be made are made (N of them), then waits until the
 server has closed them or standard input ends, and prints `closed N SECONDS`.
 """
+import functools
 import select
 import socket
 import ssl
@@ -25,12 +28,13 @@ def frame(text):
     return struct.pack("!I", len(text)) + text.encode()
 
 
-def context():
+@functools.lru_cache(maxsize=1)
+def context(number):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
     tls.check_hostname = False
     tls.load_verify_locations(sys.argv[4])
-    tls.load_cert_chain(sys.argv[5], sys.argv[6])
+    tls.load_cert_chain(sys.argv[5].replace("%d", str(number)), sys.argv[6])
     return tls
 
 
@@ -77,9 +81,9 @@ def gone(sock):
 
 
 def main():
-    tls = context() if len(sys.argv) > 4 else None
     socks = []
-    for _ in range(count):
+    for number in range(count):
+        tls = context(number // 16) if len(sys.argv) > 4 else None
         try:
             socks.append(connect(tls))
         except OSError:

@@ -10,6 +10,7 @@ endpoint=$O/halfkey-endpoint
 ks=$(mktemp -d "${TMPDIR:-/tmp}/halfkey-kg.XXXXXX")
 at=127.0.0.1:$((20000 + ($$ + 3333) % 20000))
 server=
+descriptors= # that the server is allowed; empty: as many as we are
 others=()
 cleanup() {
 	[ ${#others[@]} -gt 0 ] && kill -9 "${others[@]}" 2>/dev/null
@@ -21,7 +22,7 @@ trap 'exit 130' INT TERM
 
 start() {
 	: >"$ks/log"
-	"$endpoint" keyserver -c "$ks/keyserver.yaml" 2>>"$ks/log" &
+	(ulimit -n "${descriptors:-$(ulimit -n)}"; exec "$endpoint" keyserver -c "$ks/keyserver.yaml") 2>>"$ks/log" &
 	server=$!
 	wait_for 10 in_log 'ready at' && return 0
 	not_ok "the key server starts - $(tail -n 1 "$ks/log")"
@@ -55,12 +56,12 @@ stay() { # NAME: a client that stays connected, log in $ks/NAME.log
 connected() { count connections >/dev/null; jq -e --arg n "$1" '.connected | map("\(.role) \(.name)") | index($n) != null' "$ks/stats.json"; }
 absent() { ! connected "$1"; }
 once() { "$endpoint" keys --server "$at" $(ks_files "$1") >"$ks/once.out" 2>"$ks/once.log"; }
-crowd() { # MODE COUNT [CERT]: in the background; says what became of it in $ks/MODE.crowd
+crowd() { # MODE COUNT [CERT [KEY]]: in the background; says what became of it in $ks/MODE.crowd
 	local files=()
-	[ $# -gt 2 ] && files=("$ks/ca.pem" "$ks/$3.pem" "$ks/$3.key")
+	[ $# -gt 2 ] && files=("$ks/ca.pem" "$ks/$3.pem" "$ks/${4:-$3}.key")
 	sleep 60 | python3 tests/net/keyclient.py "$1" "$at" "$2" "${files[@]}" >"$ks/$1.crowd" &
 	others+=($!)
-	wait_for 20 grep -q '^up' "$ks/$1.crowd"
+	wait_for 60 grep -q '^up' "$ks/$1.crowd"
 }
 closed() { grep -q '^closed' "$ks/$1.crowd"; }
 crl() { # FILE...: revokes them
@@ -171,6 +172,29 @@ else
 	check "a box is served all the same" box_pull
 	check "and no more lines than needed" test "$(grep -c 'the oldest goes' "$ks/log")" -lt 150
 fi
+
+# --- too many in all: the limit is 2048, or what descriptors allow, and that can be had with less ------------
+
+names() { # COUNT: one key, many names
+	local i
+	openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=n -keyout "$ks/n.key" -out "$ks/n.csr" 2>/dev/null
+	for i in $(seq 0 $(($1 - 1))); do
+		sed "s|^subjectAltName=.*|subjectAltName=URI:halfkey:host:n$i|" "$ks/client.ext" >"$ks/n.ext"
+		openssl x509 -req -in "$ks/n.csr" -CA "$ks/ca.pem" -CAkey "$ks/ca.key" -set_serial "0x5000$i" -days 3 \
+			-extfile "$ks/n.ext" -out "$ks/n$i.pem" 2>/dev/null || return 1
+	done
+}
+stop
+descriptors=192 # 64 are for other things
+start
+descriptors=
+check "fewer descriptors than connections are said" in_log 'only 192 descriptors are allowed'
+check "10 names" names 10
+crowd many 150 n%d n
+check_equal "128 of 150 clients get in" 128 "$(sed -n 's/^up //p' "$ks/many.crowd")"
+check_equal "all the others are counted" 22 "$(count full)"
+check "and logged" in_log 'refused 127.0.0.1: too many connections'
+check_equal "none was cut off for another" 128 "$(jq '.connected | length' "$ks/stats.json")"
 stop
 check_equal "no key is in a log" 0 "$(cat "$ks"/*.log "$ks/log" "$ks/stats.json" | grep -c 'key=\|[0-9a-f]\{32\}')"
 exit $test_failed
