@@ -72,8 +72,9 @@ run() { # NAME LIMIT COMMAND...
 	shift 2
 	wanted "$name" || return 0
 	while [ ${#running[@]} -ge "$JOBS" ]; do reap; done
-	# a shell's background jobs would ignore Ctrl-C, and so would what they start
-	env --default-signal=INT,QUIT timeout --kill-after=20 "$limit" "$@" >"$work/${name//\//.}" 2>&1 </dev/null &
+	# a shell's background jobs would ignore Ctrl-C, and so would what they start; a test that is
+	# stopped ends what it waits for, and clears up: only then is it killed
+	env --default-signal=INT,QUIT timeout --kill-after=70 "$limit" "$@" >"$work/${name//\//.}" 2>&1 </dev/null &
 	running[$!]=$name
 	began[$!]=$SECONDS
 }

@@ -50,10 +50,10 @@ bulk() {
 	case $address in *:*) family=6 address="[$address]" ;; esac
 	head -c "$((size * 1024))" /dev/urandom >"$topology_dir/bulk.out"
 	rm -f "$topology_dir/bulk.in"
-	"in_$to" timeout 60 socat -u "TCP$family-LISTEN:$port,reuseaddr" "CREATE:$topology_dir/bulk.in" &
+	"in_$to" timeout --foreground 60 socat -u "TCP$family-LISTEN:$port,reuseaddr" "CREATE:$topology_dir/bulk.in" &
 	receiver=$!
 	wait_for 5 listens "$to" "$port" || { echo "nobody listens on $port"; return 1; }
-	"in_$from" timeout 60 socat -u "OPEN:$topology_dir/bulk.out" "TCP$family:$address:$port,connect-timeout=10" ||
+	"in_$from" timeout --foreground 60 socat -u "OPEN:$topology_dir/bulk.out" "TCP$family:$address:$port,connect-timeout=10" ||
 		{ kill $receiver 2>/dev/null; echo "the sender failed"; return 1; }
 	wait $receiver || { echo "the receiver failed"; return 1; }
 	cmp "$topology_dir/bulk.out" "$topology_dir/bulk.in"
