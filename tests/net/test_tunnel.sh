@@ -281,6 +281,15 @@ refusals() {
 	check_refused "a single-key version under split keys" "key to send to" tunnel \
 		-c "$topology_dir/$tag/client.tunnel.yaml" --version 1 --spi 4096 --first-use \
 		--state "$topology_dir/$tag/state"
+	check_refused "a directory as configuration" "regular file" tunnel -c "$topology_dir/$tag"
+	sed 's/version: 5/suite: gcm/' "$topology_dir/$tag/client.tunnel.yaml" >"$topology_dir/$tag/bad.yaml"
+	check_refused "another envelope's word in the configuration" "psp knows no suite" tunnel \
+		-c "$topology_dir/$tag/bad.yaml"
+	sed 's/{remote/{mkid: 7, remote/' "$topology_dir/$tag/client.tunnel.yaml" >"$topology_dir/$tag/bad.yaml"
+	check_refused "another envelope's word in a peer" "psp knows no mkid" tunnel -c "$topology_dir/$tag/bad.yaml"
+	check_refused "an option of a peer without one" "no --peer stands before it" tunnel --spi 5
+	check_refused "to prepare without --first-use" "--first-use" tunnel --prepare \
+		-c "$topology_dir/$tag/client.tunnel.yaml"
 	sed 's/version: 5/colour: red/' "$topology_dir/$tag/client.tunnel.yaml" >"$topology_dir/$tag/bad.yaml"
 	check_refused "an unknown word in the configuration" "colour" tunnel \
 		-c "$topology_dir/$tag/bad.yaml"

@@ -88,6 +88,20 @@ void hk_udp_checksum(__u8 *packet)
 	hk_put16(udp + 6, sum == 0xffff ? 0xffff : (__u16)~sum);
 }
 
+unsigned hk_datagram_deliver(const struct hk_sealed *sealed, __u16 source_port, __u16 port,
+	const __u8 *payload, __u32 length, __u8 *out, struct hk_opened *opened)
+{
+	int size = hk_outer_build(&sealed->source, &sealed->destination, IPPROTO_UDP, source_port, port,
+		payload, length, out, HK_OPEN_ROOM(sealed->length));
+
+	if (size < 0)
+		return HK_REFUSAL_NEXT_HEADER;
+	hk_udp_checksum(out);
+	opened->inner = out;
+	opened->length = (__u32)size;
+	return HK_REFUSAL_NONE;
+}
+
 static __u32 mix(__u32 hash, const __u8 *bytes, __u32 size)
 {
 	while (size--)

@@ -25,6 +25,12 @@ bool hk_inner_fits_transport(const struct hk_inner_ip *inner, unsigned envelope)
 /* Transport mode: the inner header's service, lifetime and flow label, into the outer one. */
 void hk_outer_keep_inner(__u8 *outer, const __u8 *inner);
 
+/*
+ * A UDP datagram between the outer addresses of `sealed`, in place of an inner packet: for envelopes
+ * that carry payloads. enum hk_refusal. `out` as in struct hk_speaker's open().
+ */
+unsigned hk_datagram_deliver(const struct hk_sealed *sealed, __u16 source_port, __u16 port,
+	const __u8 *payload, __u32 length, __u8 *out, struct hk_opened *opened);
 /* Fills in the UDP checksum of an IP packet without options (over IPv6 it is not optional). */
 void hk_udp_checksum(__u8 *packet);
 /* IPv4 header checksum over `size` bytes whose checksum field is 0. */

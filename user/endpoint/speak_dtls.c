@@ -320,7 +320,6 @@ static unsigned open_sealed(
 	const struct dtls_speech *dtls = dtls_speech(base->speech);
 	unsigned refusal;
 	__u32 done;
-	int size;
 
 	if (sealed->protocol != IPPROTO_UDP ||
 		(sealed->source_port != dtls->port && sealed->port != dtls->port))
@@ -329,17 +328,11 @@ static unsigned open_sealed(
 		memcmp(&sealed->destination, &base->speech->local, sizeof(sealed->destination)) != 0)
 		return HK_REFUSAL_NOT_OURS;
 	refusal = open_payload(receiver, sealed->data, sealed->length, &done);
-	size = refusal ? 0
-		       : hk_outer_build(&sealed->source, &sealed->destination, IPPROTO_UDP,
-				 sealed->source_port, sealed->port, receiver->payload, done, out,
-				 HK_OPEN_ROOM(sealed->length));
+	if (!refusal)
+		refusal = hk_datagram_deliver(
+			sealed, sealed->source_port, sealed->port, receiver->payload, done, out, opened);
 	hk_wipe(receiver->payload, sealed->length);
-	if (refusal || size < 0)
-		return refusal ? refusal : HK_REFUSAL_NEXT_HEADER;
-	hk_udp_checksum(out);
-	opened->inner = out;
-	opened->length = (__u32)size;
-	return HK_REFUSAL_NONE;
+	return refusal;
 }
 
 static void receiver_free(struct hk_receiver *receiver)

@@ -240,7 +240,6 @@ static unsigned open_sealed(
 	bool udp = sealed->protocol == IPPROTO_UDP;
 	struct hk_tss_opened plain;
 	unsigned refusal;
-	int size;
 
 	if (base->speech->has_local &&
 		memcmp(&sealed->destination, &base->speech->local, sizeof(sealed->destination)) != 0)
@@ -248,16 +247,10 @@ static unsigned open_sealed(
 	refusal = hk_tss_open_sealed(receiver->tss, sealed, receiver->plain, &plain);
 	if (refusal)
 		return refusal;
-	size = hk_outer_build(&sealed->source, &sealed->destination, IPPROTO_UDP,
-		udp ? sealed->source_port : hk_get16(sealed->data), HK_UDP_PORT_TSS, plain.payload,
-		plain.length, out, HK_OPEN_ROOM(sealed->length));
+	refusal = hk_datagram_deliver(sealed, udp ? sealed->source_port : hk_get16(sealed->data),
+		HK_UDP_PORT_TSS, plain.payload, plain.length, out, opened);
 	hk_wipe(receiver->plain, plain.length);
-	if (size < 0)
-		return HK_REFUSAL_NEXT_HEADER;
-	hk_udp_checksum(out);
-	opened->inner = out;
-	opened->length = (__u32)size;
-	return HK_REFUSAL_NONE;
+	return refusal;
 }
 
 static void receiver_free(struct hk_receiver *receiver)

@@ -359,7 +359,7 @@ static int read_file(struct hk_tunnel_config **out, int argc, char **argv, int f
 	}
 	if (path) {
 		option = load(out, path, file, error);
-		if (!option)
+		if (!option && *out)
 			(*out)->path = path;
 		return option;
 	}
