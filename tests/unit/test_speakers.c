@@ -247,6 +247,90 @@ static void largest_packets_fit(void)
 	fits("wesp", "reader", "yes");
 }
 
+/* --- contexts ------------------------------------------------------------------------------------- */
+
+/* Both hosts have one master key, as files that name no receiver give it. */
+static const char shared_text[] = "slot=0 generation=1 id=1 side=enc key=" KEY(
+	"11") "\n"
+	      "slot=0 generation=1 id=1 side=auth key=" KEY("22") "\n";
+
+struct end {
+	struct hk_speech *speech;
+	struct hk_sender *sender;
+	struct hk_receiver *receiver;
+};
+
+static void end_up(struct end *end, const char *local, const struct hk_host_keys *keys, const char *directory)
+{
+	struct hk_wishes wishes = {0};
+	struct hk_address address;
+
+	CU_ASSERT_EQUAL(hk_address_parse(local, &address), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_speech_plan(&end->speech, hk_speaker_find("eesp", &error), &wishes,
+				      HK_USE_SEAL, &address, &error),
+		0);
+	if (directory)
+		end->sender = sender_of(end->speech, keys, &wishes, directory);
+	CU_ASSERT_EQUAL_FATAL(hk_receiver_new(&end->receiver, end->speech, keys, NULL, &error), 0);
+}
+
+static void end_down(struct end *end)
+{
+	hk_sender_free(end->sender, true);
+	hk_receiver_free(end->receiver);
+	hk_speech_end(end->speech);
+}
+
+/* Opens `packet` as if it had these outer addresses. */
+static unsigned arrives(struct end *end, const __u8 *packet, __u32 size, const char *from, const char *to)
+{
+	static __u8 out[HK_OPEN_ROOM(2048)];
+	struct hk_opened opened;
+	struct hk_sealed sealed;
+	unsigned refusal = hk_sealed_outer(packet, size, &sealed);
+
+	CU_ASSERT_EQUAL(hk_address_parse(from, &sealed.source), 0);
+	CU_ASSERT_EQUAL(hk_address_parse(to, &sealed.destination), 0);
+	return hk_receiver_open(end->receiver, refusal, &sealed, out, &opened);
+}
+
+static void contexts_have_one_sender(void)
+{
+	char directory[] = "/tmp/halfkey-speakers.XXXXXX", command[64];
+	static __u8 inner[100] = {0x45, [3] = 100, [8] = 64, [9] = 17}, packet[3][2048];
+	struct hk_host_keys *keys = NULL;
+	struct end a = {0}, b = {0};
+	int size = 0, i;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
+	CU_ASSERT_EQUAL_FATAL(hk_host_keys_parse(&keys, "host.keys", shared_text, NULL, &error), 0);
+	end_up(&a, "192.0.2.1", keys, directory);
+	end_up(&b, "192.0.2.9", keys, NULL);
+	for (i = 0; i < 3; i++)
+		size = hk_sender_seal_packet(a.sender, inner, 100, packet[i], sizeof(packet[i]));
+	CU_ASSERT_FATAL(size > 0);
+	/* sent back to who sealed it, under the one key of both directions */
+	CU_ASSERT_EQUAL(
+		arrives(&a, packet[0], (__u32)size, "192.0.2.9", "192.0.2.1"), HK_REFUSAL_OTHER_SENDER);
+	CU_ASSERT_EQUAL(arrives(&b, packet[0], (__u32)size, "192.0.2.1", "192.0.2.9"), HK_REFUSAL_NONE);
+	CU_ASSERT_EQUAL(
+		arrives(&b, packet[1], (__u32)size, "192.0.2.7", "192.0.2.9"), HK_REFUSAL_OTHER_SENDER);
+	CU_ASSERT_EQUAL(arrives(&b, packet[1], (__u32)size, "192.0.2.1", "192.0.2.8"), HK_REFUSAL_NOT_OURS);
+	CU_ASSERT_EQUAL(arrives(&b, packet[1], (__u32)size, "192.0.2.1", "192.0.2.9"), HK_REFUSAL_NONE);
+	/* new keys that are the same: the window stays; none: it goes */
+	hk_receiver_rekey(b.receiver, keys);
+	CU_ASSERT_EQUAL(arrives(&b, packet[1], (__u32)size, "192.0.2.1", "192.0.2.9"), HK_REFUSAL_REPLAY);
+	hk_receiver_rekey(b.receiver, NULL);
+	CU_ASSERT_EQUAL(arrives(&b, packet[2], (__u32)size, "192.0.2.1", "192.0.2.9"), HK_REFUSAL_NO_KEY);
+	CU_ASSERT_EQUAL(b.receiver->counts[HK_REFUSAL_NONE], 2);
+	CU_ASSERT_EQUAL(b.receiver->counts[HK_REFUSAL_OTHER_SENDER], 1);
+	end_down(&a);
+	end_down(&b);
+	hk_host_keys_free(keys);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -254,6 +338,7 @@ int main(void)
 		{"options are judged in one way", options_are_judged},
 		{"every refusal is counted", every_refusal_is_counted},
 		{"the largest packets fit", largest_packets_fit},
+		{"contexts have one sender, and it is not us", contexts_have_one_sender},
 		{0},
 	};
 
