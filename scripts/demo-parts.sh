@@ -186,7 +186,8 @@ part_crash() {
 
 part_maps() {
 	title "The pinned maps, through bpftool"
-	local pins=/sys/fs/bpf/halfkey/v2/$topology_instance tool
+	local pins tool
+	pins=$(halfkey status --json | jq -r .pins)
 	tool=$(command -v bpftool || echo /usr/sbin/bpftool)
 	echo "bpftool map dump pinned $pins/settings" | show
 	"$tool" map dump pinned "$pins/settings" 2>/dev/null | grep -E 'mode|armed|ifindex|heartbeat' | head -n 5 | show

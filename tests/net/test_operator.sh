@@ -25,6 +25,9 @@ says() { # PATTERN COMMAND...: the output has a matching line
 check "status: inspecting, native" says 'inspecting' box status
 check "status: the ports" says '^ +box-c +up +10 Gbit/s +veth +native ' box status
 check_equal "status: the configuration's path" "$topology_dir/halfkey.yaml" "$(box status -j | jq -r .configuration)"
+check_equal "status: the pins" "$pins/$topology_instance" "$(box status -j | jq -r .pins)"
+check_equal "manuals and scripts name the pins of this version" "" \
+	"$(grep -rnoE 'bpf/halfkey/v[0-9]+' README.md docs maps/README.md scripts | grep -v "/${pins##*/}$")"
 check "status by -c" "$O/halfkey" status -c "$topology_dir/halfkey.yaml"
 check "stats: opened packets are counted" says '^worker +ok ' box stats
 box_conserves "after pings"
