@@ -110,6 +110,15 @@ static void derive(
 	hk_wipe(material, sizeof(material));
 }
 
+/* Another generation than the keyring's choice is tried for all records with the first one's MKID. */
+static bool has_given_key(const struct datagram *datagram, const __u8 *header)
+{
+	const struct hk_opening *opening = datagram->opening;
+	const __u8 *first = opening->frame + datagram->records[0].header;
+
+	return opening->key_given && memcmp(first + 13, header + 13, 2) == 0;
+}
+
 static unsigned find_key(
 	struct datagram *datagram, unsigned i, const struct hk_keyring *keyring, struct hk_crypto *crypto)
 {
@@ -118,7 +127,7 @@ static unsigned find_key(
 	const __u8 *header = opening->frame + record->header;
 	bool split = header[12] & HK_DTLS_FLAG_SPLIT;
 	struct hk_key_choice first = opening->key;
-	unsigned reason;
+	unsigned reason = HK_REASON_OK;
 
 	if (split != (opening->domain->profile == HK_PROFILE_SPLIT))
 		return HK_REASON_PROFILE_MISMATCH;
@@ -128,7 +137,8 @@ static unsigned find_key(
 		memcpy(record->salt, record[-1].salt, 4);
 		return HK_REASON_OK;
 	}
-	reason = hk_opening_choose_id(opening, keyring, 0, hk_get16(header + 13));
+	if (!has_given_key(datagram, header))
+		reason = hk_opening_choose_id(opening, keyring, 0, hk_get16(header + 13));
 	if (reason == HK_REASON_OK && !opening->key.master)
 		reason = HK_REASON_NO_KEY;
 	if (reason == HK_REASON_OK)
@@ -238,6 +248,8 @@ static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyrin
 {
 	opening->keyring = keyring;
 	opening->cipher = HK_CIPHER_NONE;
+	opening->key = (struct hk_key_choice){.id = 0}; /* rebuild() looks for it */
+	opening->own_key = true;
 	opening->messages = 0;
 	opening->clear_length = opening->cipher_length = 0;
 	return HK_REASON_OK;

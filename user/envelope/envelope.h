@@ -60,10 +60,12 @@ struct hk_opening {
 	struct hk_address outer_src, outer_dst;
 	/* plan() */
 	struct hk_key_choice key;
-	__u8 variant;  /* PSP version or enum hk_suite */
-	__u8 cipher;   /* enum hk_cipher */
-	__u8 messages; /* PRF messages to derive; 0 with an explicit key */
-	__u8 blocks;   /* blocks in each */
+	__u8 variant;	/* PSP version or enum hk_suite */
+	__u8 cipher;	/* enum hk_cipher */
+	__u8 messages;	/* PRF messages to derive; 0 with an explicit key */
+	bool own_key;	/* set by plan(): rebuild() finds the master key itself, ... */
+	bool key_given; /* ... but where another generation of it is tried: that is in `key` */
+	__u8 blocks;	/* blocks in each */
 	__u8 key_size;
 	__u8 slot;			  /* of the master key */
 	__u32 key_id;			  /* of the master key: the packet's own, or the domain's mkid */

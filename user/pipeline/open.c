@@ -70,6 +70,7 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 	if (!opening->domain || opening->domain->envelope != meta->envelope)
 		return HK_REASON_NO_KEY;
 	opening->messages = opening->info_size = opening->refused = 0;
+	opening->own_key = opening->key_given = false;
 	opening->reader = NULL;
 	opening->reader_message = pipeline->reader_messages[i];
 	opening->auth = HK_AUTH_NONE;
@@ -484,9 +485,10 @@ static unsigned plan_with(struct hk_pipeline *pipeline, unsigned i, const struct
 	opening->material = pipeline->group_derived;
 	opening->epoch = NULL;
 	reason = plan_frame(pipeline, i);
-	if (reason == HK_REASON_OK && !opening->messages)
+	if (reason == HK_REASON_OK && !opening->messages && !opening->own_key)
 		return HK_REASON_NO_KEY;
 	opening->key = *key;
+	opening->key_given = opening->own_key;
 	if (opening->epoch)
 		opening->epoch = hk_keyring_epoch(pipeline->inspection->keyring, key);
 	return reason;
@@ -499,8 +501,9 @@ unsigned hk_pipeline_open_with(struct hk_pipeline *pipeline, unsigned i, const s
 
 	if (reason != HK_REASON_OK)
 		return reason;
-	hk_crypto_cmac(pipeline->crypto, key->master, opening->messages, opening->blocks, opening->message,
-		opening->material);
+	if (opening->messages)
+		hk_crypto_cmac(pipeline->crypto, key->master, opening->messages, opening->blocks,
+			opening->message, opening->material);
 	if (opening->reader)
 		derive_reader(pipeline, i);
 	pipeline->reasons[i] = HK_REASON_OK;
