@@ -143,7 +143,7 @@ static int plan(struct hk_capture_run *run, const struct hk_capture_work *work, 
 	return status ? status : hk_host_keys_load(&run->keys, run->keys_path, run->levels, error);
 }
 
-struct hk_state_place hk_capture_place(const struct hk_capture_run *run)
+struct hk_state_place hk_capture_run_place(const struct hk_capture_run *run)
 {
 	return (struct hk_state_place){
 		.directory = run->state ? run->state : HK_STATE_DIRECTORY,
@@ -182,13 +182,13 @@ static const __u8 *find_ip(
 	return total <= length - link && total <= HK_RUN_PACKET_MAX ? ip : NULL;
 }
 
-void hk_capture_copy(struct hk_capture_run *run, const struct pcap_pkthdr *header, const __u8 *frame)
+void hk_capture_run_copy(struct hk_capture_run *run, const struct pcap_pkthdr *header, const __u8 *frame)
 {
 	pcap_dump((u_char *)run->captures.out, header, frame);
 	run->copied++;
 }
 
-void hk_capture_write(struct hk_capture_run *run, const struct pcap_pkthdr *header, const __u8 *frame,
+void hk_capture_run_write(struct hk_capture_run *run, const struct pcap_pkthdr *header, const __u8 *frame,
 	const __u8 *packet, __u32 length)
 {
 	struct pcap_pkthdr out = *header;
@@ -222,7 +222,7 @@ static int take_frame(
 		ip = NULL;
 	if (ip)
 		return walk->work->take(run, header, frame, ip, length, error);
-	hk_capture_copy(run, header, frame);
+	hk_capture_run_copy(run, header, frame);
 	return 0;
 }
 
@@ -238,7 +238,7 @@ static int run_all(struct hk_capture_run *run, const struct hk_capture_work *wor
 	return status ? status : hk_captures_each(&run->captures, take_frame, &walk, error);
 }
 
-int hk_capture_command(const struct hk_capture_work *work, int argc, char **argv)
+int hk_capture_run_command(const struct hk_capture_work *work, int argc, char **argv)
 {
 	static struct hk_capture_run run;
 	struct hk_error error = {{0}};

@@ -42,14 +42,14 @@ struct hk_capture_work {
 	void (*end)(struct hk_capture_run *run);
 };
 
-int hk_capture_command(const struct hk_capture_work *work, int argc, char **argv);
+int hk_capture_run_command(const struct hk_capture_work *work, int argc, char **argv);
 
 /* The frame as it is. */
-void hk_capture_copy(struct hk_capture_run *run, const struct pcap_pkthdr *header, const __u8 *frame);
+void hk_capture_run_copy(struct hk_capture_run *run, const struct pcap_pkthdr *header, const __u8 *frame);
 /* An IP packet in place of the frame's. */
-void hk_capture_write(struct hk_capture_run *run, const struct pcap_pkthdr *header, const __u8 *frame,
+void hk_capture_run_write(struct hk_capture_run *run, const struct pcap_pkthdr *header, const __u8 *frame,
 	const __u8 *packet, __u32 length);
 /* Where senders and receivers keep their state. */
-struct hk_state_place hk_capture_place(const struct hk_capture_run *run);
+struct hk_state_place hk_capture_run_place(const struct hk_capture_run *run);
 
 #endif

@@ -31,7 +31,7 @@ static struct hk_receiver *receiver;
 
 static int start(struct hk_capture_run *run, struct hk_error *error)
 {
-	struct hk_state_place place = hk_capture_place(run);
+	struct hk_state_place place = hk_capture_run_place(run);
 
 	return hk_receiver_new(&receiver, run->speech, run->keys, &place, error);
 }
@@ -46,11 +46,11 @@ static int take(struct hk_capture_run *run, const struct pcap_pkthdr *header, co
 	(void)error; /* a packet that cannot be opened is counted, and no error */
 	refusal = hk_receiver_open(receiver, refusal, &sealed, run->opened, &opened);
 	if (refusal == HK_REFUSAL_NOT_SEALED)
-		hk_capture_copy(run, header, frame);
+		hk_capture_run_copy(run, header, frame);
 	else if (refusal)
 		run->refused++;
 	else
-		hk_capture_write(run, header, frame, opened.inner, opened.length);
+		hk_capture_run_write(run, header, frame, opened.inner, opened.length);
 	return 0;
 }
 
@@ -94,5 +94,5 @@ int hk_endpoint_open(int argc, char **argv)
 {
 	static const struct hk_capture_work work = {HK_USE_OPEN, help, example, start, take, report, end};
 
-	return hk_capture_command(&work, argc, argv);
+	return hk_capture_run_command(&work, argc, argv);
 }

@@ -58,7 +58,7 @@ static int start(struct hk_capture_run *run, struct hk_error *error)
 		.to = run->to_text ? &run->to : NULL,
 		.wishes = &run->wishes,
 	};
-	struct hk_state_place place = hk_capture_place(run);
+	struct hk_state_place place = hk_capture_run_place(run);
 	int status = choose_spi(run, &sending, error);
 
 	if (!status)
@@ -77,11 +77,11 @@ static int take(struct hk_capture_run *run, const struct pcap_pkthdr *header, co
 	if (size == -EROFS)
 		return hk_error_set(error, EIO, "SPI 0x%08x: the nonce state cannot be written", sender->spi);
 	if (size == -ENOMSG)
-		hk_capture_copy(run, header, frame);
+		hk_capture_run_copy(run, header, frame);
 	else if (size < 0)
 		run->refused++; /* in a capture of sealed traffic nothing of it may stand open */
 	else
-		hk_capture_write(run, header, frame, run->opened, (__u32)size);
+		hk_capture_run_write(run, header, frame, run->opened, (__u32)size);
 	return 0;
 }
 
@@ -113,5 +113,5 @@ int hk_endpoint_seal(int argc, char **argv)
 {
 	static const struct hk_capture_work work = {HK_USE_SEAL, help, example, start, take, report, end};
 
-	return hk_capture_command(&work, argc, argv);
+	return hk_capture_run_command(&work, argc, argv);
 }
