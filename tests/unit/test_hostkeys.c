@@ -94,6 +94,38 @@ static void levels_combine(void)
 	hk_host_keys_free(keys);
 }
 
+static bool sends(const struct hk_host_keys *keys, const char *sender, bool is_id, __u32 number)
+{
+	struct hk_address address;
+
+	CU_ASSERT_EQUAL_FATAL(hk_address_parse(sender, &address), 0);
+	return hk_host_keys_sends(keys, &address, is_id, number);
+}
+
+static void senders_are_told_apart(void)
+{
+	struct hk_host_keys *keys = must_parse("slot=0 generation=1 side=single key=" KEY(
+						       "1") " receiver=192.0.2.9\n"
+							    "sender=192.0.2.1 spis=0x00001000/0xffffff00\n"
+							    "sender=192.0.2.2 spis=0x00001100/0xffffff00\n"
+							    "sender=192.0.2.2 id=7\n"
+							    "sender=192.0.2.3 id=7\n",
+		NULL);
+
+	CU_ASSERT_TRUE(sends(keys, "192.0.2.1", false, 0x1000));
+	CU_ASSERT_TRUE(sends(keys, "192.0.2.1", false, 0x10ff));
+	CU_ASSERT_FALSE(sends(keys, "192.0.2.1", false, 0x1100));
+	CU_ASSERT_TRUE(sends(keys, "192.0.2.2", false, 0x1100));
+	CU_ASSERT_FALSE(sends(keys, "192.0.2.2", false, 0x1000));
+	CU_ASSERT_FALSE(sends(keys, "192.0.2.1", true, 7));
+	CU_ASSERT_TRUE(sends(keys, "192.0.2.2", true, 7));
+	CU_ASSERT_TRUE(sends(keys, "192.0.2.3", true, 7));	     /* two lines: either of them */
+	CU_ASSERT_TRUE(sends(keys, "192.0.2.9", false, 7));	     /* an id is no SPI */
+	CU_ASSERT_TRUE(sends(keys, "192.0.2.9", false, 0x80001000)); /* nobody's: anybody's */
+	hk_host_keys_free(keys);
+	refused("sender=192.0.2.1 id=1\n", NULL, "no keys in it");
+}
+
 static void levels_are_refused(void)
 {
 	static const char both[] = "slot=1 generation=1 side=enc from=1/5 receiver=192.0.2.9\n"
@@ -202,6 +234,7 @@ int main(void)
 {
 	static const struct test tests[] = {
 		{"roots of levels make what the box makes of them", levels_combine},
+		{"senders are told apart by what they send with", senders_are_told_apart},
 		{"levels that are not there, not whole or not named are refused", levels_are_refused},
 		{"the order of levels counts", order_of_levels_counts},
 		{"a master key is chosen by receiver, id, slot and generation", masters_are_chosen},

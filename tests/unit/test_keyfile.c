@@ -62,6 +62,54 @@ static void master_lines_are_read(void)
 	CU_ASSERT_EQUAL(taken.last.id, 0xfffffffe);
 }
 
+static void sender_lines_are_read(void)
+{
+	struct hk_error error;
+	struct taken taken;
+
+	CU_ASSERT_EQUAL(read_text("sender=192.0.2.7 spis=0x00001100/0xffffff00", &taken, &error), 0);
+	CU_ASSERT_EQUAL(taken.last.form, HK_KEY_SENDER);
+	CU_ASSERT_EQUAL(taken.last.spi, 0x1100);
+	CU_ASSERT_EQUAL(taken.last.mask, 0xffffff00);
+	CU_ASSERT_EQUAL(taken.last.sender.bytes[15], 7);
+	CU_ASSERT_FALSE(taken.last.has_id);
+	CU_ASSERT_EQUAL(read_text("sender=2001:db8::7 id=6", &taken, &error), 0);
+	CU_ASSERT_TRUE(taken.last.has_id);
+	CU_ASSERT_EQUAL(taken.last.id, 6);
+}
+
+static void sender_lines_are_refused(void)
+{
+	static const char *const lines[][2] = {
+		{"sender=192.0.2.7", "has either spis= or id="},
+		{"sender=192.0.2.7 spis=1/1 id=6", "has either spis= or id="},
+		{"spis=0x1100/0xffffff00", "sender= is missing"},
+		{"sender=192.0.2.0/24 id=6", "sender=192.0.2.0/24 must be an IPv4 or IPv6 address"},
+		{"sender=192.0.2.7 spis=0x1101/0xffffff00", "must be a number and a mask that covers it"},
+		{"sender=192.0.2.7 spis=0x1100", "must be a number and a mask"},
+		{"sender=192.0.2.7 spis=/0xff", "must be a number and a mask"},
+		{"sender=192.0.2.7 spis=1/0x1ffffffff", "must be a number and a mask"},
+		{"sender=192.0.2.7 id=6 side=enc", "side= does not belong to a line that names a sender"},
+		{"sender=192.0.2.7 id=6 receiver=192.0.2.9", "receiver= does not belong"},
+		{"sender=192.0.2.7 id=6 not-after=5", "not-after= does not belong"},
+	};
+	struct hk_error error;
+	struct taken taken;
+	unsigned i;
+
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		CU_ASSERT_NOT_EQUAL(read_text(lines[i][0], &taken, &error), 0);
+		CU_ASSERT_EQUAL(taken.count, 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(error.text, lines[i][1]));
+		if (!strstr(error.text, lines[i][1]))
+			printf("%s: got '%s'\n", lines[i][0], error.text);
+	}
+	memset(&error, 0, sizeof(error));
+	CU_ASSERT_NOT_EQUAL(
+		hk_keyfile_read_update("k", "retire sender=192.0.2.7 id=6", &error, take, &taken), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "cannot be retired"));
+}
+
 static void explicit_lines_are_read(void)
 {
 	struct hk_error error;
@@ -252,6 +300,8 @@ int main(void)
 {
 	static const struct test tests[] = {
 		{"master lines are read", master_lines_are_read},
+		{"sender lines are read", sender_lines_are_read},
+		{"sender lines that say too much or too little are refused", sender_lines_are_refused},
 		{"explicit lines are read", explicit_lines_are_read},
 		{"an empty file is no error", an_empty_file_is_no_error},
 		{"every refusal names its line", every_refusal_names_its_line},

@@ -259,6 +259,8 @@ static const struct {
 		"authentication-side key"},
 	{HK_ENVELOPE_ESP, HK_PROFILE_SINGLE, HK_SUITE_GCM, "slot=0 generation=1 side=enc key=" KEY("01"),
 		"which is single"},
+	{HK_ENVELOPE_ESP, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC, "sender=192.0.2.1 id=1",
+		"sender= is of end hosts"},
 };
 
 static void what_would_break_the_profile_is_refused(void)

@@ -63,12 +63,13 @@ void hk_host_free(struct hk_host *host)
 	free(host);
 }
 
-/* Would the same packet still find the same keys? */
+/* Would the same packet still find the same keys, and be its sender's? */
 static bool still_known(const struct hk_host *host, const struct entry *entry)
 {
 	struct hk_sa *sa = NULL;
 	bool same = !hk_host_keys_sa(host->options.keys, host->crypto, hk_sa_name(entry->sa), &sa) &&
-		    hk_equal(hk_sa_fingerprint(sa), hk_sa_fingerprint(entry->sa), 8);
+		    hk_equal(hk_sa_fingerprint(sa), hk_sa_fingerprint(entry->sa), 8) &&
+		    hk_host_keys_sends(host->options.keys, &entry->sender, false, hk_sa_name(entry->sa)->spi);
 
 	hk_sa_free(sa);
 	return same;
@@ -188,7 +189,9 @@ static unsigned open_unknown(struct hk_host *host, unsigned variant, const struc
 
 	if (refusal)
 		return refusal;
-	refusal = hk_open_packet(sa, sealed, out, opened);
+	refusal = hk_host_keys_sends(host->options.keys, &sealed->source, false, sealed->spi)
+			  ? hk_open_packet(sa, sealed, out, opened)
+			  : HK_REFUSAL_OTHER_SENDER;
 	if (!verified(refusal)) {
 		hk_sa_free(sa);
 		return refusal;

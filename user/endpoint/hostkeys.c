@@ -15,12 +15,20 @@
 #define LINES_MAX 4096
 #define FILE_MAX  (1u << 20)
 
+/* Who alone sends with these SPIs, or under this id. */
+struct sender {
+	struct hk_address address;
+	bool is_id;
+	__u32 number, mask;
+};
+
 struct hk_host_keys {
 	const char *name; /* for messages while reading */
 	char levels[HK_KEY_LEVELS][HK_KEY_LEVEL_NAME + 1];
 	unsigned levels_count;
-	unsigned count;
+	unsigned count, senders_count;
 	struct hk_key_line lines[LINES_MAX];
+	struct sender senders[LINES_MAX];
 };
 
 /* Same receiver as written, or both without one. */
@@ -155,6 +163,14 @@ static int name_levels(struct hk_host_keys *keys, const char *levels, struct hk_
 
 /* --- reading -------------------------------------------------------------------------------------- */
 
+static void take_sender(struct hk_host_keys *keys, const struct hk_key_line *line)
+{
+	keys->senders[keys->senders_count++] = (struct sender){.address = line->sender,
+		.is_id = line->has_id,
+		.number = line->has_id ? line->id : line->spi,
+		.mask = line->has_id ? 0xffffffff : line->mask};
+}
+
 static int take(void *context, const struct hk_key_line *line, struct hk_error *error)
 {
 	struct hk_host_keys *keys = context;
@@ -162,9 +178,13 @@ static int take(void *context, const struct hk_key_line *line, struct hk_error *
 	int status = 0;
 	unsigned i;
 
-	if (keys->count == LINES_MAX)
-		return hk_error_set(error, EFBIG, "%s:%u: more than %u keys in one file", keys->name,
-			line->line, LINES_MAX);
+	if (keys->count == LINES_MAX || keys->senders_count == LINES_MAX)
+		return hk_error_set(error, EFBIG, "%s:%u: more than %u keys or senders in one file",
+			keys->name, line->line, LINES_MAX);
+	if (line->form == HK_KEY_SENDER) {
+		take_sender(keys, line);
+		return 0;
+	}
 	*row = *line;
 	if (row->form == HK_KEY_LEVEL)
 		status = check_level(keys, row, error);
@@ -387,6 +407,24 @@ unsigned hk_host_keys_sa(const struct hk_host_keys *keys, struct hk_crypto *cryp
 	if (!line)
 		return HK_REFUSAL_NO_KEY;
 	return is_single(line) == split ? HK_REFUSAL_DOWNGRADE : from_master(keys, crypto, line, name, out);
+}
+
+bool hk_host_keys_sends(
+	const struct hk_host_keys *keys, const struct hk_address *sender, bool is_id, __u32 number)
+{
+	bool named = false;
+	unsigned i;
+
+	for (i = 0; i < keys->senders_count; i++) {
+		const struct sender *row = &keys->senders[i];
+
+		if (row->is_id != is_id || (number & row->mask) != row->number)
+			continue;
+		if (memcmp(&row->address, sender, sizeof(*sender)) == 0)
+			return true;
+		named = true;
+	}
+	return !named;
 }
 
 unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, unsigned variant,

@@ -60,6 +60,13 @@ bool hk_host_keys_root(
 unsigned hk_host_keys_roots(
 	const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 *spis, unsigned max);
 
+/*
+ * Whether `sender` may be who sends with this SPI (`is_id`: under this id). The file's
+ * sender lines say so; of what none of them names, anybody may be.
+ */
+bool hk_host_keys_sends(
+	const struct hk_host_keys *keys, const struct hk_address *sender, bool is_id, __u32 number);
+
 /* The explicit SPIs we may send to `receiver` with, in the file's order; how many were written. */
 unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, unsigned variant,
 	const struct hk_address *receiver, __u32 *spis, unsigned max);

@@ -202,6 +202,7 @@ bool hk_keygen_good_name(const char *name);
 int hk_keygen_levels(struct hk_keygen *keygen, const struct hk_keygen_wishes *wishes, struct hk_error *error);
 /* Names the keys, draws them. 0 or negative errno and a sentence. */
 int hk_keygen_draw(struct hk_keygen *keygen, const struct hk_keygen_wishes *wishes, struct hk_error *error);
+#define HK_KEYGEN_SPI_SENDER 0xffffff00u /* its bits that are a sender's alone, for a generation */
 __u32 hk_keygen_spi(const struct hk_keygen *keygen, unsigned sender, unsigned serial);
 
 /* The files being made. */

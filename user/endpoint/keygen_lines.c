@@ -106,6 +106,32 @@ void hk_keygen_say_roots(const struct hk_keygen *keygen, unsigned which, struct 
 
 /* --- a host's --- */
 
+/* Who alone sends with what: SPIs of their own, or a key of their own. */
+static void say_senders(const struct hk_keygen *keygen, unsigned index, struct hk_secret_text *text)
+{
+	char sender[HK_ADDRESS_TEXT];
+	unsigned i;
+	size_t k;
+
+	for (i = 0; i < keygen->hosts_count && keygen->row->derives; i++)
+		if (hk_keygen_can_talk(keygen, index, i))
+			hk_secret_say(text, "sender=%s spis=0x%08x/0x%08x\n",
+				hk_address_format(&keygen->hosts[i].address, sender),
+				hk_keygen_spi(keygen, i, 0) & HK_KEYGEN_SPI_SENDER, HK_KEYGEN_SPI_SENDER);
+	for (k = 0; k < keygen->keys_count && keygen->row->share == HK_KEYGEN_BY_DIRECTION; k++) {
+		const struct hk_keygen_key *key = &keygen->keys[k];
+
+		if (key->receiver != index)
+			continue;
+		hk_secret_say(
+			text, "sender=%s ", hk_address_format(&keygen->hosts[key->sender].address, sender));
+		if (keygen->row->roots)
+			hk_secret_say(text, "spis=0x%08x/0xffffffff\n", key->spi);
+		else
+			hk_secret_say(text, "id=%u\n", key->id);
+	}
+}
+
 void hk_keygen_say_receiving(const struct hk_keygen *keygen, unsigned index, struct hk_secret_text *text)
 {
 	const struct hk_keygen_key *key;
@@ -117,6 +143,7 @@ void hk_keygen_say_receiving(const struct hk_keygen *keygen, unsigned index, str
 			(keygen->row->share == HK_KEYGEN_BY_PAIR && key->sender == index))
 			hk_keygen_say_both(keygen, key, text);
 	}
+	say_senders(keygen, index, text);
 }
 
 /* One side of one SPI. A cbc-hmac key, and the HMAC side of ctr-hmac, take no salt. */

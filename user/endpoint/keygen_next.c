@@ -45,7 +45,7 @@ static int take_line(void *context, const struct hk_key_line *line, struct hk_er
 	struct receiving *receiving = context;
 
 	(void)error;
-	if (receiving->keygen->row->share != HK_KEYGEN_BY_PAIR &&
+	if (receiving->keygen->row->share != HK_KEYGEN_BY_PAIR && line->form != HK_KEY_SENDER &&
 		(!line->has_receiver || memcmp(&line->receiver.address, receiving->address,
 						sizeof(*receiving->address)) != 0))
 		return 0;

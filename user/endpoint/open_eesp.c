@@ -79,11 +79,12 @@ static void forget(struct hk_eesp_host *host, unsigned index)
 }
 
 /* Would the same packet still find the same keys? */
-static bool still_known(const struct hk_eesp_host *host, const struct hk_eesp *sa)
+static bool still_known(const struct hk_eesp_host *host, const struct window *window)
 {
+	const struct hk_eesp *sa = window->sa;
 	struct hk_eesp_keys keys = {0};
 	struct hk_eesp *again = NULL;
-	bool same = !host->policy.find(host->policy.context, &sa->name, &keys) &&
+	bool same = !host->policy.find(host->policy.context, &sa->name, &window->sender, &keys) &&
 		    !hk_eesp_new(&again, host->crypto, &sa->name, &keys, NULL) &&
 		    hk_equal(again->fingerprint, sa->fingerprint, sizeof(sa->fingerprint));
 
@@ -96,7 +97,7 @@ void hk_eesp_host_rekey(struct hk_eesp_host *host)
 	unsigned i;
 
 	for (i = host->count; host->policy.find && i--;)
-		if (!still_known(host, host->windows[i].sa))
+		if (!still_known(host, &host->windows[i]))
 			forget(host, i);
 }
 
@@ -254,10 +255,10 @@ static unsigned only_keys(
 }
 
 /* Under a split key nothing may come that one key alone protects, and the reverse. */
-static unsigned find_keys(
-	const struct hk_eesp_host *host, struct hk_eesp_name *name, struct hk_eesp_keys *keys)
+static unsigned find_keys(const struct hk_eesp_host *host, struct hk_eesp_name *name,
+	const struct hk_address *sender, struct hk_eesp_keys *keys)
 {
-	unsigned refusal = host->policy.find ? host->policy.find(host->policy.context, name, keys)
+	unsigned refusal = host->policy.find ? host->policy.find(host->policy.context, name, sender, keys)
 					     : only_keys(host, name, keys);
 
 	if (!refusal && !name->derived)
@@ -475,7 +476,7 @@ unsigned hk_eesp_host_open(
 	if (!refusal)
 		window = find_window(host, &reading.name);
 	if (!refusal && !window)
-		refusal = find_keys(host, &reading.name, &keys);
+		refusal = find_keys(host, &reading.name, &sealed.source, &keys);
 	if (refusal)
 		return refusal;
 	/* 48 bytes in front: a rebuilt IP header */

@@ -478,7 +478,8 @@ static bool is_ours(const struct eesp_speech *eesp, const struct hk_eesp_name *n
 	return false;
 }
 
-static unsigned find(void *context, const struct hk_eesp_name *name, struct hk_eesp_keys *keys)
+static unsigned find(void *context, const struct hk_eesp_name *name, const struct hk_address *sender,
+	struct hk_eesp_keys *keys)
 {
 	const struct eesp_receiver *receiver = context;
 	const struct hk_speech *speech = receiver->receiver.speech;
@@ -499,6 +500,9 @@ static unsigned find(void *context, const struct hk_eesp_name *name, struct hk_e
 	if (!found)
 		return HK_REFUSAL_NO_KEY;
 	*keys = (struct hk_eesp_keys){.enc = master.enc, .auth = master.auth};
+	if (!hk_host_keys_sends(
+		    receiver->keys, sender, name->derived, name->derived ? name->mkid : name->spi))
+		return HK_REFUSAL_OTHER_SENDER;
 	return is_ours(eesp, name) ? HK_REFUSAL_OTHER_SENDER : HK_REFUSAL_NONE;
 }
 

@@ -335,6 +335,8 @@ static unsigned open_sealed(
 		return refusal;
 	if (read.envelope != HK_ENVELOPE_ESP)
 		return HK_REFUSAL_WRONG_ENVELOPE;
+	if (!hk_host_keys_sends(((struct inline_receiver *)receiver)->keys, &read.source, false, read.spi))
+		return HK_REFUSAL_OTHER_SENDER;
 	if (((struct inline_receiver *)receiver)->watches)
 		watch((struct inline_receiver *)receiver, &read, out);
 	return hk_inline_host_open(speech_of(receiver->speech)->host, &read, now(), out, opened);

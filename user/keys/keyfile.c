@@ -34,6 +34,8 @@ enum field_id {
 	FIELD_NOT_BEFORE,
 	FIELD_NOT_AFTER,
 	FIELD_ROOT,
+	FIELD_SENDER,
+	FIELD_SPIS,
 	FIELD_COUNT
 };
 
@@ -231,6 +233,27 @@ static int parse_root(struct reader *reader, const char *value)
 	return strlen(value) == 64 ? parse_key(reader, value) : -EINVAL;
 }
 
+static int parse_sender(struct reader *reader, const char *value)
+{
+	return hk_address_parse(value, &reader->line.sender);
+}
+
+/* 0x00001000/0xffffff00: which SPIs, and which of their bits say so */
+static int parse_spis(struct reader *reader, const char *value)
+{
+	const char *slash = strchr(value, '/');
+	char number[12];
+
+	if (!slash || (size_t)(slash - value) >= sizeof(number))
+		return -EINVAL;
+	memcpy(number, value, (size_t)(slash - value));
+	number[slash - value] = '\0';
+	if (parse_u32(number, 0xffffffff, &reader->line.spi) ||
+		parse_u32(slash + 1, 0xffffffff, &reader->line.mask))
+		return -EINVAL;
+	return reader->line.spi & ~reader->line.mask ? -EINVAL : 0;
+}
+
 static const struct field fields[FIELD_COUNT] = {
 	[FIELD_SLOT] = {"slot", parse_slot, "0, 1, 2 or 3"},
 	[FIELD_GENERATION] = {"generation", parse_generation, "a number from 0 to 4294967295"},
@@ -250,6 +273,8 @@ static const struct field fields[FIELD_COUNT] = {
 	[FIELD_NOT_AFTER] = {"not-after", parse_not_after,
 		"seconds since 1970, or like 2026-11-21T15:00:00Z"},
 	[FIELD_ROOT] = {"root", parse_root, "64 hexadecimal digits"},
+	[FIELD_SENDER] = {"sender", parse_sender, "an IPv4 or IPv6 address"},
+	[FIELD_SPIS] = {"spis", parse_spis, "a number and a mask that covers it: 0x00001000/0xffffff00"},
 };
 
 static int refuse(struct reader *reader, const char *sentence)
@@ -285,7 +310,7 @@ static int read_word(struct reader *reader, char *word)
 	if (id == FIELD_COUNT)
 		return hk_error_set(reader->error, EINVAL,
 			"%s:%u: unknown field '%s' (known: slot generation side key receiver spi version "
-			"suite salt id level from not-before not-after root)",
+			"suite salt id level from not-before not-after root sender spis)",
 			reader->name, reader->number, quotable(word));
 	if (reader->seen & SEEN(id))
 		return hk_error_set(reader->error, EINVAL, "%s:%u: %s= stands twice on the line",
@@ -338,6 +363,22 @@ static int check_level(struct reader *reader)
 			kind);
 	if (!error && !reader->line.retire && reader->line.key_size != 32)
 		error = refuse(reader, "a root has 64 hexadecimal digits");
+	return error;
+}
+
+/* Who sends with an SPI or under an id: no key, and nothing that one has. */
+static int check_sender(struct reader *reader)
+{
+	static const char kind[] = "a line that names a sender";
+	const unsigned own = SEEN(FIELD_SENDER) | SEEN(FIELD_SPIS) | SEEN(FIELD_ID);
+	int error = forbid(reader, ~own, kind);
+
+	if (!error)
+		error = require(reader, SEEN(FIELD_SENDER), kind);
+	if (!error && !(reader->seen & SEEN(FIELD_SPIS)) == !(reader->seen & SEEN(FIELD_ID)))
+		error = refuse(reader, "a line that names a sender has either spis= or id=");
+	if (!error && reader->line.retire)
+		error = refuse(reader, "a line that names a sender cannot be retired: it holds no key");
 	return error;
 }
 
@@ -477,6 +518,8 @@ static const struct form {
 	enum hk_key_form form;
 	int (*check)(struct reader *reader);
 } forms[] = {
+	{SEEN(FIELD_SENDER), false, HK_KEY_SENDER, check_sender},
+	{SEEN(FIELD_SPIS), false, HK_KEY_SENDER, check_sender},
 	{SEEN(FIELD_SPI) | SEEN(FIELD_ROOT), true, HK_KEY_ROOT, check_root},
 	{SEEN(FIELD_SPI) | SEEN(FIELD_VERSION), true, HK_KEY_PSP, check_explicit_psp},
 	{SEEN(FIELD_SPI) | SEEN(FIELD_SUITE), true, HK_KEY_ESP, check_explicit_esp},

@@ -11,14 +11,18 @@
  *   receiver=<address> spi=<number> side=... root=<64 hex>
  *   level=<name> generation=<number> side=... key=<64 hex>
  *   slot=0 generation=1 side=... from=<g1>[/<g2>[/<g3>]] [receiver=<prefix>] [id=<number>]
+ *   sender=<address> spis=<number>/<mask>
+ *   sender=<address> id=<number>
  *
  * The first form is a master key (side=reader: for reader tags), the next three explicit keys of
  * one SPI; a root is what the keys of an EESP SA's sub-SAs are expanded from. An id is
  * the number that packets carry of their master key (without one: the domain's
  * mkid). A level line is a root of one of the domain's levels; the last form is a
- * master key combined of one generation of each level's root (levels.h). Every
- * form takes not-before=<time> and not-after=<time>: seconds since 1970, or
- * 2026-11-21T15:00:00Z. Every refusal names file and line; no key byte is in a message.
+ * master key combined of one generation of each level's root (levels.h). Each
+ * of these takes not-before=<time> and not-after=<time>: seconds since 1970, or
+ * 2026-11-21T15:00:00Z. Sender lines hold no key: they say, in an end host's file, who
+ * alone sends with these SPIs, or under this id. Every refusal names file and line; no key byte is in a
+ * message.
  *
  * An update (not a file) may hold "retire" in front of what names a key: no
  * side, key, salt or times then.
@@ -34,7 +38,15 @@
 #include "user/crypto/kdf.h"
 
 /* The forms of a line; each is a row of the table in keyfile.c. */
-enum hk_key_form { HK_KEY_MASTER, HK_KEY_PSP, HK_KEY_ESP, HK_KEY_LEVEL, HK_KEY_COMBINED, HK_KEY_ROOT };
+enum hk_key_form {
+	HK_KEY_MASTER,
+	HK_KEY_PSP,
+	HK_KEY_ESP,
+	HK_KEY_LEVEL,
+	HK_KEY_COMBINED,
+	HK_KEY_ROOT,
+	HK_KEY_SENDER
+};
 
 #define HK_KEY_LEVELS	  3  /* trust region, user group, task group */
 #define HK_KEY_LEVEL_NAME 16 /* bytes; part of the derivation */
@@ -62,6 +74,8 @@ struct hk_key_line {
 	__u32 from[HK_KEY_LEVELS];	   /* combined: the generation of each level's root */
 	unsigned from_count;
 	__u64 not_before, not_after; /* seconds since 1970; 0: no such end */
+	struct hk_address sender;    /* sender line: with has_id its id, else the SPIs */
+	__u32 mask;		     /* sender line: of `spi` */
 };
 
 /*

@@ -252,6 +252,10 @@ int hk_key_line_check(
 {
 	int result;
 
+	if (line->form == HK_KEY_SENDER)
+		return REFUSE(domain, line, error,
+			"sender= is of end hosts: a box binds no SPI to a sender%s",
+			" (is this a host's file?)");
 	if (domain->envelope >= HK_ENVELOPE_MAX || !checks[domain->envelope])
 		return REFUSE(domain, line, error, "the envelope of domain '%s' takes no keys", domain->name);
 	result = line->form == HK_KEY_LEVEL ? check_level(domain, line, error)
