@@ -38,6 +38,7 @@ by_socket() {
 	refused "an authentication key is refused, with file and line" ":1: side=auth" box keys add "$d" "$topology_dir/auth.keys"
 	chmod 644 "$topology_dir/auth.keys"
 	refused "a key file that others can read is refused" "mode 0644" box keys add "$d" "$topology_dir/auth.keys"
+	refused "so is standard input that cannot be read" "cannot be read" box keys add "$d" - </
 	refused "a key on the command line is refused" "no place on a command line" box keys retire "$d" key=00
 	refused "an unknown domain is refused" "no domain" box keys retire nonesuch slot=0 generation=1
 	check "keys retire" box keys retire "$d" receiver=192.0.2.9 spi=77 version=5

@@ -49,7 +49,7 @@ static int push_text(const struct hk_options *options, struct hk_key_push *push)
 static char *read_input(size_t *size, struct hk_error *error)
 {
 	char *text = malloc(INPUT_MAX + 1);
-	ssize_t got;
+	ssize_t got = 0;
 
 	*size = 0;
 	while (text && *size < INPUT_MAX &&
@@ -58,7 +58,7 @@ static char *read_input(size_t *size, struct hk_error *error)
 			break;
 		*size += got > 0 ? (size_t)got : 0;
 	}
-	if (text && *size < INPUT_MAX) {
+	if (text && *size < INPUT_MAX && got == 0) { /* half of the keys is none */
 		text[*size] = '\0';
 		return text;
 	}

@@ -340,6 +340,7 @@ static void choose_again(struct hk_keyring *keyring, const struct hk_key_entry *
 static void retime(struct hk_keyring *keyring, const struct item *item)
 {
 	struct hk_key_entry *entry = &keyring->entries[item->index];
+	__u8 before = entry->state;
 
 	if (entry->going || !entry->cell)
 		return;
@@ -347,19 +348,26 @@ static void retime(struct hk_keyring *keyring, const struct item *item)
 	entry->row.not_after = item->not_after;
 	entry->state = (__u8)hk_key_state_at(&entry->row, keyring->now_s);
 	if (entry->state == HK_ENTRY_EXPIRED)
-		entry->state = HK_ENTRY_LIVE; /* until the next look at the time, which is near */
+		entry->state = before; /* until the next look at the time, which is near */
 	hk_key_note_times(keyring, &entry->row);
 	if (entry->kept && keyring->kept)
 		hk_kept_retime(keyring->kept, entry->kept, item->not_before, item->not_after);
 	choose_again(keyring, entry);
 }
 
-/* Its slot's packets are stale from now on, or expired; so is what the slot's other keys do not open. */
+/*
+ * Its slot's packets are stale from now on, or expired; so is what the slot's other keys do not open.
+ * A receiver of the same change may have its group's place by now: then nothing is remembered.
+ */
 static void mark_slot(struct hk_keyring *keyring, const struct hk_key_entry *entry, unsigned state)
 {
-	struct hk_key_group *group = &keyring->groups[entry->group];
+	struct hk_prefix receiver = hk_key_group_prefix(&entry->row);
+	__u32 found = hk_key_find_group(keyring, hk_key_group_domain(&entry->row), entry->row.id, &receiver);
+	struct hk_key_group *group = &keyring->groups[found];
 	unsigned slot = entry->row.slot;
 
+	if (found == HK_KEY_NONE)
+		return;
 	group->why[slot] = state == HK_ENTRY_EXPIRED ? HK_REASON_KEY_EXPIRED : HK_REASON_STALE_KEY;
 	if (entry->state != HK_ENTRY_EARLY)
 		group->retired_s[slot] = keyring->retired_s = keyring->now_s;

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Where keys could be taken for others: neighbours in the tables, receivers
+ * whose places change hands, slots with more generations than they can mean,
+ * and what a reload remembers of keys that went.
+ */
+#include "tests/unit/ring_help.h"
+
+#include <time.h>
+
+static unsigned reason_at(
+	struct ring *ring, unsigned domain, const char *receiver, __u32 spi, unsigned slot, unsigned variant)
+{
+	struct hk_address to = address(receiver);
+	struct hk_key_request request = {.receiver = &to,
+		.domain = (__u16)domain,
+		.id = 1,
+		.spi = spi,
+		.slot = (__u8)slot,
+		.variant = (__u8)variant};
+	struct hk_key_choice choice = {0};
+
+	return hk_keyring_choose(ring->keyring, &request, &choice);
+}
+
+static unsigned slot_reason(struct ring *ring, unsigned slot)
+{
+	return reason_at(ring, 0, "192.0.2.1", 1, slot, 4);
+}
+
+static void ring_of(struct ring *ring, unsigned room, const char *text)
+{
+	memset(ring, 0, sizeof(*ring));
+	box_init(&ring->box);
+	hk_arena_free(ring->box.arena);
+	ring->box.arena = hk_arena_new(room);
+	box_domain(&ring->box, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, text);
+	CU_ASSERT_EQUAL_FATAL(hk_keyring_new(&ring->keyring, ring->box.arena, &ring->box.config,
+				      &ring->box.files, &ring->box.error),
+		0);
+}
+
+/* A full table, so that lookups pass each other's rows. */
+static void no_key_answers_for_its_neighbour(void)
+{
+	enum { SPIS = 3000 };
+	static char text[SPIS * 128];
+	unsigned i, wrong = 0;
+	size_t used = 0;
+	struct ring ring;
+
+	for (i = 1; i <= SPIS; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+			"receiver=192.0.2.1 spi=%u version=4 side=enc key=%032x\n", i, i);
+	ring_of(&ring, SPIS, text);
+	for (i = 1; i <= SPIS; i++) {
+		wrong += reason_at(&ring, 0, "192.0.2.1", i, 0, 4) != HK_REASON_OK;
+		wrong += reason_at(&ring, 0, "192.0.2.1", i, 0, 5) != HK_REASON_NO_KEY;
+		wrong += reason_at(&ring, 0, "192.0.2.1", i, 0, 0) != HK_REASON_NO_KEY;
+		wrong += reason_at(&ring, 0, "192.0.2.2", i, 0, 4) != HK_REASON_NO_KEY;
+		wrong += reason_at(&ring, 1, "192.0.2.1", i, 0, 4) != HK_REASON_NO_KEY;
+		wrong += reason_at(&ring, 0, "192.0.2.1", i + SPIS, 0, 4) != HK_REASON_NO_KEY;
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	/* what no packet can name has no key either */
+	CU_ASSERT_EQUAL(reason_at(&ring, 0, "192.0.2.1", 1, HK_KEY_SLOTS, 4), HK_REASON_NO_KEY);
+	CU_ASSERT_EQUAL(reason_at(&ring, HK_DOMAINS_MAX, "192.0.2.1", 1, 0, 4), HK_REASON_NO_KEY);
+	CU_ASSERT_EQUAL(reason_at(&ring, HK_KEY_READERS, "192.0.2.1", 1, 0, 4), HK_REASON_NO_KEY);
+	ring_free(&ring);
+}
+
+/* Short and long prefixes that begin alike, in one table. */
+static void no_prefix_answers_for_another_length(void)
+{
+	enum { NETS = 1500 };
+	static char text[NETS * 160];
+	unsigned i, wrong = 0;
+	char receiver[64];
+	size_t used = 0;
+	struct ring ring;
+
+	for (i = 0; i < NETS; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+			"receiver=2001:db8:%x::/%u slot=0 generation=1 side=enc key=%064x\n", i + 1,
+			i % 2 ? 48 : 64, i + 1);
+	ring_of(&ring, NETS, text);
+	for (i = 0; i < NETS; i++) {
+		snprintf(receiver, sizeof(receiver), "2001:db8:%x:0:1::", i + 1);
+		wrong += reason_at(&ring, 0, receiver, 1, 0, 4) != HK_REASON_OK;
+		snprintf(receiver, sizeof(receiver), "2001:db8:%x:1::", i + 1);
+		wrong += reason_at(&ring, 0, receiver, 1, 0, 4) != (i % 2 ? HK_REASON_OK : HK_REASON_NO_KEY);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	ring_free(&ring);
+}
+
+/* How many others of a slot's generations are to be tried, and whether one of them has this number. */
+static unsigned others(struct ring *ring, unsigned slot, unsigned generation, bool *found)
+{
+	struct hk_address to = address("192.0.2.1");
+	struct hk_key_request request = {
+		.receiver = &to, .id = 1, .spi = 1, .slot = (__u8)slot, .variant = 4};
+	struct hk_key_choice choice = {0}, other;
+	unsigned n;
+
+	*found = false;
+	CU_ASSERT_EQUAL_FATAL(hk_keyring_choose(ring->keyring, &request, &choice), HK_REASON_OK);
+	for (n = 0; hk_keyring_other(ring->keyring, &choice, n, &other); n++)
+		*found |= other.generation == generation;
+	return n;
+}
+
+static void what_a_slot_can_mean(void)
+{
+	__u64 now = (__u64)time(NULL) + 1000;
+	struct ring ring;
+	char text[512];
+	bool found;
+
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
+		"slot=0 generation=1 side=enc key=" KEY("01") R1 "\nslot=0 generation=2 side=enc key=" KEY(
+			"02") R1 "\nslot=1 generation=9 side=enc key=" KEY("09") R1 "\n");
+	tick(&ring, now);
+	/* one whose time has not come is none of them */
+	snprintf(text, sizeof(text), "slot=0 generation=3 side=enc key=" KEY("03") R1 " not-before=%llu\n",
+		now + 10);
+	CU_ASSERT_EQUAL(change(&ring, text), 0);
+	CU_ASSERT_EQUAL(others(&ring, 0, 3, &found), 1);
+	CU_ASSERT_FALSE(found);
+	CU_ASSERT_EQUAL(tick(&ring, now + 10), 1);
+	CU_ASSERT_EQUAL(others(&ring, 0, 1, &found), 2);
+	CU_ASSERT_TRUE(found);
+	/* previous, current, next: the lowest of four is nobody's any more */
+	CU_ASSERT_EQUAL(change(&ring, "slot=0 generation=4 side=enc key=" KEY("04") R1 "\n"), 0);
+	CU_ASSERT_EQUAL(others(&ring, 0, 1, &found), 2);
+	CU_ASSERT_FALSE(found);
+	CU_ASSERT_EQUAL(others(&ring, 1, 1, &found), 0);
+	ring_free(&ring);
+}
+
+/* A reload with another key file: what was in force before stands in `before`, what is now in `after`. */
+static void reload(struct ring *ring, const char *after)
+{
+	struct hk_keyring *old = ring->keyring;
+
+	hk_files_close(&ring->box.files);
+	ring->box.config.domains_count = 0;
+	box_domain(&ring->box, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, after);
+	CU_ASSERT_EQUAL_FATAL(hk_keyring_new(&ring->keyring, ring->box.arena, &ring->box.config,
+				      &ring->box.files, &ring->box.error),
+		0);
+	hk_keyring_adopt(ring->keyring, old);
+	hk_keyring_free(old);
+}
+
+static bool retired(struct ring *ring, unsigned slot)
+{
+	struct hk_address to = address("192.0.2.1");
+	struct hk_key_request request = {
+		.receiver = &to, .id = 1, .spi = 1, .slot = (__u8)slot, .variant = 4};
+	struct hk_key_choice choice = {0};
+
+	CU_ASSERT_EQUAL_FATAL(hk_keyring_choose(ring->keyring, &request, &choice), HK_REASON_OK);
+	return hk_keyring_watched(ring->keyring) && hk_keyring_retired(ring->keyring, &choice);
+}
+
+#define ONE "slot=0 generation=1 side=enc key=" KEY("01") R1 "\n"
+#define TWO "slot=0 generation=2 side=enc key=" KEY("02") R1 "\n"
+
+static void a_reload_remembers_what_went(void)
+{
+	struct ring ring;
+
+	/* by a change, and the reload after it; by a reload, and the next one */
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, ONE TWO);
+	CU_ASSERT_FALSE(retired(&ring, 0));
+	reload(&ring, TWO);
+	CU_ASSERT_TRUE(retired(&ring, 0));
+	reload(&ring, TWO);
+	CU_ASSERT_TRUE(retired(&ring, 0));
+	tick(&ring, (__u64)time(NULL) + HK_RETIRED_S + 5);
+	CU_ASSERT_FALSE(retired(&ring, 0));
+	ring_free(&ring);
+}
+
+/* The same number with other bytes is another key, and the one before it went. */
+static void a_generation_made_anew_is_another(void)
+{
+	struct ring ring;
+
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, ONE);
+	reload(&ring, ONE);
+	CU_ASSERT_FALSE(retired(&ring, 0));
+	reload(&ring, "slot=0 generation=1 side=enc key=" KEY("77") R1 "\n");
+	CU_ASSERT_TRUE(retired(&ring, 0));
+	ring_free(&ring);
+}
+
+#define LATER "slot=1 generation=2 side=enc key=" KEY("02") R1 " not-before=4000000000\n"
+
+/* What never came into force leaves nothing behind. */
+static void a_key_that_never_was_leaves_no_trace(void)
+{
+	struct ring ring;
+
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, ONE LATER);
+	CU_ASSERT_EQUAL(slot_reason(&ring, 1), HK_REASON_KEY_NOT_YET);
+	reload(&ring, ONE LATER);
+	CU_ASSERT_EQUAL(slot_reason(&ring, 1), HK_REASON_KEY_NOT_YET);
+	reload(&ring, ONE);
+	CU_ASSERT_EQUAL(slot_reason(&ring, 1), HK_REASON_NO_KEY);
+	CU_ASSERT_FALSE(retired(&ring, 0));
+	ring_free(&ring);
+}
+
+/* A time box in the future that is moved into the past was never open. */
+static void a_moved_time_box_opens_nothing(void)
+{
+	__u64 now = (__u64)time(NULL) + 1000;
+	struct ring ring;
+	char text[256];
+
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, LATER);
+	tick(&ring, now);
+	snprintf(text, sizeof(text),
+		"slot=1 generation=2 side=enc key=" KEY("02") R1 " not-before=%llu not-after=%llu\n",
+		now - 20, now);
+	CU_ASSERT_EQUAL(change(&ring, text), 0);
+	CU_ASSERT_NOT_EQUAL(slot_reason(&ring, 1), HK_REASON_OK);
+	CU_ASSERT_EQUAL(tick(&ring, now), 1);
+	CU_ASSERT_EQUAL(ring.result.expired, 1);
+	CU_ASSERT_EQUAL(slot_reason(&ring, 1), HK_REASON_KEY_EXPIRED);
+	ring_free(&ring);
+}
+
+/*
+ * All places for receivers are taken: in one change one's keys go and another one comes, who
+ * gets its place. What is said of the first one's packets is not said of the second one's.
+ */
+static void a_place_changes_hands(void)
+{
+	enum { ROOM = 4 };
+	char text[1024];
+	struct ring ring;
+	unsigned i;
+
+	ring_of(&ring, ROOM, "");
+	for (i = 0; i < 6 * ROOM; i++) {
+		snprintf(text, sizeof(text), "receiver=192.0.2.%u slot=0 generation=1 side=enc key=%064x\n%s",
+			i + 1, i + 1, i ? "" : "\n");
+		if (i)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text),
+				"retire receiver=192.0.2.%u slot=0 generation=1\n", i);
+		CU_ASSERT_EQUAL(change(&ring, text), 0);
+		snprintf(text, sizeof(text), "192.0.2.%u", i + 1);
+		CU_ASSERT_EQUAL(reason_at(&ring, 0, text, 1, 0, 4), HK_REASON_OK);
+		CU_ASSERT_EQUAL(reason_at(&ring, 0, text, 1, 1, 4), HK_REASON_NO_KEY);
+		CU_ASSERT_EQUAL(hk_keyring_count(ring.keyring), 1);
+	}
+	/* the other slot of the one that comes, when the place had a key there */
+	for (i = 0; i < 3 * ROOM; i++) {
+		snprintf(text, sizeof(text),
+			"receiver=192.0.2.%u slot=%u generation=1 side=enc key=%064x\n"
+			"retire receiver=192.0.2.%u slot=%u generation=1\n",
+			101 + i, 1 - i % 2, 1001 + i, i ? 100 + i : 6 * ROOM, i ? i % 2 : 0);
+		CU_ASSERT_EQUAL(change(&ring, text), 0);
+		snprintf(text, sizeof(text), "192.0.2.%u", 101 + i);
+		CU_ASSERT_EQUAL(reason_at(&ring, 0, text, 1, 1 - i % 2, 4), HK_REASON_OK);
+		CU_ASSERT_EQUAL(reason_at(&ring, 0, text, 1, i % 2, 4), HK_REASON_NO_KEY);
+	}
+	ring_free(&ring);
+}
+
+static int one_more(void *context, const struct hk_key_row *row)
+{
+	(void)row;
+	++*(unsigned *)context;
+	return 0;
+}
+
+/* What is being prepared is in no list, and is nobody's key. */
+static void what_is_prepared_is_not_there_yet(void)
+{
+	struct hk_key_change *prepared = NULL;
+	struct hk_key_update update = {.name = "update", .text = TWO};
+	unsigned rows = 0, last;
+	struct ring ring;
+
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, ONE);
+	update.domain = &ring.box.domains[0];
+	CU_ASSERT_EQUAL_FATAL(hk_keyring_prepare(&prepared, ring.keyring, &update, &ring.error), 0);
+	CU_ASSERT_EQUAL(hk_keyring_list(ring.keyring, one_more, &rows), 0);
+	CU_ASSERT_EQUAL(rows, 1);
+	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 1, 0, 4, &last), HK_REASON_OK);
+	CU_ASSERT_EQUAL(last, 1);
+	hk_key_change_free(prepared);
+	ring_free(&ring);
+}
+
+int main(void)
+{
+	static const struct test tests[] = {
+		{"no key answers for its neighbour in the table", no_key_answers_for_its_neighbour},
+		{"no prefix answers for one of another length", no_prefix_answers_for_another_length},
+		{"what a slot can mean: three generations in force", what_a_slot_can_mean},
+		{"a reload remembers what went", a_reload_remembers_what_went},
+		{"a generation made anew is another key", a_generation_made_anew_is_another},
+		{"a key that never was in force leaves no trace", a_key_that_never_was_leaves_no_trace},
+		{"a moved time box opens nothing", a_moved_time_box_opens_nothing},
+		{"a place changes hands", a_place_changes_hands},
+		{"what is prepared is not there yet", what_is_prepared_is_not_there_yet},
+		{0},
+	};
+
+	return run_tests("keyedges", tests);
+}
