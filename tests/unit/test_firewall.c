@@ -203,6 +203,8 @@ static void mistakes_are_named(void)
 		{RULE("action: drop, name: \"a b\""), "name", "\"a b\""},
 		{RULE("action: drop, name: \"#1\""), "name", "\"#1\""},
 		{"rules:\n - {action: drop, name: a}\n - {action: drop, name: a}\n", "\"a\"", "twice"},
+		{"just text\n", "a mapping of keys to values, not a single value", "top level"},
+		{"rules: all\n", "a list, not a single value", "line: 1"},
 		{"default: drop\n---\ndefault: accept\n", "second document", "---"},
 		{"default: &a drop\nlog-default: *a\n", "alias", "line: 2"},
 	};

@@ -78,7 +78,14 @@ static void refusals(void)
 		const char *text, *says;
 	} rows[] = {
 		{"", "not a key server's configuration"},
-		{"domains: []\n", "not a key server's configuration"},
+		{"domains: []\n", ":1: \"domains\" is empty"},
+		{FILES, "`domains` is missing"},
+		{"- a\n", "must be a mapping of keys to values at its top level, not a list"},
+		{"state: a\nlisen: here\n", ":2: unknown key \"lisen\": did you mean \"listen\"?"},
+		{"state: a\nstate: b\n", "the key \"state\" stands here twice"},
+		{"state: ''\n", ":1: the value of \"state\" is empty"},
+		{"state: &a b\nca: *a\n", ":2: aliases"},
+		{"state: [a, b\n", "did not find expected"},
 		{DOMAIN("    nonsense: 1\n"), "nonsense"},
 		{DOMAIN("    envelope: tls\n"), "must be psp or esp"},
 		{DOMAIN("    envelope: eesp\n"), "halfkey-endpoint keygen"},

@@ -6,15 +6,13 @@
  */
 #include "user/control/schema.h"
 
-#include <cyaml/cyaml.h>
 #include <errno.h>
 #include <malloc.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "maps/layout.h"
-#include "user/base/nearest.h"
+#include "user/base/complaint.h"
 #include "user/control/options.h"
 
 #define WORD_MAX 4096
@@ -120,37 +118,6 @@ static const cyaml_schema_field_t config_fields[] = {
 static const cyaml_schema_value_t config_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct hk_raw_config, config_fields)};
 
-/* What libcyaml logged: the complaint, and the innermost place of its backtrace. */
-struct complaint {
-	char text[256];
-	char field[80];
-	unsigned line;
-};
-
-static void listen(cyaml_log_t level, void *context, const char *format, va_list arguments)
-{
-	struct complaint *complaint = context;
-	char text[256], field[80];
-	unsigned line;
-	size_t length;
-
-	if (level < CYAML_LOG_ERROR)
-		return;
-	vsnprintf(text, sizeof(text), format, arguments);
-	length = strcspn(text, "\n");
-	text[length] = '\0';
-	if (sscanf(text, " in mapping field '%79[^']' (line: %u", field, &line) == 2) {
-		if (!complaint->line) {
-			strcpy(complaint->field, field);
-			complaint->line = line;
-		}
-		return;
-	}
-	if (!complaint->text[0] && !strstr(text, "Backtrace") && strncmp(text, "  in ", 5) != 0)
-		snprintf(complaint->text, sizeof(complaint->text), "%.200s",
-			strncmp(text, "Load: ", 6) ? text : text + 6);
-}
-
 static void offer_keys(struct hk_nearest *nearest, const char *key, const cyaml_schema_field_t *fields)
 {
 	for (; fields->key; fields++)
@@ -158,7 +125,7 @@ static void offer_keys(struct hk_nearest *nearest, const char *key, const cyaml_
 }
 
 /* From all keys there are: a key in the wrong place is better shown than not. */
-static const char *nearest_key(const char *key)
+static struct hk_nearest nearest_key(const char *key)
 {
 	static const cyaml_schema_field_t *const all[] = {config_fields, domain_fields, hook_fields,
 		policy_fields, feeds_fields, eve_fields, mirror_fields, pcapng_fields,
@@ -171,65 +138,19 @@ static const char *nearest_key(const char *key)
 
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		offer_keys(&nearest, key, all[i]);
-	return nearest.name;
+	return nearest;
 }
 
-static int refuse_key(
-	const char *name, const struct hk_outline *outline, const char *key, struct hk_error *error)
-{
-	const char *near = nearest_key(key);
-	unsigned line = hk_outline_key_line(outline, key);
-
-	if (near && strcmp(near, key) == 0)
-		return hk_error_set(
-			error, EINVAL, "%s:%u: the key \"%.64s\" does not belong here", name, line, key);
-	return hk_error_set(error, EINVAL, "%s:%u: unknown key \"%.64s\"%s%s%s", name, line, key,
-		near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-}
-
-static const char *shape_name(const char *shape)
-{
-	if (strncmp(shape, "SEQUENCE", 8) == 0)
-		return "a list";
-	if (strncmp(shape, "MAPPING", 7) == 0)
-		return "a mapping of keys to values";
-	return "a single value";
-}
-
-static int refuse_shape(const char *name, const struct complaint *complaint, struct hk_error *error)
-{
-	char wanted[24], found[24];
-
-	if (sscanf(complaint->text, "Expecting %23[A-Z_], got event: %23[A-Z_]", wanted, found) != 2)
-		return hk_error_set(error, EINVAL, "%s:%u: %s%s%s", name, complaint->line, complaint->field,
-			complaint->field[0] ? ": " : "", complaint->text);
-	if (!complaint->field[0])
-		return hk_error_set(error, EINVAL, "%s: must be %s at its top level, not %s", name,
-			shape_name(wanted), shape_name(found));
-	return hk_error_set(error, EINVAL, "%s:%u: \"%s\" must be %s, not %s", name, complaint->line,
-		complaint->field, shape_name(wanted), shape_name(found));
-}
-
-static int explain(const char *name, const struct hk_outline *outline, const struct complaint *complaint,
+static int explain(const char *name, const struct hk_outline *outline, const struct hk_complaint *complaint,
 	cyaml_err_t code, struct hk_error *error)
 {
-	unsigned max;
-	char key[65];
+	struct hk_nearest nearest;
+	char key[HK_COMPLAINT_KEY];
 
-	if (sscanf(complaint->text, "Unexpected key: %64[^\n]", key) == 1)
-		return refuse_key(name, outline, key, error);
-	if (sscanf(complaint->text, "Mapping field already seen: %64[^\n]", key) == 1)
-		return hk_error_set(
-			error, EINVAL, "%s:%u: the key \"%s\" stands here twice", name, complaint->line, key);
-	if (sscanf(complaint->text, "Excessive entries (%u max)", &max) == 1)
-		return hk_error_set(error, E2BIG, "%s:%u: \"%s\" has more than %u entries", name,
-			complaint->line, complaint->field, max);
-	if (sscanf(complaint->text, "STRING length > %u", &max) == 1)
-		return hk_error_set(error, E2BIG, "%s:%u: the value of \"%s\" is longer than %u bytes", name,
-			complaint->line, complaint->field, max);
-	if (complaint->text[0])
-		return refuse_shape(name, complaint, error);
-	return hk_error_set(error, EINVAL, "%s: cannot be read: %s", name, cyaml_strerror(code));
+	if (!hk_complaint_unknown_key(complaint, key))
+		return hk_complaint_refuse(complaint, name, code, error);
+	nearest = nearest_key(key);
+	return hk_complaint_refuse_key(name, hk_outline_key_line(outline, key), key, &nearest, error);
 }
 
 /* libcyaml grows a list by one entry at a time: grow by doubling, or 65536 receivers cost a square. */
@@ -249,10 +170,10 @@ static void *allocate(void *context, void *old, size_t size)
 	return realloc(old, size < 4096 ? size : room);
 }
 
-static const cyaml_config_t *settings(cyaml_config_t *out, struct complaint *complaint)
+static const cyaml_config_t *settings(cyaml_config_t *out, struct hk_complaint *complaint)
 {
 	*out = (cyaml_config_t){
-		.log_fn = listen,
+		.log_fn = hk_complaint_listen,
 		.log_ctx = complaint,
 		.mem_fn = allocate,
 		.log_level = CYAML_LOG_ERROR,
@@ -264,7 +185,7 @@ static const cyaml_config_t *settings(cyaml_config_t *out, struct complaint *com
 int hk_raw_config_read(struct hk_raw_config **out, const char *name, const struct hk_outline *outline,
 	const char *text, size_t size, struct hk_error *error)
 {
-	struct complaint complaint = {0};
+	struct hk_complaint complaint = {0};
 	cyaml_config_t how;
 	cyaml_err_t code;
 
@@ -281,7 +202,7 @@ int hk_raw_config_read(struct hk_raw_config **out, const char *name, const struc
 
 void hk_raw_config_free(struct hk_raw_config *raw)
 {
-	struct complaint complaint = {0};
+	struct hk_complaint complaint = {0};
 	cyaml_config_t how;
 
 	if (raw)

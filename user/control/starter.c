@@ -60,9 +60,14 @@ static void ports_log(const struct hk_starter *starter)
 			port->attachment.dispatcher ? "libxdp's dispatcher" : "a plain bpf_link",
 			port->attachment.adopted ? ", adopted" : "");
 		if (!port->attachment.native && starter->config->attach != HK_ATTACH_GENERIC)
-			hk_log_warn("port %s: its driver has no native XDP, generic mode is slow; "
-				    "`attach: native` would refuse it",
-				port->device.name);
+			hk_log_warn("port %s: %s", port->device.name,
+				port->attachment.adopted ? "its program was in generic mode before, stays "
+							   "so, and is slow; after "
+							   "`halfkey detach` the next start takes native "
+							   "where the driver has it"
+							 : "its driver has no native XDP, generic mode is "
+							   "slow; `attach: native` "
+							   "would refuse it");
 	}
 	hk_log_info("mode %s; maps in %s (%u adopted)", hk_mode_name(starter->config->mode),
 		hk_loader_directory(starter->loader), hk_loader_adopted(starter->loader));

@@ -228,17 +228,14 @@ static int check_domain(struct hk_ks_config *config, unsigned index, struct hk_e
 int hk_ks_config_read(struct hk_ks_config **out, const char *path, struct hk_error *error)
 {
 	struct hk_ks_config *config = NULL;
-	char kept[HK_YAML_MESSAGE] = "";
-	cyaml_config_t options = hk_yaml_options(kept);
-	cyaml_err_t code = cyaml_load_file(path, &options, &config_schema, (cyaml_data_t **)&config, NULL);
 	struct hk_error inner = {{0}};
 	unsigned i;
 	int status = 0;
 
-	if (code != CYAML_OK || !config)
-		return hk_error_set(error, EINVAL, "%s: not a key server's configuration: %s%s%s", path,
-			code == CYAML_OK ? "nothing is in it" : cyaml_strerror(code), kept[0] ? ": " : "",
-			kept);
+	status = hk_yaml_load(
+		(void **)&config, "a key server's configuration", &config_schema, path, -1, error);
+	if (status)
+		return status;
 	hk_yaml_resolve(&config->state, path);
 	hk_yaml_resolve(&config->ca, path);
 	hk_yaml_resolve(&config->cert, path);
@@ -257,9 +254,5 @@ int hk_ks_config_read(struct hk_ks_config **out, const char *path, struct hk_err
 
 void hk_ks_config_free(struct hk_ks_config *config)
 {
-	char kept[HK_YAML_MESSAGE] = "";
-	cyaml_config_t options = hk_yaml_options(kept);
-
-	if (config)
-		cyaml_free(&options, &config_schema, config, 0);
+	hk_yaml_free(&config_schema, config);
 }

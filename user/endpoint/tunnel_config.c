@@ -4,19 +4,15 @@
  * add to the file or replace its values. Values stay strings here.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "user/base/text.h"
 #include "user/endpoint/tunnel.h"
 #include "user/endpoint/yaml.h"
-
-#define FILE_MAX (1 << 20)
 
 static const char help[] =
 	"Usage: halfkey-endpoint tunnel [-c FILE] [OPTION]...\n"
@@ -130,43 +126,14 @@ static void complete_schema(void)
 	done = true;
 }
 
-/* All of a file, NUL behind it; NULL: no regular file, or too large. */
-static char *read_whole(int fd, size_t *size)
-{
-	struct stat status;
-	char *text;
-	ssize_t got;
-
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_size > FILE_MAX)
-		return NULL;
-	text = calloc(1, (size_t)status.st_size + 1);
-	got = text ? pread(fd, text, (size_t)status.st_size, 0) : -1;
-	*size = got > 0 ? (size_t)got : 0;
-	return text;
-}
-
 static int load(struct hk_tunnel_config **out, const char *path, int file, struct hk_error *error)
 {
-	char kept[HK_YAML_MESSAGE] = "";
-	cyaml_config_t options = hk_yaml_options(kept);
-	int fd = file >= 0 ? file : open(path, O_RDONLY | O_CLOEXEC);
-	cyaml_err_t status;
-	size_t size = 0;
-	char *text = fd >= 0 ? read_whole(fd, &size) : NULL;
+	int code;
 
-	if (fd >= 0 && fd != file)
-		close(fd);
-	if (!text)
-		return hk_error_set(error, EINVAL, "%s: cannot be read as a tunnel configuration: %s", path,
-			fd < 0 ? strerror(errno) : "it must be a regular file of at most 1 MiB");
 	complete_schema();
-	status = cyaml_load_data(
-		(const uint8_t *)text, size, &options, &config_schema, (cyaml_data_t **)out, NULL);
-	free(text);
-	if (status != CYAML_OK || !*out)
-		return hk_error_set(error, EINVAL, "%s: not a tunnel configuration: %s%s%s", path,
-			status == CYAML_OK ? "nothing is in it" : cyaml_strerror(status), kept[0] ? ": " : "",
-			kept);
+	code = hk_yaml_load((void **)out, "a tunnel configuration", &config_schema, path, file, error);
+	if (code)
+		return code;
 	hk_yaml_resolve(&(*out)->keys, path);
 	hk_yaml_resolve(&(*out)->state, path);
 	hk_yaml_resolve(&(*out)->stats, path);
@@ -178,12 +145,8 @@ static int load(struct hk_tunnel_config **out, const char *path, int file, struc
 
 void hk_tunnel_config_free(struct hk_tunnel_config *config)
 {
-	char kept[HK_YAML_MESSAGE] = "";
-	cyaml_config_t options = hk_yaml_options(kept);
-
 	complete_schema();
-	if (config)
-		cyaml_free(&options, &config_schema, config, 0);
+	hk_yaml_free(&config_schema, config);
 }
 
 static char *copy(const char *text)

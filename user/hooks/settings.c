@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "user/base/complaint.h"
+
 int hk_hooks_refuse(struct hk_hooks_refusal *refusal, const char *format, ...)
 {
 	va_list arguments;
@@ -116,6 +118,18 @@ static cyaml_config_t yaml_config(struct complaint *complaint)
 	};
 }
 
+static int refuse(struct hk_hooks_refusal *refusal, const struct complaint *complaint, cyaml_err_t code)
+{
+	char wanted[24], found[24];
+
+	if (sscanf(complaint->what, "Expecting %23[A-Z_], got event: %23[A-Z_]", wanted, found) == 2)
+		return hk_hooks_refuse(refusal, "must be %s, not %s:%s", hk_complaint_shape(wanted),
+			hk_complaint_shape(found),
+			complaint->where[0] ? complaint->where : " at its top level");
+	return hk_hooks_refuse(refusal, "%s%s", complaint->what[0] ? complaint->what : cyaml_strerror(code),
+		complaint->where);
+}
+
 int hk_settings_load(const struct hk_hook_setup *setup, size_t max, const cyaml_schema_value_t *schema,
 	void **out, struct hk_hooks_refusal *refusal)
 {
@@ -131,8 +145,7 @@ int hk_settings_load(const struct hk_hook_setup *setup, size_t max, const cyaml_
 	code = cyaml_load_data((const uint8_t *)text, size, &config, schema, out, NULL);
 	free(text);
 	if (code != CYAML_OK)
-		return hk_hooks_refuse(refusal, "%s%s",
-			complaint.what[0] ? complaint.what : cyaml_strerror(code), complaint.where);
+		return refuse(refusal, &complaint, code);
 	if (!*out)
 		return hk_hooks_refuse(refusal, "is empty: see docs/hooks.md for what belongs in it");
 	if (complaint.more_documents) {
