@@ -4,7 +4,8 @@
  * what is taken are lines the key file reader knows the form of, and none of
  * them carries an authentication key.
  *
- * SOURCES: user/keys/esp_sa.c user/keys/keyfile.c user/base/text.c user/base/error.c user/crypto/kdf.c
+ * SOURCES: user/keys/esp_sa.c user/keys/keyfile.c user/keys/keyfile_fields.c
+ * SOURCES: user/base/text.c user/base/error.c user/crypto/kdf.c
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -4,7 +4,8 @@
  * the file; a line that is taken is whole. With WRITE_SEEDS it writes one file
  * of each kind of line.
  *
- * SOURCES: user/keys/keyfile.c user/base/text.c user/base/error.c user/crypto/kdf.c
+ * SOURCES: user/keys/keyfile.c user/keys/keyfile_fields.c
+ * SOURCES: user/base/text.c user/base/error.c user/crypto/kdf.c
  */
 #include <stdint.h>
 #include <stdio.h>
