@@ -13,7 +13,7 @@ if ! command -v openssl >/dev/null; then
 	exit 0
 fi
 
-config() { # with-domain | without
+config() { # with-domain | shared | without
 	{
 		echo "mode: inline"
 		[ "$1" = without ] || cat <<-YAML
@@ -25,6 +25,14 @@ config() { # with-domain | without
 			    tls: {ports: [443, 8443], memory: 4MiB}
 			    keys: keys.log
 			    keys-dir: more
+		YAML
+		[ "$1" != shared ] || cat <<-YAML
+			  - name: mail
+			    envelope: tls
+			    profile: single
+			    receivers: ["192.0.2.77"]
+			    tls: {ports: [993], memory: 1MiB}
+			    keys: keys.log
 		YAML
 		echo "feeds: {pcapng: {path: $topology_dir/opened.pcapng}}"
 	} | box_config
@@ -124,6 +132,30 @@ two_ends() {
 	nothing_wrong "ends"
 }
 
+# Two domains with one log, which is moved away as log rotation does it.
+made_up() { printf 'CLIENT_RANDOM %s %s\n' "$(openssl rand -hex 32)" "$(openssl rand -hex 48)"; }
+domains_listed() { [ "$(box keys list --json | jq -r '.[] | select(.source == "keys.log") | .domain' | sort | uniq -c | xargs)" = "$1" ]; }
+one_log() {
+	(umask 077 && made_up >"$topology_dir/keys.log")
+	config shared
+	check "one log: a second domain has it, too" box reload
+	check "one log: both read it" wait_for 5 domains_listed "1 mail 1 web"
+	made_up >>"$topology_dir/keys.log"
+	check "one log: both follow it" wait_for 5 domains_listed "2 mail 2 web"
+	mv "$topology_dir/keys.log" "$topology_dir/keys.log.1"
+	(umask 077 && made_up >"$topology_dir/keys.log.new")
+	mv "$topology_dir/keys.log.new" "$topology_dir/keys.log"
+	check "one log: the next file of the name is read" wait_for 5 domains_listed "1 mail 1 web"
+	made_up >>"$topology_dir/keys.log"
+	check "one log: and followed" wait_for 5 domains_listed "2 mail 2 web"
+	made_up >>"$topology_dir/keys.log.1"
+	mv "$topology_dir/keys.log" "$topology_dir/keys.log.2"
+	(umask 077 && : >"$topology_dir/keys.log")
+	made_up >>"$topology_dir/keys.log"
+	check "one log: also one that is made in its place" wait_for 5 domains_listed "1 mail 1 web"
+	check_equal "one log: nothing was refused" null "$(box status --json | jq -r .reloads.last_error)"
+}
+
 topology_up 1
 tls_certificate
 mkdir -m 700 "$topology_dir/more"
@@ -134,6 +166,7 @@ first_by_reload
 in_directory
 late
 two_ends
+one_log
 config without
 check "the last TLS domain goes with a reload" box reload
 check_equal "and takes its keys along" 0 "$(box keys list --json | jq length)"

@@ -20,9 +20,14 @@
 #define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB)
 /* Who writes a key log keeps it open: each line is news. Other files are whole when they are closed. */
 #define LOG_EVENTS (IN_MODIFY | IN_CLOSE_WRITE)
+/* One that was moved away comes again under its name, as another file. */
+#define LOG_COMES (IN_CREATE | IN_MOVED_TO)
 
 /* Read from the kernel, not yet looked at. */
 struct hk_starter_events {
+	struct inotify_event now;
+	char name[NAME_MAX + 1]; /* of `now` */
+	unsigned domain;	 /* the next one that `now` may tell something of */
 	size_t size, at;
 	char bytes[16 * (sizeof(struct inotify_event) + NAME_MAX + 1)]
 		__attribute__((aligned(__alignof__(struct inotify_event))));
@@ -55,6 +60,21 @@ static int watch_log(const struct hk_starter *starter, const struct hk_config *c
 {
 	return domain->envelope == HK_ENVELOPE_TLS ? watch_add(starter, config, domain->keys, LOG_EVENTS)
 						   : -ENOENT;
+}
+
+/* The directory that the log lies in. */
+static int watch_log_home(const struct hk_starter *starter, const struct hk_config *config,
+	const struct hk_domain_config *domain)
+{
+	const char *slash = strrchr(domain->keys, '/');
+	char path[PATH_MAX] = ".";
+	size_t length = slash ? (size_t)(slash - domain->keys) + 1 : 0;
+
+	if (domain->envelope != HK_ENVELOPE_TLS || length >= sizeof(path))
+		return -ENOENT;
+	if (slash)
+		snprintf(path, sizeof(path), "%.*s", (int)length, domain->keys);
+	return watch_add(starter, config, path, LOG_COMES | IN_ONLYDIR);
 }
 
 static int watch_open(struct hk_starter *starter, struct hk_error *error)
@@ -97,6 +117,7 @@ int hk_starter_keys_watch(struct hk_starter *starter, const struct hk_config *co
 			continue;
 		if (watch_open(starter, error))
 			return -EMFILE;
+		watch_log_home(starter, config, domain);
 		watch_log(starter, config, domain); /* one that is not there is refused when it is opened */
 		result = domain->keys_dir ? watch_directory(starter, config, domain) : 0;
 		if (result < 0)
@@ -108,18 +129,34 @@ int hk_starter_keys_watch(struct hk_starter *starter, const struct hk_config *co
 	return 0;
 }
 
-/* Adding a watch again gives its number: so nothing is kept that could go stale. */
-static const struct hk_domain_config *domain_of(const struct hk_starter *starter, int watch,
-	int (*add)(const struct hk_starter *starter, const struct hk_config *config,
-		const struct hk_domain_config *domain))
+static const char *base_name(const char *path)
 {
-	const struct hk_domain_config *domain;
-	unsigned i;
+	const char *slash = strrchr(path, '/');
 
-	for (i = 0; i < starter->config->domains_count; i++) {
-		domain = &starter->config->domains[i];
-		if (add(starter, starter->config, domain) == watch)
-			return domain;
+	return slash ? slash + 1 : path;
+}
+
+/*
+ * What an event is to a domain: the name of a file in its keys-dir, "": its key log, NULL: nothing.
+ * Adding a watch again gives its number: so nothing is kept that could go stale.
+ */
+static const char *meaning(const struct hk_starter *starter, const struct hk_domain_config *domain)
+{
+	const struct inotify_event *event = &starter->events->now;
+	const char *name = starter->events->name;
+	__u32 files = EVENTS | (domain->envelope == HK_ENVELOPE_TLS ? LOG_EVENTS : 0);
+
+	if (event->mask & IN_IGNORED)
+		return NULL;
+	if (!name[0])
+		return watch_log(starter, starter->config, domain) == event->wd ? name : NULL;
+	if (event->mask & files && hk_files_is_key_name(name) &&
+		watch_directory(starter, starter->config, domain) == event->wd)
+		return name;
+	if (event->mask & LOG_COMES && strcmp(name, base_name(domain->keys)) == 0 &&
+		watch_log_home(starter, starter->config, domain) == event->wd) {
+		watch_log(starter, starter->config, domain);
+		return "";
 	}
 	return NULL;
 }
@@ -187,7 +224,7 @@ static void look(struct hk_starter *starter, const struct hk_domain_config *doma
 	ask(starter);
 }
 
-static bool event_next(struct hk_starter *starter, struct inotify_event *event, char name[NAME_MAX + 1])
+static bool event_next(struct hk_starter *starter)
 {
 	struct hk_starter_events *events = starter->events;
 	ssize_t got;
@@ -197,44 +234,46 @@ static bool event_next(struct hk_starter *starter, struct inotify_event *event, 
 		events->size = got > 0 ? (size_t)got : 0;
 		events->at = 0;
 	}
-	if (events->size - events->at < sizeof(*event))
+	if (events->size - events->at < sizeof(events->now))
 		return false;
-	memcpy(event, events->bytes + events->at, sizeof(*event));
-	snprintf(name, NAME_MAX + 1, "%.*s", (int)event->len, events->bytes + events->at + sizeof(*event));
-	events->at += sizeof(*event) + event->len;
+	memcpy(&events->now, events->bytes + events->at, sizeof(events->now));
+	snprintf(events->name, sizeof(events->name), "%.*s", (int)events->now.len,
+		events->bytes + events->at + sizeof(events->now));
+	events->at += sizeof(events->now) + events->now.len;
+	events->domain = 0;
+	if (events->now.mask & IN_Q_OVERFLOW) {
+		hk_log_warn("keys-dir: too much happened at once: all files are read again");
+		starter->reload_wanted = true;
+	}
 	return true;
 }
 
-static void event_serve(struct hk_starter *starter, const struct inotify_event *event, const char *name)
+/* The event's next domain; one file can be that of several. False: there is none any more. */
+static bool event_serve(struct hk_starter *starter)
 {
 	const struct hk_domain_config *domain;
+	const char *name;
 
-	if (event->mask & IN_Q_OVERFLOW) {
-		hk_log_warn("keys-dir: too much happened at once: all files are read again");
-		starter->reload_wanted = true;
-		return;
+	while (starter->events->domain < starter->config->domains_count) {
+		domain = &starter->config->domains[starter->events->domain++];
+		name = meaning(starter, domain);
+		if (name) {
+			look(starter, domain, name);
+			return true;
+		}
 	}
-	if (name[0] && !hk_files_is_key_name(name))
-		return;
-	domain = domain_of(starter, event->wd, name[0] ? watch_directory : watch_log);
-	if (domain && !(event->mask & IN_IGNORED))
-		look(starter, domain, name);
+	return false;
 }
 
 void hk_starter_keys_serve(struct hk_starter *starter)
 {
-	struct inotify_event event;
-	char name[NAME_MAX + 1];
-
 	if (starter->watch < 0)
 		return;
 	while (!starter->keys_asked && !starter->reload_deadline_ns && !starter->reload_wanted &&
 		starter->child == HK_CHILD_READY) {
 		if (starter->asked.path[0])
 			ask(starter); /* the inspector died over the last time */
-		else if (event_next(starter, &event, name))
-			event_serve(starter, &event, name);
-		else
+		else if (!event_serve(starter) && !event_next(starter))
 			return;
 	}
 }
