@@ -324,8 +324,7 @@ static unsigned open_sealed(
 	if (sealed->protocol != IPPROTO_UDP ||
 		(sealed->source_port != dtls->port && sealed->port != dtls->port))
 		return HK_REFUSAL_NOT_SEALED;
-	if (base->speech->has_local &&
-		memcmp(&sealed->destination, &base->speech->local, sizeof(sealed->destination)) != 0)
+	if (!hk_speech_receives(base->speech, sealed))
 		return HK_REFUSAL_NOT_OURS;
 	refusal = open_payload(receiver, sealed->data, sealed->length, &done);
 	if (!refusal)

@@ -63,9 +63,6 @@ static unsigned inner_max(const struct hk_speech *speech, unsigned room)
 const struct hk_speaker hk_speak_esp = {
 	.envelope = HK_ENVELOPE_ESP,
 	.wishes = wishes_,
-	.seal_from = true,
-	.seal_to = true,
-	.open_to = true,
 	.plan = plan,
 	.inner_max = inner_max,
 	HK_SPEAK_SA,

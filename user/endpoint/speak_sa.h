@@ -34,10 +34,11 @@ unsigned hk_speak_sa_open(
 	struct hk_receiver *receiver, const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened);
 void hk_speak_sa_receiver_free(struct hk_receiver *receiver);
 
-#define HK_SPEAK_SA                                                                                   \
-	.end = hk_speak_sa_end, .spis = hk_speak_sa_spis, .sender = hk_speak_sa_sender,               \
-	.start = hk_speak_sa_start, .seal = hk_speak_sa_seal, .seal_packet = hk_speak_sa_seal_packet, \
-	.sender_free = hk_speak_sa_sender_free, .receiver = hk_speak_sa_receiver,                     \
+#define HK_SPEAK_SA                                                                         \
+	.seal_from = true, .seal_to = true, .open_to = true, .end = hk_speak_sa_end,        \
+	.spis = hk_speak_sa_spis, .sender = hk_speak_sa_sender, .start = hk_speak_sa_start, \
+	.seal = hk_speak_sa_seal, .seal_packet = hk_speak_sa_seal_packet,                   \
+	.sender_free = hk_speak_sa_sender_free, .receiver = hk_speak_sa_receiver,           \
 	.rekey = hk_speak_sa_rekey, .open = hk_speak_sa_open, .receiver_free = hk_speak_sa_receiver_free
 
 #endif

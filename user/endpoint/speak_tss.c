@@ -241,8 +241,7 @@ static unsigned open_sealed(
 	struct hk_tss_opened plain;
 	unsigned refusal;
 
-	if (base->speech->has_local &&
-		memcmp(&sealed->destination, &base->speech->local, sizeof(sealed->destination)) != 0)
+	if (!hk_speech_receives(base->speech, sealed))
 		return HK_REFUSAL_NOT_OURS;
 	refusal = hk_tss_open_sealed(receiver->tss, sealed, receiver->plain, &plain);
 	if (refusal)

@@ -127,6 +127,8 @@ const struct hk_speaker *hk_speaker_at(unsigned index);
 int hk_speech_plan(struct hk_speech **out, const struct hk_speaker *speaker, const struct hk_wishes *wishes,
 	unsigned use, const struct hk_address *local, struct hk_error *error);
 void hk_speech_end(struct hk_speech *speech);
+/* Is it for the address that this host named as its own? True for all when it named none. */
+bool hk_speech_receives(const struct hk_speech *speech, const struct hk_sealed *sealed);
 
 unsigned hk_sender_spis(
 	struct hk_speech *speech, const struct hk_sending *sending, __u32 *spis, unsigned max);

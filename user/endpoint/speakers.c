@@ -126,6 +126,12 @@ void hk_speech_end(struct hk_speech *speech)
 	speech->speaker->end(speech);
 }
 
+bool hk_speech_receives(const struct hk_speech *speech, const struct hk_sealed *sealed)
+{
+	return !speech->has_local ||
+	       memcmp(&sealed->destination, &speech->local, sizeof(sealed->destination)) == 0;
+}
+
 unsigned hk_sender_spis(struct hk_speech *speech, const struct hk_sending *sending, __u32 *spis, unsigned max)
 {
 	if (speech->speaker->spis)
