@@ -17,15 +17,21 @@ struct ring {
 	struct hk_error error;
 };
 
-static inline void ring_init(
+/* What the keyring says of these keys; to be freed in any case. */
+static inline int ring_new(
 	struct ring *ring, unsigned envelope, unsigned profile, unsigned suite, const char *keys)
 {
 	memset(ring, 0, sizeof(*ring));
 	box_init(&ring->box);
 	box_domain(&ring->box, envelope, profile, suite, keys);
-	CU_ASSERT_EQUAL_FATAL(hk_keyring_new(&ring->keyring, ring->box.arena, &ring->box.config,
-				      &ring->box.files, &ring->box.error),
-		0);
+	return hk_keyring_new(
+		&ring->keyring, ring->box.arena, &ring->box.config, &ring->box.files, &ring->box.error);
+}
+
+static inline void ring_init(
+	struct ring *ring, unsigned envelope, unsigned profile, unsigned suite, const char *keys)
+{
+	CU_ASSERT_EQUAL_FATAL(ring_new(ring, envelope, profile, suite, keys), 0);
 }
 
 static inline void ring_free(struct ring *ring)
@@ -61,8 +67,8 @@ static inline int whole(struct ring *ring, const char *name, const char *text)
 			      .domain = &ring->box.domains[0], .name = name, .text = text, .whole = true});
 }
 
-static inline unsigned choose(
-	struct ring *ring, const char *receiver, __u32 spi, unsigned slot, unsigned variant, unsigned *last)
+static inline unsigned choose_key(struct ring *ring, const char *receiver, __u32 spi, unsigned slot,
+	unsigned variant, struct hk_key_choice *choice)
 {
 	struct hk_address to = address(receiver);
 	struct hk_key_request request = {.receiver = &to,
@@ -70,12 +76,24 @@ static inline unsigned choose(
 		.id = ring->box.domains[0].mkid,
 		.slot = (__u8)slot,
 		.variant = (__u8)variant};
-	struct hk_key_choice choice = {0};
-	unsigned reason = hk_keyring_choose(ring->keyring, &request, &choice);
 
-	*last = reason != HK_REASON_OK ? 0
-		: choice.master	       ? choice.master->schedule[31]
-				       : choice.key[choice.key_size - 1];
+	memset(choice, 0, sizeof(*choice));
+	return hk_keyring_choose(ring->keyring, &request, choice);
+}
+
+/* The last byte of the key chosen, which names it in these tests. */
+static inline unsigned last_byte(const struct hk_key_choice *choice)
+{
+	return choice->master ? choice->master->schedule[31] : choice->key[choice->key_size - 1];
+}
+
+static inline unsigned choose(
+	struct ring *ring, const char *receiver, __u32 spi, unsigned slot, unsigned variant, unsigned *last)
+{
+	struct hk_key_choice choice;
+	unsigned reason = choose_key(ring, receiver, spi, slot, variant, &choice);
+
+	*last = reason == HK_REASON_OK ? last_byte(&choice) : 0;
 	return reason;
 }
 

@@ -4,48 +4,14 @@
  * read from a log that grows, giving way to others, carried over a reload; what
  * is found must be what was said last, and what went must be wiped.
  */
-#include "tests/unit/box_help.h"
+#include "tests/unit/ring_help.h"
 #include "user/keys/connections.h"
-#include "user/keys/tables.h"
-#include "user/keys/update.h"
 
 #define ROOM 64 /* keys_max of box_init() */
 
-struct ring {
-	struct box box;
-	struct hk_keyring *keyring;
-	struct hk_key_result result;
-	struct hk_error error;
-};
-
-static void ring_init(struct ring *ring, const char *log)
+static void log_init(struct ring *ring, const char *log)
 {
-	memset(ring, 0, sizeof(*ring));
-	box_init(&ring->box);
-	box_domain(&ring->box, HK_ENVELOPE_TLS, HK_PROFILE_SINGLE, 0, log);
-	CU_ASSERT_EQUAL_FATAL(hk_keyring_new(&ring->keyring, ring->box.arena, &ring->box.config,
-				      &ring->box.files, &ring->box.error),
-		0);
-}
-
-static void ring_free(struct ring *ring)
-{
-	hk_keyring_free(ring->keyring);
-	box_free(&ring->box);
-}
-
-static int change_with(struct ring *ring, const struct hk_key_update *update)
-{
-	struct hk_key_change *change = NULL;
-	int code;
-
-	memset(&ring->error, 0, sizeof(ring->error));
-	memset(&ring->result, 0, sizeof(ring->result));
-	code = hk_keyring_prepare(&change, ring->keyring, update, &ring->error);
-	if (!code)
-		code = hk_keyring_commit(change, &ring->result, &ring->error);
-	hk_key_change_free(change);
-	return code;
+	ring_init(ring, HK_ENVELOPE_TLS, HK_PROFILE_SINGLE, 0, log);
 }
 
 static int push(struct ring *ring, const char *text)
@@ -56,10 +22,7 @@ static int push(struct ring *ring, const char *text)
 
 static int grown(struct ring *ring, const char *text)
 {
-	return change_with(ring, &(struct hk_key_update){.domain = &ring->box.domains[0],
-					 .name = ring->box.domains[0].keys,
-					 .text = text,
-					 .whole = true});
+	return whole(ring, ring->box.domains[0].keys, text);
 }
 
 /* A line for connection `n` with secret `s`. */
@@ -102,7 +65,7 @@ static void added_and_retired(void)
 	__u64 serial;
 	char retire[128];
 
-	ring_init(&ring, line(1, 1));
+	log_init(&ring, line(1, 1));
 	CU_ASSERT_EQUAL(secret_of(&ring, 1), 1);
 	CU_ASSERT_EQUAL(secret_of(&ring, 2), -1);
 	serial = hk_keyring_serial(ring.keyring);
@@ -133,7 +96,7 @@ static void all_or_nothing(void)
 	char text[1024];
 	struct ring ring;
 
-	ring_init(&ring, line(1, 1));
+	log_init(&ring, line(1, 1));
 	snprintf(text, sizeof(text), "%sretire client-random=%064x\nCLIENT_RANDOM 00 00\n", line(5, 5), 1);
 	CU_ASSERT_EQUAL(push(&ring, text), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(ring.error.text, "(control):3:"));
@@ -155,7 +118,7 @@ static void a_log_grows(void)
 	char text[4096], retire[128];
 	struct ring ring;
 
-	ring_init(&ring, line(1, 1));
+	log_init(&ring, line(1, 1));
 	snprintf(text, sizeof(text), "%s%sCLIENT_RANDOM 0011", line(1, 1), line(2, 2));
 	CU_ASSERT_EQUAL(grown(&ring, text), 0);
 	CU_ASSERT_EQUAL(ring.result.added, 1);
@@ -187,7 +150,7 @@ static void the_idlest_gives_way(void)
 	struct ring ring;
 	unsigned n, there = 0;
 
-	ring_init(&ring, "");
+	log_init(&ring, "");
 	CU_ASSERT_EQUAL(push(&ring, lines(0, ROOM)), 0);
 	CU_ASSERT_EQUAL(hk_keyring_count(ring.keyring), ROOM);
 	CU_ASSERT_EQUAL(secret_of(&ring, 0), 0); /* somebody asks for the oldest */
@@ -220,7 +183,7 @@ static void against_a_model(void)
 	char text[256];
 	__u64 seed = 4;
 
-	ring_init(&ring, "");
+	log_init(&ring, "");
 	memset(model, 0xff, sizeof(model));
 	for (step = 0; step < 4000; step++) {
 		n = (unsigned)(random_next(&seed) % 200);
@@ -266,7 +229,7 @@ static void listed(void)
 	struct seen seen = {0};
 	struct ring ring;
 
-	ring_init(&ring, line(1, 1));
+	log_init(&ring, line(1, 1));
 	CU_ASSERT_EQUAL(
 		push(&ring, "TLS_KEYS 10.0.0.1 1 10.0.0.2 443 " KEY16 " 00112233 " KEY16 " 44556677\n"), 0);
 	CU_ASSERT_EQUAL(hk_keyring_list(ring.keyring, see, &seen), 0);
@@ -290,7 +253,7 @@ static void carried(void)
 	__u8 client_random[32] = {[31] = 2};
 	struct ring ring;
 
-	ring_init(&ring, line(1, 1));
+	log_init(&ring, line(1, 1));
 	CU_ASSERT_EQUAL(push(&ring, line(2, 2)), 0);
 	CU_ASSERT_TRUE_FATAL(hk_keyring_tls_random(ring.keyring, 0, client_random, &old));
 	CU_ASSERT_TRUE(hk_keyring_tls_holds(ring.keyring, old.place, old.id));
@@ -326,7 +289,7 @@ static void wiped(void)
 	char retire[128];
 	unsigned i, left = 0;
 
-	ring_init(&ring, line(7, 77));
+	log_init(&ring, line(7, 77));
 	CU_ASSERT_TRUE_FATAL(hk_keyring_tls_random(ring.keyring, 0, client_random, &choice));
 	cell = (const __u8 *)choice.secret;
 	snprintf(retire, sizeof(retire), "retire client-random=%064x\n", 7);

@@ -4,110 +4,67 @@
 #include <stdint.h>
 #include <sys/wait.h>
 
-#include "tests/unit/box_help.h"
+#include "tests/unit/ring_help.h"
 #include "user/crypto/kdf.h"
 #include "user/keys/arena.h"
 
-#define KEY(n) "00112233445566778899aabbccddee" n "00112233445566778899aabbccddee" n
-#define PSP_R1 " receiver=192.0.2.1"
-#define PSP_R2 " receiver=192.0.2.2"
-
-struct ring {
-	struct box box;
-	struct hk_keyring *keyring;
-};
-
-static int ring_new(struct ring *ring, unsigned envelope, unsigned profile, unsigned suite, const char *keys)
-{
-	box_init(&ring->box);
-	ring->keyring = NULL;
-	box_domain(&ring->box, envelope, profile, suite, keys);
-	return hk_keyring_new(
-		&ring->keyring, ring->box.arena, &ring->box.config, &ring->box.files, &ring->box.error);
-}
-
-static void ring_free(struct ring *ring)
-{
-	hk_keyring_free(ring->keyring);
-	box_free(&ring->box);
-}
-
-static unsigned choose(struct ring *ring, const char *receiver, __u32 spi, unsigned slot, unsigned variant,
-	struct hk_key_choice *choice)
-{
-	struct hk_address to = address(receiver);
-	struct hk_key_request request = {.receiver = &to,
-		.spi = spi,
-		.id = ring->box.domains[0].mkid,
-		.slot = (__u8)slot,
-		.variant = (__u8)variant};
-
-	memset(choice, 0, sizeof(*choice));
-	return hk_keyring_choose(ring->keyring, &request, choice);
-}
-
-/* The last byte of the key chosen, which names it in these tests. */
-static unsigned last_byte(const struct hk_key_choice *choice)
-{
-	return choice->master ? choice->master->schedule[31] : choice->key[choice->key_size - 1];
-}
+#define R2 " receiver=192.0.2.2"
 
 static void receiver_then_slot_then_generation(void)
 {
 	static const char keys[] =
 		"slot=0 generation=1 side=enc key=" KEY("01") " receiver=192.0.2.0/24\n"
-							      "slot=0 generation=1 side=enc key=" KEY("02")
-								      PSP_R1
+							      "slot=0 generation=1 side=enc key=" KEY("02") R1
 		"\n"
-		"slot=0 generation=3 side=enc key=" KEY("03") PSP_R1
+		"slot=0 generation=3 side=enc key=" KEY("03") R1
 		"\n"
-		"slot=0 generation=2 side=enc key=" KEY("04") PSP_R1
-		"\n"
-		"slot=1 generation=1 side=enc key=" KEY("05") PSP_R1
+		"slot=0 generation=2 side=enc key=" KEY("04") R1 "\n"
+								 "slot=1 generation=1 side=enc key=" KEY("05")
+									 R1
 		"\n"
 		"slot=1 generation=1 side=enc key=" KEY("06") " receiver=2001:db8::/64\n";
 	struct hk_key_choice choice;
 	struct ring ring;
 
-	CU_ASSERT_EQUAL_FATAL(ring_new(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, keys), 0);
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, keys);
 	CU_ASSERT_EQUAL(hk_keyring_count(ring.keyring), 6);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 7, 0, 4, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 7, 0, 4, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(last_byte(&choice), 3);
 	CU_ASSERT_EQUAL(choice.generation, 3);
 	CU_ASSERT_TRUE(choice.id != 0);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 7, 1, 4, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 7, 1, 4, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(last_byte(&choice), 5);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.200", 7, 0, 4, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.200", 7, 0, 4, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(last_byte(&choice), 1);
 	/* the longest receiver decides, also when it has no key in this slot */
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.200", 7, 1, 4, &choice), HK_REASON_NO_KEY);
-	CU_ASSERT_EQUAL(choose(&ring, "2001:db8::77", 7, 1, 4, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.200", 7, 1, 4, &choice), HK_REASON_NO_KEY);
+	CU_ASSERT_EQUAL(choose_key(&ring, "2001:db8::77", 7, 1, 4, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(last_byte(&choice), 6);
-	CU_ASSERT_EQUAL(choose(&ring, "2001:db8:1::77", 7, 1, 4, &choice), HK_REASON_NO_KEY);
-	CU_ASSERT_EQUAL(choose(&ring, "198.51.100.1", 7, 0, 4, &choice), HK_REASON_NO_KEY);
+	CU_ASSERT_EQUAL(choose_key(&ring, "2001:db8:1::77", 7, 1, 4, &choice), HK_REASON_NO_KEY);
+	CU_ASSERT_EQUAL(choose_key(&ring, "198.51.100.1", 7, 0, 4, &choice), HK_REASON_NO_KEY);
 	ring_free(&ring);
 }
 
 static void explicit_keys_come_first(void)
 {
-	static const char keys[] = "slot=0 generation=1 side=single key=" KEY("01") PSP_R1
+	static const char keys[] = "slot=0 generation=1 side=single key=" KEY("01") R1
 		"\n"
 		"receiver=192.0.2.1 spi=9 version=0 side=single key=00112233445566778899aabbccddee02\n"
 		"receiver=192.0.2.1 spi=9 version=1 side=single key=" KEY("03") "\n";
 	struct hk_key_choice choice;
 	struct ring ring;
 
-	CU_ASSERT_EQUAL_FATAL(ring_new(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SINGLE, 0, keys), 0);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 9, 0, 0, &choice), HK_REASON_OK);
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SINGLE, 0, keys);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 9, 0, 0, &choice), HK_REASON_OK);
 	CU_ASSERT_PTR_NULL(choice.master);
 	CU_ASSERT_EQUAL(choice.key_size, 16);
 	CU_ASSERT_EQUAL(last_byte(&choice), 2);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 9, 0, 1, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 9, 0, 1, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(choice.key_size, 32);
 	CU_ASSERT_EQUAL(last_byte(&choice), 3);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 8, 0, 0, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 8, 0, 0, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(last_byte(&choice), 1);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.2", 9, 0, 0, &choice), HK_REASON_NO_KEY);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.2", 9, 0, 0, &choice), HK_REASON_NO_KEY);
 	ring_free(&ring);
 }
 
@@ -115,19 +72,19 @@ static void esp_keys_may_serve_the_whole_domain(void)
 {
 	static const char keys[] =
 		"slot=3 generation=1 side=enc key=" KEY("01") "\n"
-							      "slot=2 generation=1 side=enc key=" KEY("02")
-								      PSP_R1
+							      "slot=2 generation=1 side=enc key=" KEY("02") R1
 		"\n"
 		"receiver=192.0.2.3 spi=0x80000100 suite=ctr-hmac side=enc key=" KEY("03") " salt=0a0b0c0d\n";
 	struct hk_key_choice choice;
 	struct ring ring;
 
-	CU_ASSERT_EQUAL_FATAL(ring_new(&ring, HK_ENVELOPE_ESP, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC, keys), 0);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.9", 300, 3, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
+	ring_init(&ring, HK_ENVELOPE_ESP, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC, keys);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.9", 300, 3, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(last_byte(&choice), 1);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 300, 2, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 300, 2, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(last_byte(&choice), 2);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.3", 0x80000100, 0, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(
+		choose_key(&ring, "192.0.2.3", 0x80000100, 0, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(last_byte(&choice), 3);
 	CU_ASSERT_EQUAL(choice.salt[0], 0x0a);
 	ring_free(&ring);
@@ -142,10 +99,10 @@ static void short_prefixes_keep_to_their_ip_version(void)
 	struct hk_key_choice choice;
 	struct ring ring;
 
-	CU_ASSERT_EQUAL_FATAL(ring_new(&ring, HK_ENVELOPE_ESP, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC, keys), 0);
-	CU_ASSERT_EQUAL(choose(&ring, "2001:db8::1", 300, 0, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
+	ring_init(&ring, HK_ENVELOPE_ESP, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC, keys);
+	CU_ASSERT_EQUAL(choose_key(&ring, "2001:db8::1", 300, 0, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(last_byte(&choice), 1);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 300, 0, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 300, 0, HK_SUITE_CTR_HMAC, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(last_byte(&choice), 2);
 	ring_free(&ring);
 }
@@ -155,21 +112,21 @@ static const struct {
 	const char *keys;
 	const char *says;
 } refusals[] = {
-	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "# box\nslot=0 generation=1 side=auth key=" KEY("01") PSP_R1,
+	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "# box\nslot=0 generation=1 side=auth key=" KEY("01") R1,
 		"0.keys:2: side=auth: an authentication-side key"},
-	{HK_ENVELOPE_PSP, HK_PROFILE_SINGLE, 0, "slot=0 generation=1 side=auth key=" KEY("01") PSP_R1,
+	{HK_ENVELOPE_PSP, HK_PROFILE_SINGLE, 0, "slot=0 generation=1 side=auth key=" KEY("01") R1,
 		"side=auth: an authentication-side key"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "receiver=192.0.2.1 spi=1 version=5 side=auth key=" KEY("01"),
 		"side=auth: an authentication-side key"},
-	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=single key=" KEY("01") PSP_R1,
+	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=single key=" KEY("01") R1,
 		"which is split"},
-	{HK_ENVELOPE_PSP, HK_PROFILE_SINGLE, 0, "slot=0 generation=1 side=enc key=" KEY("01") PSP_R1,
+	{HK_ENVELOPE_PSP, HK_PROFILE_SINGLE, 0, "slot=0 generation=1 side=enc key=" KEY("01") R1,
 		"which is single"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=enc key=" KEY("01"),
 		"a PSP master key belongs to one receiver"},
-	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=2 generation=1 side=enc key=" KEY("01") PSP_R1,
+	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=2 generation=1 side=enc key=" KEY("01") R1,
 		"slot=2: PSP has slots 0 and 1"},
-	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=reader key=" KEY("01") PSP_R1,
+	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=reader key=" KEY("01") R1,
 		"side=reader in domain 'domain0', which is psp"},
 	{HK_ENVELOPE_ESP, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC,
 		"receiver=192.0.2.1 spi=256 side=enc root=" KEY("01"),
@@ -184,7 +141,7 @@ static const struct {
 		"slot=0 generation=1 side=enc key=" KEY("01") "\nslot=0 generation=1 side=reader key=" KEY(
 			"01"),
 		"a reader key must be a key of its own"},
-	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=enc key=" KEY("01") PSP_R1 " id=7",
+	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=enc key=" KEY("01") R1 " id=7",
 		"id=7 in domain 'domain0', which is psp: its packets carry none"},
 	{HK_ENVELOPE_DTLS, HK_PROFILE_SPLIT, 0, "slot=1 generation=1 side=enc id=7 key=" KEY("01"),
 		"slot=1: DTLS has slot 0 alone"},
@@ -202,7 +159,7 @@ static const struct {
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
 		"receiver=192.0.2.1 spi=256 suite=gcm-split side=enc salt=00000000 key=" KEY("01"),
 		"which is psp"},
-	{HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=enc id=7 key=" KEY("01") PSP_R1,
+	{HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=enc id=7 key=" KEY("01") R1,
 		"belongs to its SDI"},
 	{HK_ENVELOPE_TSS, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=enc id=0x1000000 key=" KEY("01"),
 		"an SDI is at most"},
@@ -224,16 +181,16 @@ static const struct {
 		"slot=0 generation=1 side=enc receiver=198.51.100.1 key=" KEY("01"),
 		"not among the receivers"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
-		"slot=0 generation=1 side=enc key=" KEY("01") PSP_R1
-		"\nslot=1 generation=4 side=enc key=" KEY("01") PSP_R2,
+		"slot=0 generation=1 side=enc key=" KEY("01") R1
+		"\nslot=1 generation=4 side=enc key=" KEY("01") R2,
 		"0.keys:2: the same key as 0.keys:1: two receivers"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
-		"slot=0 generation=1 side=enc key=" KEY("01") PSP_R1
-		"\nslot=0 generation=2 side=enc key=" KEY("01") PSP_R1,
+		"slot=0 generation=1 side=enc key=" KEY("01") R1
+		"\nslot=0 generation=2 side=enc key=" KEY("01") R1,
 		"a new generation needs a new key"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
-		"slot=0 generation=1 side=enc key=" KEY("01") PSP_R1
-		"\nslot=0 generation=1 side=enc key=" KEY("02") PSP_R1,
+		"slot=0 generation=1 side=enc key=" KEY("01") R1
+		"\nslot=0 generation=1 side=enc key=" KEY("02") R1,
 		"0.keys:2: the same receiver, slot and generation as 0.keys:1"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
 		"receiver=192.0.2.1 spi=1 version=5 side=enc key=" KEY(
@@ -244,7 +201,7 @@ static const struct {
 			"01") "\nreceiver=192.0.2.1 spi=2 version=5 side=enc key=" KEY("01"),
 		"two SPIs with one key"},
 	{HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
-		"slot=0 generation=1 side=enc key=" KEY("01") PSP_R1
+		"slot=0 generation=1 side=enc key=" KEY("01") R1
 		"\nreceiver=192.0.2.1 spi=2 version=5 side=enc key=" KEY("01"),
 		"must never be equal"},
 	{HK_ENVELOPE_ESP, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC,
@@ -287,8 +244,8 @@ static void one_key_never_serves_two_profiles(void)
 	struct box box;
 
 	box_init(&box);
-	box_domain(&box, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
-		"slot=0 generation=1 side=enc key=" KEY("01") PSP_R1);
+	box_domain(
+		&box, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "slot=0 generation=1 side=enc key=" KEY("01") R1);
 	box_domain(&box, HK_ENVELOPE_ESP, HK_PROFILE_SINGLE, HK_SUITE_GCM,
 		"slot=0 generation=1 side=single key=" KEY("01"));
 	CU_ASSERT_EQUAL(hk_keyring_new(&keyring, box.arena, &box.config, &box.files, &box.error), -EINVAL);
@@ -335,11 +292,11 @@ static void epochs_stay_with_their_keys(void)
 				      "slot=0 generation=1 side=single key=" KEY(
 					      "01") "\nslot=1 generation=1 side=single key=" KEY("02")),
 		0);
-	CU_ASSERT_EQUAL(choose(&before, "192.0.2.1", 7, 1, 1, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&before, "192.0.2.1", 7, 1, 1, &choice), HK_REASON_OK);
 	epoch = hk_keyring_epoch(before.keyring, &choice);
 	CU_ASSERT_EQUAL(*epoch, 0);
 	*epoch = HK_KEY_EPOCH | 22;
-	CU_ASSERT_EQUAL(choose(&before, "192.0.2.1", 7, 0, 1, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&before, "192.0.2.1", 7, 0, 1, &choice), HK_REASON_OK);
 	epoch = hk_keyring_epoch(before.keyring, &choice);
 	CU_ASSERT_EQUAL(*epoch, 0);
 	*epoch = HK_KEY_EPOCH | 11;
@@ -348,9 +305,9 @@ static void epochs_stay_with_their_keys(void)
 					      "02") "\nslot=0 generation=2 side=single key=" KEY("03")),
 		0);
 	hk_keyring_adopt(after.keyring, before.keyring);
-	CU_ASSERT_EQUAL(choose(&after, "192.0.2.1", 7, 1, 1, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&after, "192.0.2.1", 7, 1, 1, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(*hk_keyring_epoch(after.keyring, &choice), HK_KEY_EPOCH | 22);
-	CU_ASSERT_EQUAL(choose(&after, "192.0.2.1", 7, 0, 1, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&after, "192.0.2.1", 7, 0, 1, &choice), HK_REASON_OK);
 	CU_ASSERT_EQUAL(*hk_keyring_epoch(after.keyring, &choice), 0);
 	ring_free(&before);
 	ring_free(&after);
@@ -389,9 +346,9 @@ static void two_keyrings_fit_and_a_third_does_not(void)
 	struct ring ring;
 
 	CU_ASSERT_EQUAL_FATAL(ring_new(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
-				      "slot=0 generation=1 side=enc key=" KEY("01") PSP_R1),
+				      "slot=0 generation=1 side=enc key=" KEY("01") R1),
 		0);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 1, 0, 4, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 1, 0, 4, &choice), HK_REASON_OK);
 	first_id = choice.id;
 	CU_ASSERT_EQUAL(
 		hk_keyring_new(&second, ring.box.arena, &ring.box.config, &ring.box.files, &ring.box.error),
@@ -401,7 +358,7 @@ static void two_keyrings_fit_and_a_third_does_not(void)
 		-EBUSY);
 	hk_keyring_free(ring.keyring);
 	ring.keyring = second;
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 1, 0, 4, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 1, 0, 4, &choice), HK_REASON_OK);
 	CU_ASSERT_TRUE(choice.id > first_id);
 	CU_ASSERT_EQUAL(
 		hk_keyring_new(&third, ring.box.arena, &ring.box.config, &ring.box.files, &ring.box.error),
@@ -417,22 +374,22 @@ static void a_retired_slot_is_stale(void)
 	struct ring ring;
 
 	CU_ASSERT_EQUAL_FATAL(ring_new(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
-				      "slot=0 generation=1 side=enc key=" KEY("01") PSP_R1
-				      "\nslot=1 generation=2 side=enc key=" KEY("02") PSP_R1),
+				      "slot=0 generation=1 side=enc key=" KEY("01") R1
+				      "\nslot=1 generation=2 side=enc key=" KEY("02") R1),
 		0);
 	old = ring.keyring;
 	hk_files_close(&ring.box.files);
 	ring.box.config.domains_count = 0;
 	box_domain(&ring.box, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
-		"slot=1 generation=2 side=enc key=" KEY("02") PSP_R1);
+		"slot=1 generation=2 side=enc key=" KEY("02") R1);
 	CU_ASSERT_EQUAL_FATAL(hk_keyring_new(&ring.keyring, ring.box.arena, &ring.box.config, &ring.box.files,
 				      &ring.box.error),
 		0);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 1, 0, 4, &choice), HK_REASON_NO_KEY);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 1, 0, 4, &choice), HK_REASON_NO_KEY);
 	hk_keyring_adopt(ring.keyring, old);
 	hk_keyring_free(old);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 1, 0, 4, &choice), HK_REASON_STALE_KEY);
-	CU_ASSERT_EQUAL(choose(&ring, "192.0.2.1", 1, 1, 4, &choice), HK_REASON_OK);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 1, 0, 4, &choice), HK_REASON_STALE_KEY);
+	CU_ASSERT_EQUAL(choose_key(&ring, "192.0.2.1", 1, 1, 4, &choice), HK_REASON_OK);
 	ring_free(&ring);
 }
 
@@ -450,8 +407,8 @@ static void the_list_shows_fingerprints_only(void)
 	struct ring ring;
 
 	CU_ASSERT_EQUAL_FATAL(ring_new(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
-				      "slot=0 generation=1 side=enc key=" KEY("01") PSP_R1
-				      "\nslot=1 generation=2 side=enc key=" KEY("02") PSP_R1),
+				      "slot=0 generation=1 side=enc key=" KEY("01") R1
+				      "\nslot=1 generation=2 side=enc key=" KEY("02") R1),
 		0);
 	CU_ASSERT_EQUAL(hk_keyring_list(ring.keyring, collect, rows), 0);
 	CU_ASSERT_EQUAL(rows[1].generation, 2);
