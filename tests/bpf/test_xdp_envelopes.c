@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "tests/bpf/fixture.h"
-#include "tests/unit/envelope_rows.h"
+#include "tests/unit/envelope_sweeps.h"
 
 static struct fixture fixture;
 
@@ -68,21 +68,6 @@ static void each_row(void (*each)(struct row_scene *scene, row_run *run))
 		each(&scene, run);
 		row_end(&scene);
 	}
-}
-
-static void cut_to_every_length(void)
-{
-	each_row(row_each_cut);
-}
-
-static void reserved_fields(void)
-{
-	each_row(row_each_flip);
-}
-
-static void stumps(void)
-{
-	each_row(row_each_stump);
 }
 
 /* So no frame was counted under a second reason, too. */

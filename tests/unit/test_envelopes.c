@@ -4,7 +4,7 @@
  * and worker together give the one right reason, count it once, and do what its
  * policy says. Frames lie in memory of exactly their size, for the sanitizers.
  */
-#include "tests/unit/envelope_rows.h"
+#include "tests/unit/envelope_sweeps.h"
 
 static struct hk_fate run_worker(struct row_scene *scene, const __u8 *bytes, __u32 length, unsigned *reason)
 {
@@ -49,21 +49,6 @@ static void each_row(void (*each)(struct row_scene *scene, row_run *run))
 		each(&scene, run);
 		row_end(&scene);
 	}
-}
-
-static void cut_to_every_length(void)
-{
-	each_row(row_each_cut);
-}
-
-static void reserved_fields(void)
-{
-	each_row(row_each_flip);
-}
-
-static void stumps(void)
-{
-	each_row(row_each_stump);
 }
 
 /* What else the parser tells workers of each packet. */
