@@ -85,6 +85,18 @@ static inline void box_init(struct box *box)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(box->arena);
 }
 
+/* A firewall with these rules is the one hook. */
+static inline void box_firewall(struct box *box, const char *rules)
+{
+	int fd = memfd_create("rules", MFD_CLOEXEC);
+
+	CU_ASSERT_FATAL(write(fd, rules, strlen(rules)) == (ssize_t)strlen(rules));
+	CU_ASSERT_EQUAL_FATAL(hk_files_add(&box->files, HK_FILE_SETTINGS, "rules.yaml", fd), 0);
+	box->hook = (struct hk_hook_config){.use = (char *)"firewall", .settings = (char *)"rules.yaml"};
+	box->config.hooks = &box->hook;
+	box->config.hooks_count = 1;
+}
+
 /* Builds everything behind the configuration. `feed_size`: 0 for no feed. */
 static inline int box_build(struct box *box, const char *backend, unsigned frame_max, size_t feed_size)
 {

@@ -492,17 +492,12 @@ static void one_verdict(void)
 	struct datagram datagram;
 	struct scene scene;
 	struct hk_fate fate;
-	int fd = memfd_create("rules", MFD_CLOEXEC);
 
 	scene_init(&scene, NULL, true, 53);
 	hk_pipeline_free(scene.box.pipeline);
 	hk_inspection_free(scene.box.inspection);
 	hk_outer_free(scene.box.outer);
-	CU_ASSERT_FATAL(write(fd, rules, strlen(rules)) == (ssize_t)strlen(rules));
-	CU_ASSERT_EQUAL_FATAL(hk_files_add(&scene.box.files, HK_FILE_SETTINGS, "rules.yaml", fd), 0);
-	scene.box.hook = (struct hk_hook_config){.use = (char *)"firewall", .settings = (char *)"rules.yaml"};
-	scene.box.config.hooks = &scene.box.hook;
-	scene.box.config.hooks_count = 1;
+	box_firewall(&scene.box, rules);
 	CU_ASSERT_EQUAL_FATAL(box_build(&scene.box, NULL, BOX_FRAME, 0), 0);
 	datagram = sealed(&scene, 4);
 	CU_ASSERT_EQUAL(run_payload(&scene, datagram.bytes, datagram.length, &fate), HK_REASON_HOOK_DROP);

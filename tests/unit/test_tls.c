@@ -264,25 +264,11 @@ static void overlaps_and_rubbish(void)
 /* What a hook dropped comes again with TCP, and then it must not complete the record. */
 static void dropped_for_good(void)
 {
-	static const char rules[] =
-		"rules:\n  - {match: {protocol: tcp, destination-port: 8443}, action: drop}\n";
-	struct hk_domain_config *domain;
-	int fd = memfd_create("rules", MFD_CLOEXEC);
 	unsigned i, dropped = 0, again;
 
 	talk_start(&talk, AES128, 900);
 	chat();
-	memset(&scene, 0, sizeof(scene));
-	box_init(&scene.box);
-	domain = box_domain(&scene.box, HK_ENVELOPE_TLS, HK_PROFILE_SINGLE, 0, talk.log);
-	domain->tls.ports[0] = TALK_PORT;
-	domain->tls.memory = HK_STREAMS_MIN;
-	CU_ASSERT_FATAL(write(fd, rules, strlen(rules)) == (ssize_t)strlen(rules));
-	CU_ASSERT_EQUAL_FATAL(hk_files_add(&scene.box.files, HK_FILE_SETTINGS, "rules.yaml", fd), 0);
-	scene.box.hook = (struct hk_hook_config){.use = (char *)"firewall", .settings = (char *)"rules.yaml"};
-	scene.box.config.hooks = &scene.box.hook;
-	scene.box.config.hooks_count = 1;
-	CU_ASSERT_EQUAL_FATAL(box_build(&scene.box, NULL, BOX_FRAME, 0), 0);
+	scene_dropping();
 	for (i = 0; i < talk.count && !scene.reasons[HK_REASON_HOOK_DROP]; i++) {
 		dropped = i;
 		if (!talk.segments[i].server) {

@@ -372,26 +372,6 @@ static unsigned until_dropped(void)
 	return 0;
 }
 
-static void drop_all_to_the_server(void)
-{
-	static const char rules[] =
-		"rules:\n  - {match: {protocol: tcp, destination-port: 8443}, action: drop}\n";
-	struct hk_domain_config *domain;
-	int fd = memfd_create("rules", MFD_CLOEXEC);
-
-	memset(&scene, 0, sizeof(scene));
-	box_init(&scene.box);
-	domain = box_domain(&scene.box, HK_ENVELOPE_TLS, HK_PROFILE_SINGLE, 0, talk.log);
-	domain->tls.ports[0] = TALK_PORT;
-	domain->tls.memory = HK_STREAMS_MIN;
-	CU_ASSERT_FATAL(write(fd, rules, strlen(rules)) == (ssize_t)strlen(rules));
-	CU_ASSERT_EQUAL_FATAL(hk_files_add(&scene.box.files, HK_FILE_SETTINGS, "rules.yaml", fd), 0);
-	scene.box.hook = (struct hk_hook_config){.use = (char *)"firewall", .settings = (char *)"rules.yaml"};
-	scene.box.config.hooks = &scene.box.hook;
-	scene.box.config.hooks_count = 1;
-	CU_ASSERT_EQUAL_FATAL(box_build(&scene.box, NULL, BOX_FRAME, 0), 0);
-}
-
 /* Neither a SYN nor a RST of the client's sets free what it was not allowed to say; a minute's rest does. */
 static void no_way_around_a_drop(void)
 {
@@ -402,7 +382,7 @@ static void no_way_around_a_drop(void)
 	unsigned dropped, i;
 
 	short_talk(14);
-	drop_all_to_the_server();
+	scene_dropping();
 	dropped = until_dropped();
 	for (i = 0; i < sizeof(flags); i++) {
 		trick = control(false, i < 2 ? talk.segments[dropped].sequence : 1000 * i, flags[i]);

@@ -19,7 +19,8 @@ struct scene {
 static struct talk talk;
 static struct scene scene;
 
-static inline void scene_init(const char *backend, const char *keys, __u64 memory)
+/* Everything but box_build(): a test may add to it. */
+static inline void scene_prepare(const char *keys, __u64 memory)
 {
 	struct hk_domain_config *domain;
 
@@ -28,7 +29,23 @@ static inline void scene_init(const char *backend, const char *keys, __u64 memor
 	domain = box_domain(&scene.box, HK_ENVELOPE_TLS, HK_PROFILE_SINGLE, 0, keys);
 	domain->tls.ports[0] = TALK_PORT;
 	domain->tls.memory = memory;
+}
+
+static inline void scene_init(const char *backend, const char *keys, __u64 memory)
+{
+	scene_prepare(keys, memory);
 	CU_ASSERT_EQUAL_FATAL(box_build(&scene.box, backend, BOX_FRAME, 0), 0);
+}
+
+/* For `talk`: a hook drops all that goes to the server. */
+static inline void scene_dropping(void)
+{
+	static const char rules[] =
+		"rules:\n  - {match: {protocol: tcp, destination-port: 8443}, action: drop}\n";
+
+	scene_prepare(talk.log, HK_STREAMS_MIN);
+	box_firewall(&scene.box, rules);
+	CU_ASSERT_EQUAL_FATAL(box_build(&scene.box, NULL, BOX_FRAME, 0), 0);
 }
 
 static inline void hear(const struct segment_of *segment, const struct hk_fate *fate)
