@@ -64,6 +64,16 @@ ks_server
 ks_pull --into nonesuch
 check "a domain that halfkeyd does not have is refused" wait_for 10 in_log 'no domain "nonesuch"'
 check_equal "and not confirmed" 0 "$(grep -c 'is in halfkeyd' "$ks/pull.log")"
+sentence() { # SERVER CERT: what a pull says that cannot even begin
+	"$O/halfkey" keys pull --once --out "$ks/none.keys" --domain tunnel --server "$1" --ca "$ks/ca.pem" \
+		--cert "$2" --key "$ks/box.key" 2>&1
+}
+check_equal "a port that is none" \
+	"halfkey keys: server '127.0.0.1:99999': the port must be a number from 1 to 65535" \
+	"$(sentence 127.0.0.1:99999 "$ks/box.pem")"
+check_equal "a certificate that is not there" \
+	"halfkey keys: $ks/none.pem: cannot be read: No such file or directory" "$(sentence 127.0.0.1 "$ks/none.pem")"
+check_equal "a directory for a certificate" "halfkey keys: $ks: is not a regular file" "$(sentence 127.0.0.1 "$ks")"
 topology_stop "$pull_pid"
 
 # --- a watched directory -----------------------------------------------------------------------------

@@ -213,6 +213,37 @@ static void a_file_is_one_change(void)
 	ring_free(&ring);
 }
 
+/* What came over the control socket and stands in a file now is the file's: with the file it goes. */
+static void a_file_takes_over(void)
+{
+	static const char next[] = "slot=1 generation=2 side=enc key=" KEY("02") R1 "\n";
+	struct ring ring;
+
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, MASTER);
+	CU_ASSERT_EQUAL(change(&ring, next), 0);
+	/* another key in the same place, and the same line twice, are refused; nothing changes hands */
+	CU_ASSERT_EQUAL(
+		whole(&ring, "d/a.keys", "slot=1 generation=2 side=enc key=" KEY("05") R1 "\n"), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(ring.error.text, "as the control socket:1: keep one"));
+	CU_ASSERT_EQUAL(whole(&ring, "d/a.keys",
+				"slot=1 generation=2 side=enc key=" KEY("02") R1
+				"\nslot=1 generation=2 side=enc key=" KEY("02") R1 "\n"),
+		-EINVAL);
+	CU_ASSERT_EQUAL(whole(&ring, "d/a.keys", ""), 0);
+	CU_ASSERT_EQUAL(ring.result.retired, 0);
+	CU_ASSERT_EQUAL(whole(&ring, "d/a.keys", next), 0);
+	CU_ASSERT_EQUAL(ring.result.known, 1);
+	CU_ASSERT_EQUAL(ring.result.added, 0);
+	CU_ASSERT_EQUAL(whole(&ring, "d/b.keys", next), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(ring.error.text, "as d/a.keys:1: keep one"));
+	CU_ASSERT_EQUAL(whole(&ring, "d/a.keys", next), 0);
+	CU_ASSERT_EQUAL(reason_of(&ring, 1, 1), HK_REASON_OK);
+	CU_ASSERT_EQUAL(whole(&ring, "d/a.keys", ""), 0);
+	CU_ASSERT_EQUAL(ring.result.retired, 1);
+	CU_ASSERT_EQUAL(hk_keyring_count(ring.keyring), 1);
+	ring_free(&ring);
+}
+
 /* What the control socket gave goes on over a reload; what a file has by then is the file's. */
 static void a_reload_keeps_what_came_meanwhile(void)
 {
@@ -514,6 +545,7 @@ int main(void)
 		{"keys have their time", keys_have_their_time},
 		{"a rotation gives older ones an end", a_rotation_gives_older_ones_an_end},
 		{"a file is one change", a_file_is_one_change},
+		{"a file takes over what came over the control socket", a_file_takes_over},
 		{"a reload keeps what came meanwhile", a_reload_keeps_what_came_meanwhile},
 		{"changes against a model", changes_against_a_model},
 		{"a million keys are looked up as one", a_million_keys_are_looked_up_as_one},

@@ -24,7 +24,26 @@
 #define WORDS_MAX   512
 #define GRACE_MAX_S (366 * 86400)
 
-static int push_text(const struct hk_options *options, struct hk_key_push *push)
+/*
+ * The daemon knows no file's name: to it lines come from "(control)". `name`:
+ * what the user knows them by; "": there is but the one line; NULL: nothing.
+ */
+static int refused(const struct hk_error *error, const char *name)
+{
+	static const char control[] = "(control)";
+	struct hk_error named = {""};
+	const char *sentence = strstr(error->text, ": ");
+
+	if (!name || strncmp(error->text, control, sizeof(control) - 1) != 0)
+		return hk_fail("keys", error);
+	if (!*name && sentence)
+		hk_error_set(&named, EINVAL, "%s", sentence + 2);
+	else
+		hk_error_set(&named, EINVAL, "%.200s%s", name, error->text + sizeof(control) - 1);
+	return hk_fail("keys", &named);
+}
+
+static int push_text(const struct hk_options *options, struct hk_key_push *push, const char *name)
 {
 	struct hk_error error = {""};
 	struct hk_key_pushed done;
@@ -36,7 +55,7 @@ static int push_text(const struct hk_options *options, struct hk_key_push *push)
 		code = hk_control_push_keys(push, &done, &error);
 	free(path);
 	if (code)
-		return hk_fail("keys", &error);
+		return refused(&error, name);
 	if (options->json)
 		printf("{\"added\": %u, \"known\": %u, \"retired\": %u, \"graced\": %u}\n", done.added,
 			done.known, done.retired, done.graced);
@@ -92,7 +111,7 @@ static int push_file(const struct hk_options *options, struct hk_key_push *push,
 	if (!text)
 		return hk_fail("keys", &error);
 	push->text = text;
-	status = push_text(options, push);
+	status = push_text(options, push, strcmp(path, "-") ? path : "standard input");
 	hk_wipe(text, push->size);
 	free(text);
 	return status;
@@ -144,7 +163,7 @@ int hk_keys_retire(const struct hk_options *options, int argc, char **argv)
 	}
 	line[used++] = '\n';
 	push.size = used;
-	return push_text(options, &push);
+	return push_text(options, &push, "");
 }
 
 static int import_text(const struct hk_options *options, struct hk_key_push *push, const char *path,
@@ -157,7 +176,7 @@ static int import_text(const struct hk_options *options, struct hk_key_push *pus
 	if (hk_keylog_is(text)) {
 		push->text = text;
 		push->size = strlen(text);
-		return push_text(options, push);
+		return push_text(options, push, path);
 	}
 	if (hk_esp_sa_read(&table, path, text, gcm, &error))
 		return hk_fail("keys", &error);
@@ -167,7 +186,7 @@ static int import_text(const struct hk_options *options, struct hk_key_push *pus
 			path, table.dropped);
 	push->text = table.lines;
 	push->size = table.size;
-	status = push_text(options, push);
+	status = push_text(options, push, NULL);
 	hk_esp_sa_free(&table);
 	return status;
 }

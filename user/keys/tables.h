@@ -59,6 +59,7 @@ struct hk_key_entry {
 	__u8 key_size;
 	bool linked;			       /* in its table or list */
 	bool going;			       /* a change that is being prepared takes it away */
+	bool taken;			       /* ... makes it its file's */
 	const struct hk_domain_config *domain; /* of the inspection this keyring belongs to */
 };
 

@@ -18,6 +18,7 @@ struct list {
 		__u32 index;
 		__u8 state;		     /* of what goes: HK_ENTRY_RETIRED or HK_ENTRY_EXPIRED */
 		__u64 not_before, not_after; /* of what gets other times */
+		__u32 line;		     /* of what is taken over */
 	} * items;
 	unsigned count, room;
 };
@@ -26,7 +27,7 @@ struct hk_key_change {
 	struct hk_keyring *keyring;
 	struct hk_key_loader loader;
 	const struct hk_key_update *update; /* while preparing */
-	struct list added, gone, retimed;
+	struct list added, gone, retimed, taken;
 	struct hk_key_result result;
 	struct hk_tls_change *tls; /* a TLS domain's: all of the change */
 	bool committed;
@@ -91,6 +92,17 @@ static int known_line(struct hk_key_change *change, const struct hk_key_line *li
 		return 0;
 	return list_add(&change->retimed,
 		(struct item){.index = index, .not_before = line->not_before, .not_after = line->not_after});
+}
+
+/* The file says what came over the control socket: from now on the key is the file's. */
+static int take_over(struct hk_key_change *change, const struct hk_key_line *line, __u32 index)
+{
+	int result = list_add(&change->taken, (struct item){.index = index, .line = line->line});
+
+	if (result)
+		return result;
+	change->keyring->entries[index].taken = true;
+	return known_line(change, line, index);
 }
 
 static int graced(struct hk_key_change *change, __u32 index, __u32 generation)
@@ -166,6 +178,8 @@ static int key_line(struct hk_key_change *change, const struct hk_key_line *line
 	old = index == HK_KEY_NONE ? NULL : &keyring->entries[index];
 	if (!old || !old->cell)
 		return new_line(change, line, error);
+	if (change->update->whole && old->source == HK_SOURCE_CONTROL && !old->taken && same_key(old, line))
+		return take_over(change, line, index);
 	if (change->update->whole && (old->source != change->loader.source || !old->going))
 		return hk_key_refuse_twice(&change->loader, line, old, error);
 	if (same_key(old, line))
@@ -426,6 +440,17 @@ static int link_added(struct hk_key_change *change, struct hk_error *error)
 	return 0;
 }
 
+static void give_to_file(const struct hk_key_change *change, const struct item *item)
+{
+	struct hk_key_entry *entry = &change->keyring->entries[item->index];
+
+	entry->source = change->loader.source;
+	entry->line = item->line;
+	if (entry->kept && change->keyring->kept)
+		hk_kept_drop(change->keyring->kept, entry->kept);
+	entry->kept = 0;
+}
+
 /* The names in the messages are needed until here. */
 int hk_keyring_commit(struct hk_key_change *change, struct hk_key_result *result, struct hk_error *error)
 {
@@ -451,6 +476,8 @@ int hk_keyring_commit(struct hk_key_change *change, struct hk_key_result *result
 	for (i = 0; i < change->added.count; i++)
 		if (keyring->entries[change->added.items[i].index].kept)
 			hk_kept_mark(keyring->kept, keyring->entries[change->added.items[i].index].kept);
+	for (i = 0; i < change->taken.count; i++)
+		give_to_file(change, &change->taken.items[i]);
 	for (i = 0; i < change->retimed.count; i++)
 		retime(keyring, &change->retimed.items[i]);
 	for (i = 0; i < change->gone.count; i++)
@@ -474,10 +501,13 @@ void hk_key_change_free(struct hk_key_change *change)
 		change->keyring->entries[change->gone.items[i].index].going = false;
 	for (i = 0; !change->committed && i < change->added.count; i++)
 		hk_key_unstage(change->keyring, change->added.items[i].index);
+	for (i = 0; i < change->taken.count; i++)
+		change->keyring->entries[change->taken.items[i].index].taken = false;
 	hk_tls_change_free(change->tls);
 	free(change->added.items);
 	free(change->gone.items);
 	free(change->retimed.items);
+	free(change->taken.items);
 	free(change);
 }
 

@@ -16,6 +16,7 @@
 
 #include <halfkey/crypto.h>
 
+#include "user/base/text.h"
 #include "user/push/push.h"
 
 #define HOST_TEXT 256
@@ -39,12 +40,16 @@ static int split_server(struct hk_push_link *link, const char *server, struct hk
 	const char *end = server[0] == '[' ? strchr(server, ']') : NULL;
 	const char *host = end ? server + 1 : server;
 	const char *colon = end ? end + 1 : strrchr(server, ':');
+	__u64 port;
 	size_t size = end ? (size_t)(end - host) : colon ? (size_t)(colon - host) : strlen(host);
 
 	if (!size || size >= sizeof(link->host) || (end && *colon && *colon != ':') ||
 		(!end && colon && memchr(host, ':', size)))
 		return hk_error_set(
 			error, EINVAL, "server '%s': must be NAME, NAME:PORT or [ADDRESS]:PORT", server);
+	if (colon && *colon && (hk_number_parse(colon + 1, 65535, &port) || !port))
+		return hk_error_set(
+			error, EINVAL, "server '%s': the port must be a number from 1 to 65535", server);
 	memcpy(link->host, host, size);
 	snprintf(link->port, sizeof(link->port), "%.7s", colon && *colon ? colon + 1 : HK_PUSH_PORT);
 	return 0;

@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -13,6 +14,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <halfkey/crypto.h>
 
@@ -91,6 +94,21 @@ static int use_crl(SSL_CTX *tls, const char *path, struct hk_error *error)
 	return 0;
 }
 
+/* OpenSSL has no word for a file that is not there. */
+static int readable(const char *path, struct hk_error *error)
+{
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), code = fd < 0 ? errno : 0;
+
+	if (fd >= 0 && (fstat(fd, &status) || !S_ISREG(status.st_mode)))
+		code = EISDIR;
+	if (fd >= 0)
+		close(fd);
+	if (code == EISDIR)
+		return hk_error_set(error, EINVAL, "%s: is not a regular file", path);
+	return code ? hk_error_set(error, code, "%s: cannot be read: %s", path, strerror(code)) : 0;
+}
+
 static int use_files(SSL_CTX *tls, const struct hk_push_files *files, struct hk_error *error)
 {
 	if (!files->ca || !files->cert || !files->key)
@@ -98,6 +116,9 @@ static int use_files(SSL_CTX *tls, const struct hk_push_files *files, struct hk_
 			!files->ca     ? "ca"
 			: !files->cert ? "cert"
 				       : "key");
+	if (readable(files->ca, error) || readable(files->cert, error) ||
+		(files->crl && readable(files->crl, error)))
+		return -EINVAL;
 	if (SSL_CTX_load_verify_file(tls, files->ca) != 1)
 		return hk_error_set(error, EINVAL, "%s: not a CA certificate: %s", files->ca, why());
 	if (SSL_CTX_use_certificate_chain_file(tls, files->cert) != 1)
