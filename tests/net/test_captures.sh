@@ -161,6 +161,9 @@ levels() {
 	refused "levels, $1: without their names" "level=" endpoint open -e "$1" -k "$dir/rooted.keys" \
 		-t 192.0.2.9 "$work/sealed.pcap" "$work/opened.pcap"
 }
+refused "open without a receiver" "no --to: name" endpoint open -k "$work/keys/server.keys" "$work/plain.pcap" "$work/x.pcap"
+refused "seal without a sender" "no --from: name" endpoint seal -k "$work/keys/client.keys" -t 192.0.2.9 \
+	"$work/plain.pcap" "$work/x.pcap"
 levels psp
 levels esp
 levels eesp

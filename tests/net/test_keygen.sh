@@ -333,7 +333,7 @@ nexts() {
 	loads "TSS, next: the box takes it" "$work/tss2"
 	equal "TSS, next: hosts can have both" "0 0 1 1" \
 		"$(grep -o 'slot=[01]' "$work/tss2/hosts.accept.keys" | cut -d= -f2 | tr '\n' ' ' | sed 's/ $//')"
-	equal "TSS, next: and are told which to seal with" 1 "$(grep -c 'seal with slot 1' "$work/steps")"
+	equal "TSS, next: and are told which to seal with" 1 "$(grep -c 'seal with slot 1 (halfkey-endpoint seal --an 1)' "$work/steps")"
 	rm -rf "$dir" "$next"
 	endpoint keygen -o "$dir" -e eesp --sub-sa --domain here "${hosts[@]}" >/dev/null
 	endpoint keygen -o "$next" --next "$dir" --drop client6 --peer new6=2001:db8::5 >/dev/null

@@ -104,9 +104,10 @@ static int judge_address(
 {
 	if (!text && !needed)
 		return 0;
-	if (!text || hk_address_parse(text, out))
-		return hk_error_set(
-			error, EINVAL, "--%s '%s': must be an IPv4 or IPv6 address", name, text ? text : "");
+	if (!text)
+		return hk_error_set(error, EINVAL, "no --%s: name the outer address, IPv4 or IPv6", name);
+	if (hk_address_parse(text, out))
+		return hk_error_set(error, EINVAL, "--%s '%s': must be an IPv4 or IPv6 address", name, text);
 	return 0;
 }
 

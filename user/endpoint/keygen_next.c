@@ -137,7 +137,8 @@ void hk_keygen_print_steps(const struct hk_keygen *keygen)
 		keygen->out);
 	print_host_step(keygen, 2, ".accept.keys", "");
 	if (keygen->row->share == HK_KEYGEN_BY_DOMAIN)
-		printf("  3. hosts: seal with slot %u\n", keygen->slot);
+		printf("  3. hosts: seal with slot %u (halfkey-endpoint seal --an %u)\n", keygen->slot,
+			keygen->slot);
 	else
 		print_host_step(keygen, 3, ".change.keys", preparation(keygen));
 	printf("     wait until the last packets under the old keys are through\n");

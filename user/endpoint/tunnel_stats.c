@@ -16,6 +16,12 @@ static const char *const unsent_names[] = {
 #undef HK_U
 };
 
+static const char *const unsent_texts[] = {
+#define HK_U(id, name, text) text,
+	HK_UNSENT(HK_U)
+#undef HK_U
+};
+
 void hk_tunnel_announce(const struct hk_tunnel *tunnel)
 {
 	char remote[HK_ADDRESS_TEXT];
@@ -50,8 +56,8 @@ void hk_tunnel_stats_print(const struct hk_tunnel *tunnel)
 				hk_refusal_text(i));
 	for (i = 0; i < HK_UNSENT_COUNT; i++)
 		if (tunnel->unsent[i])
-			hk_log_info("%s: not sent %llu: %s", tunnel->device,
-				(unsigned long long)tunnel->unsent[i], unsent_names[i]);
+			hk_log_info("%s: not sent %llu: %s: %s", tunnel->device,
+				(unsigned long long)tunnel->unsent[i], unsent_names[i], unsent_texts[i]);
 	if (tunnel->speech->speaker->counts)
 		tunnel->speech->speaker->counts(tunnel->speech, print_count, (void *)tunnel);
 }
