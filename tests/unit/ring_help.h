@@ -9,6 +9,8 @@
 
 #define KEY(n) "00112233445566778899aabbccddee" n "00112233445566778899aabbccddee" n
 #define R1     " receiver=192.0.2.1"
+#define ONE    "slot=0 generation=1 side=enc key=" KEY("01") R1 "\n"
+#define TWO    "slot=0 generation=2 side=enc key=" KEY("02") R1 "\n"
 
 struct ring {
 	struct box box;
@@ -95,6 +97,26 @@ static inline unsigned choose(
 
 	*last = reason == HK_REASON_OK ? last_byte(&choice) : 0;
 	return reason;
+}
+
+static inline unsigned reason_at(
+	struct ring *ring, unsigned domain, const char *receiver, __u32 spi, unsigned slot, unsigned variant)
+{
+	struct hk_address to = address(receiver);
+	struct hk_key_request request = {.receiver = &to,
+		.domain = (__u16)domain,
+		.id = 1,
+		.spi = spi,
+		.slot = (__u8)slot,
+		.variant = (__u8)variant};
+	struct hk_key_choice choice = {0};
+
+	return hk_keyring_choose(ring->keyring, &request, &choice);
+}
+
+static inline unsigned slot_reason(struct ring *ring, unsigned slot)
+{
+	return reason_at(ring, 0, "192.0.2.1", 1, slot, 4);
 }
 
 static inline int tick(struct ring *ring, __u64 now_s)
