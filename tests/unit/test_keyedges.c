@@ -325,6 +325,39 @@ static void directories_do_not_mix(void)
 	ring_free(&ring);
 }
 
+/* Rows that lookups of SPIs in sequence look at, on average, in a table a quarter full. */
+static double steps(const struct hk_address *receiver)
+{
+	enum { ROWS = 4096, SPIS = ROWS / 4 };
+	static __u8 taken[ROWS];
+	unsigned spi, sum = 0;
+	__u32 at;
+
+	memset(taken, 0, sizeof(taken));
+	for (spi = 1; spi <= SPIS; spi++) {
+		at = hk_key_explicit_hash(0, receiver, spi, 4) % ROWS;
+		for (sum++; taken[at]; sum++)
+			at = (at + 1) % ROWS;
+		taken[at] = 1;
+	}
+	return (double)sum / SPIS;
+}
+
+static void lookups_are_flat_under_every_secret(void)
+{
+	const struct hk_address receiver = address("192.0.2.1");
+	__u64 before[4], seed = 1;
+	unsigned i, wrong = 0;
+
+	memcpy(before, hk_hash_secret, sizeof(before));
+	for (i = 0; i < 2000; i++) {
+		random_fill(&seed, (__u8 *)hk_hash_secret, sizeof(before));
+		wrong += steps(&receiver) > 1.5;
+	}
+	memcpy(hk_hash_secret, before, sizeof(before));
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -339,6 +372,7 @@ int main(void)
 		{"what is prepared is not there yet", what_is_prepared_is_not_there_yet},
 		{"who waits retires without a trace", who_waits_retires_without_a_trace},
 		{"directories do not mix", directories_do_not_mix},
+		{"lookups are flat under every secret", lookups_are_flat_under_every_secret},
 		{0},
 	};
 
