@@ -60,6 +60,11 @@ imports() { # COMMAND SUITE PROFILE
 timed() { # WAY SPI COMMAND...: prints the line
 	echo "receiver=192.0.2.9 spi=$1 version=5 side=enc key=$(openssl rand -hex 32) not-before=$begins not-after=$ends"
 }
+nothing() { box keys "$@" - </dev/null 2>&1; }
+check_equal "keys add: an empty input is no change" "halfkey keys: standard input: is empty: it has no key line" \
+	"$(nothing add tunnel)"
+check_equal "keys rotate: the same" "halfkey keys: standard input: is empty: it has no key line" \
+	"$(nothing rotate tunnel 60)"
 time_boxes() {
 	local now
 	now=$(date +%s)

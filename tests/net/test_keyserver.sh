@@ -77,6 +77,8 @@ ks_cert ca fakeserver URI:halfkey:server:keys clientAuth
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3 -subj /CN=self -keyout "$ks/self.key" \
 	-out "$ks/self.pem" -addext subjectAltName=URI:halfkey:host:client -addext extendedKeyUsage=clientAuth 2>/dev/null
 ks_config "$at" "lifetime: 1h" "ahead: 1m" "grace: 1m"
+check "--list before the first start says that there is nothing" grep -q 'state: holds no keys yet' \
+	<("$endpoint" keyserver -c "$ks/keyserver.yaml" --list 2>&1)
 start
 list() { "$endpoint" keyserver -c "$ks/keyserver.yaml" --list --json | jq -c '[.[] | [.host, .generation, .fingerprint]]'; }
 first=$(list)

@@ -106,12 +106,18 @@ static int push_file(const struct hk_options *options, struct hk_key_push *push,
 {
 	struct hk_error error = {""};
 	char *text = read_keys(path, &push->size, &error);
+	const char *name = strcmp(path, "-") ? path : "standard input";
 	int status;
 
 	if (!text)
 		return hk_fail("keys", &error);
 	push->text = text;
-	status = push_text(options, push, strcmp(path, "-") ? path : "standard input");
+	if (text[strspn(text, " \t\r\n")]) {
+		status = push_text(options, push, name);
+	} else { /* who made it has failed, most likely */
+		hk_error_set(&error, EINVAL, "%s: is empty: it has no key line", name);
+		status = hk_fail("keys", &error);
+	}
 	hk_wipe(text, push->size);
 	free(text);
 	return status;

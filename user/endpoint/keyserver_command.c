@@ -53,6 +53,7 @@ struct listing {
 	const struct hk_ks_config *config;
 	struct hk_ks_store *store;
 	json_t *rows; /* NULL: text */
+	unsigned shown;
 };
 
 /* When the next event of its life is planned: in force, replaced, wiped. */
@@ -89,7 +90,7 @@ static void show_row(const struct listing *listing, const struct hk_ks_domain *d
 			plans[row->state], time_text(planned(domain, row), plan));
 }
 
-static int show_host(const struct listing *listing, const struct hk_ks_domain *domain,
+static int show_host(struct listing *listing, const struct hk_ks_domain *domain,
 	const struct hk_ks_host *host, struct hk_error *error)
 {
 	struct hk_ks_receiver receiver;
@@ -104,6 +105,7 @@ static int show_host(const struct listing *listing, const struct hk_ks_domain *d
 			listing->store, domain->name, host->name, receiver.rows[i].generation, &spis, error);
 		if (!status)
 			show_row(listing, domain, host, &receiver.rows[i], spis);
+		listing->shown++;
 	}
 	hk_wipe(&receiver, sizeof(receiver));
 	return status;
@@ -112,7 +114,7 @@ static int show_host(const struct listing *listing, const struct hk_ks_domain *d
 static int show(
 	const struct hk_ks_config *config, struct hk_ks_store *store, bool as_json, struct hk_error *error)
 {
-	struct listing listing = {config, store, as_json ? json_array() : NULL};
+	struct listing listing = {config, store, as_json ? json_array() : NULL, 0};
 	unsigned i, j;
 	int status = 0;
 
@@ -124,6 +126,11 @@ static int show(
 		json_dumpf(listing.rows, stdout, JSON_INDENT(2));
 		putchar('\n');
 	}
+	if (!listing.shown && !status)
+		fprintf(stderr,
+			"halfkey-endpoint keyserver: %s: holds no keys yet: the server makes them when it "
+			"starts\n",
+			config->state);
 	json_decref(listing.rows);
 	return status;
 }
