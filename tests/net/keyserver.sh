@@ -2,7 +2,8 @@
 # Certificates and a key server for tests, sourced after lib.sh. Everything in $ks.
 #
 #   ks_ca NAME                          a CA: $ks/NAME.pem, $ks/NAME.key
-#   ks_cert CA FILE URI [EKU [DAYS]]    a certificate: $ks/FILE.pem, $ks/FILE.key
+#   ks_cert CA FILE URI [EKU [DAYS]]    a certificate: $ks/FILE.pem, $ks/FILE.key; $ks_usage and $ks_is_ca
+#                                       in front: another keyUsage, and whether it is a CA
 ks_ca() {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=$1" \
 		-keyout "$ks/$1.key" -out "$ks/$1.pem" -addext basicConstraints=critical,CA:TRUE \
@@ -13,8 +14,8 @@ ks_cert() {
 	local ca=$1 file=$2 uri=$3 eku=${4:-clientAuth} days=${5:-30} extra=
 	[ "$eku" = serverAuth ] && extra=",IP:127.0.0.1,IP:192.0.2.9,DNS:localhost"
 	{
-		echo "basicConstraints=critical,CA:FALSE"
-		echo "keyUsage=critical,digitalSignature"
+		echo "basicConstraints=critical,CA:${ks_is_ca:-FALSE}"
+		echo "keyUsage=critical,${ks_usage:-digitalSignature}"
 		echo "authorityKeyIdentifier=keyid"
 		echo "subjectKeyIdentifier=hash"
 		[ "$eku" = none ] || echo "extendedKeyUsage=$eku"

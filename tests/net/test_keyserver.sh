@@ -74,6 +74,15 @@ ks_cert ca badrole URI:halfkey:admin:client
 ks_cert ca noeku URI:halfkey:host:client none
 ks_cert ca anyeku URI:halfkey:host:client anyExtendedKeyUsage
 ks_cert ca fakeserver URI:halfkey:server:keys clientAuth
+ks_cert ca twohosts URI:halfkey:host:server,URI:halfkey:host:client
+ks_cert ca twoekus URI:halfkey:host:client clientAuth,serverAuth
+ks_cert ca star 'URI:halfkey:host:*'
+ks_cert ca longer URI:halfkey:host:client:x
+ks_cert ca zero DER:30178615"$(printf 'halfkey:host:client' | od -An -v -tx1 | tr -d ' \n')0078"
+ks_usage=keyAgreement ks_cert ca nosignature URI:halfkey:host:client
+ks_is_ca=TRUE ks_cert ca isca URI:halfkey:host:client
+ks_usage=digitalSignature,keyCertSign ks_cert ca signer URI:halfkey:host:client
+ks_is_ca=TRUE ks_usage=digitalSignature,keyCertSign ks_cert ca subca URI:halfkey:host:client
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3 -subj /CN=self -keyout "$ks/self.key" \
 	-out "$ks/self.pem" -addext subjectAltName=URI:halfkey:host:client -addext extendedKeyUsage=clientAuth 2>/dev/null
 ks_config "$at" "lifetime: 1h" "ahead: 1m" "grace: 1m"
@@ -124,7 +133,9 @@ answer=$(ask peer host "$subscribe" '{"op":"spi","to":"192.0.2.9"}' '{"op":"spi"
 check_equal "another host gets nothing of this one's" 0 "$(grep -c 'receiver=192.0.2.1' <<<"$answer")"
 check_equal "and no SPI to itself or to strangers" 2 "$(grep -o '"refused","op":"spi"' <<<"$answer" | wc -l)"
 nothing "a host that is in no domain gets nothing" "$(ask nobody host "$subscribe" "$spi")"
-for cert in expired expired-host foreign self nouri twouris badrole noeku anyeku fakeserver; do
+for cert in expired expired-host foreign self nouri twouris badrole noeku anyeku fakeserver \
+	twohosts twoekus star longer zero nosignature isca signer subca; do
+	check "there is a certificate '$cert'" openssl x509 -in "$ks/$cert.pem" -noout
 	nothing "nothing for the certificate '$cert'" "$(ask $cert host "$subscribe" "$spi")$(ask $cert box "$subscribe")"
 done
 nothing "nothing without a certificate" "$({ frame '{"op":"hello","role":"host"}'; frame "$subscribe"; sleep 0.7; } |
