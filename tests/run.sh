@@ -92,11 +92,11 @@ if is unit; then
 	for t in tests/unit/test_*.c; do n=$(basename "$t" .c); run "unit/$n" 300 "$O/tests/$n"; done
 fi
 if is lint; then
-	run_alone lint 900 tests/lint.sh
+	run_alone lint 1800 tests/lint.sh
 	run no_seal_symbols 120 bash tests/test_no_seal_symbols.sh
 	run install 300 bash tests/test_install.sh
 fi
-is asan && run_alone asan 900 tests/asan.sh
+is asan && run_alone asan 1800 tests/asan.sh
 is fuzz && run_alone fuzz 900 tests/fuzz/run.sh
 if is bpf; then
 	for t in tests/bpf/test_*.c; do [ -e "$t" ] || continue; n=$(basename "$t" .c); run "bpf/$n" 300 "$O/tests/$n"; done

@@ -322,9 +322,10 @@ static int read_file(struct hk_tunnel_config **out, int argc, char **argv, int f
 	}
 	if (path) {
 		option = load(out, path, file, error);
-		if (!option && *out)
-			(*out)->path = path;
-		return option;
+		if (option)
+			return option;
+		(*out)->path = path;
+		return 0;
 	}
 	*out = calloc(1, sizeof(**out));
 	return *out ? 0 : hk_error_set(error, ENOMEM, "no memory for a configuration");
