@@ -6,28 +6,16 @@
 # shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/tls.sh
-test_begin tls
-
-if ! command -v openssl >/dev/null; then
-	skip "all of it - no openssl"
-	exit 0
-fi
+tls_begin tls
 
 config() {
 	box_config <<-YAML
 		mode: inline
-		domains:
-		  - name: web
-		    envelope: tls
-		    profile: single
-		    receivers: ["192.0.2.1", "192.0.2.9"]
-		    tls: {ports: [443, 8443], memory: 4MiB}
-		    keys: keys.log
+		$(tls_domain)
 		feeds: {pcapng: {path: $topology_dir/$1.pcapng}}
 	YAML
 }
 
-has() { [ "$(box_count "$1")" -ge "$2" ]; }
 has_key() { [ "$(box keys list --json | jq length)" -ge 1 ]; }
 
 both_ways() { # NAME
@@ -79,9 +67,7 @@ shuffled() {
 	box_conserves "out of order"
 }
 
-topology_up 1
-tls_certificate
-(umask 077 && : >"$topology_dir/keys.log")
+tls_topology
 config one
 box_start
 tls_12

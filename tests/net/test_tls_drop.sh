@@ -5,12 +5,7 @@
 # shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/tls.sh
-test_begin tls_drop
-
-if ! command -v openssl >/dev/null; then
-	skip "all of it - no openssl"
-	exit 0
-fi
+tls_begin tls_drop
 
 config() {
 	cat >"$topology_dir/local.rules" <<-'RULES'
@@ -24,13 +19,7 @@ config() {
 	YAML
 	box_config <<-YAML
 		mode: inline
-		domains:
-		  - name: web
-		    envelope: tls
-		    profile: single
-		    receivers: ["192.0.2.1", "192.0.2.9"]
-		    tls: {ports: [443, 8443], memory: 4MiB}
-		    keys: keys.log
+		$(tls_domain)
 		hooks:
 		  - {use: signatures, rules: local.rules}
 		  - {use: firewall, rules: firewall.yaml}
@@ -38,7 +27,6 @@ config() {
 	YAML
 }
 
-has() { [ "$(box_count "$1")" -ge "$2" ]; }
 dropped() { box stats --json | jq ".workers.reasons[\"$1\"].dropped"; }
 connections_are() { [ "$(box keys list --json | jq length)" -eq "$1" ]; }
 arrived() { grep -aq "$1" "$topology_dir/$2.out"; }
@@ -99,9 +87,7 @@ firewall() {
 	box_conserves "firewall"
 }
 
-topology_up 1
-tls_certificate
-(umask 077 && : >"$topology_dir/keys.log")
+tls_topology
 config
 box_start
 signature

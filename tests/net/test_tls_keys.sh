@@ -6,26 +6,12 @@
 # shellcheck disable=SC2154 # the variables of lib.sh and topology.sh
 . "$(dirname "$0")/lib.sh"
 . tests/net/tls.sh
-test_begin tls_keys
-
-if ! command -v openssl >/dev/null; then
-	skip "all of it - no openssl"
-	exit 0
-fi
+tls_begin tls_keys
 
 config() { # with-domain | shared | without
 	{
 		echo "mode: inline"
-		[ "$1" = without ] || cat <<-YAML
-			domains:
-			  - name: web
-			    envelope: tls
-			    profile: single
-			    receivers: ["192.0.2.1", "192.0.2.9"]
-			    tls: {ports: [443, 8443], memory: 4MiB}
-			    keys: keys.log
-			    keys-dir: more
-		YAML
+		[ "$1" = without ] || { tls_domain; echo "    keys-dir: more"; }
 		[ "$1" != shared ] || cat <<-YAML
 			  - name: mail
 			    envelope: tls
@@ -38,7 +24,6 @@ config() { # with-domain | shared | without
 	} | box_config
 }
 
-has() { [ "$(box_count "$1")" -ge "$2" ]; }
 listed() { [ "$(box keys list --json | jq "[.[] | select(.kind == \"connection\" and .source == \"$1\")] | length")" = "$2" ]; }
 opened() { grep -aqc "$1" "$topology_dir/opened.pcapng"; }
 not_opened() { ! opened "$1"; }
@@ -156,10 +141,8 @@ one_log() {
 	check_equal "one log: nothing was refused" null "$(box status --json | jq -r .reloads.last_error)"
 }
 
-topology_up 1
-tls_certificate
+tls_topology
 mkdir -m 700 "$topology_dir/more"
-(umask 077 && : >"$topology_dir/keys.log")
 config without
 box_start
 first_by_reload

@@ -6,6 +6,36 @@
 tls_suite=ECDHE-RSA-AES128-GCM-SHA256
 tls_pids=()
 
+# tls_begin NAME: the test's first line behind those it sources
+tls_begin() {
+	test_begin "$1"
+	command -v openssl >/dev/null && return
+	skip "all of it - no openssl"
+	exit 0
+}
+
+# One path, a certificate, and an empty key log
+tls_topology() {
+	topology_up 1
+	tls_certificate
+	(umask 077 && : >"$topology_dir/keys.log")
+}
+
+# The configuration's `domains:` for it
+tls_domain() {
+	cat <<-YAML
+		domains:
+		  - name: web
+		    envelope: tls
+		    profile: single
+		    receivers: ["192.0.2.1", "192.0.2.9"]
+		    tls: {ports: [443, 8443], memory: 4MiB}
+		    keys: keys.log
+	YAML
+}
+
+has() { [ "$(box_count "$1")" -ge "$2" ]; } # REASON COUNT
+
 tls_certificate() {
 	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=server \
 		-keyout "$topology_dir/server.key" -out "$topology_dir/server.pem" 2>/dev/null
