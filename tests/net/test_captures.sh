@@ -2,29 +2,9 @@
 # `seal` and `open` of every envelope over captures, without a network and without
 # root: what was sealed opens at the receiving host to what it was; whatever is not
 # right is refused, by its reason and counter, and a bad capture is an error.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-O=$(realpath "${O:-build}")
-work=$(mktemp -d "${TMPDIR:-/tmp}/halfkey-captures.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-failed=0
+. "$(dirname "$0")/offline.sh"
+offline_begin captures
 count=20
-
-ok() { echo "ok captures: $*"; }
-not_ok() { echo "not ok captures: $*"; failed=1; }
-equal() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1 - wanted '${2:0:150}', got '${3:0:150}'"; fi; }
-
-# refused NAME WORDS COMMAND...: it fails, and its sentence has these words
-refused() {
-	local name=$1 words=$2 out
-	shift 2
-	if out=$("$@" 2>&1); then not_ok "$name - was accepted"
-	elif [[ $out == *"$words"* ]]; then ok "$name is refused"
-	else not_ok "$name - ${out:0:200}"; fi
-}
-
-endpoint() { "$O/halfkey-endpoint" "$@"; }
 
 # The IP packets of a capture; identification and checksums of what was made anew say nothing.
 packets() {
@@ -189,4 +169,4 @@ refused "an envelope that nobody speaks" "must be one of psp" endpoint seal -e q
 for command in seal open tunnel; do
 	equal "$command --help shows the options of envelopes" 1 "$(($(endpoint $command --help | grep -c '^  with -e ') > 3))"
 done
-exit $failed
+exit $test_failed

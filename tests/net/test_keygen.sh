@@ -2,28 +2,8 @@
 # Files end to end, without a network and without root: keygen writes them, the
 # box's programs take what is theirs and refuse what is not, and a sealed
 # capture opens with the box's keys to the packets that went in.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-O=$(realpath "${O:-build}")
-work=$(mktemp -d "${TMPDIR:-/tmp}/halfkey-keygen.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-failed=0
-
-ok() { echo "ok keygen: $*"; }
-not_ok() { echo "not ok keygen: $*"; failed=1; }
-equal() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1 - wanted '${2:0:150}', got '${3:0:150}'"; fi; }
-
-# refused NAME WORDS COMMAND...: it fails, and its sentence has these words
-refused() {
-	local name=$1 words=$2 out
-	shift 2
-	if out=$("$@" 2>&1); then not_ok "$name - was accepted"
-	elif [[ $out == *"$words"* ]]; then ok "$name is refused"
-	else not_ok "$name - ${out:0:200}"; fi
-}
-
-endpoint() { "$O/halfkey-endpoint" "$@"; }
+. "$(dirname "$0")/offline.sh"
+offline_begin keygen
 hosts=(--peer "client=192.0.2.1,10.9.0.1/24,fd09::1/64" --peer "server=192.0.2.9,10.9.0.9/24,10.77.0.0/16"
 	--peer client6=2001:db8::1 --peer server6=2001:db8::9)
 
@@ -395,4 +375,4 @@ nexts
 sizes
 full
 seal_sentences
-exit $failed
+exit $test_failed

@@ -2,22 +2,12 @@
 # Sealed ESP against an independent implementation: Wireshark's dissector opens
 # what `halfkey-endpoint seal` made, with the same keys, and finds the ICVs
 # good where it checks them. Timestamps and everything unsealed stay as they were.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-O=$(realpath "${O:-build}")
-endpoint=$O/halfkey-endpoint
-work=$(mktemp -d "${TMPDIR:-/tmp}/halfkey-tshark.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-failed=0
+. "$(dirname "$0")/offline.sh"
+offline_begin tshark
 count=20
 
-ok() { echo "ok tshark: $*"; }
-not_ok() { echo "not ok tshark: $*"; failed=1; }
-equal() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1 - wanted '${2:0:150}', got '${3:0:150}'"; fi; }
-
 if ! command -v tshark >/dev/null; then
-	echo "skip tshark: all of it - tshark is not installed"
+	skip "all of it - tshark is not installed"
 	exit 0
 fi
 
@@ -30,9 +20,9 @@ seal() {
 	local suite=$1 carrier=$2 from=$3 to=$4
 	shift 4
 	rm -rf "$work/keys" "$work/state" "$work/sealed.pcap"
-	"$endpoint" keygen -o "$work/keys" -e esp --suite "$suite" "$@" \
+	endpoint keygen -o "$work/keys" -e esp --suite "$suite" "$@" \
 		--peer client="$from" --peer server="$to" >"$work/log" 2>&1 &&
-		"$endpoint" seal -k "$work/keys/client.keys" --state "$work/state" --first-use -f "$from" -t "$to" \
+		endpoint seal -k "$work/keys/client.keys" --state "$work/state" --first-use -f "$from" -t "$to" \
 			-e esp --suite "$suite" --carrier "$carrier" "$work/plain.pcap" "$work/sealed.pcap" >>"$work/log" 2>&1
 }
 
@@ -87,11 +77,11 @@ equal "what is not IP is kept" 1 "$(tshark -r "$work/sealed.pcap" -Y arp 2>/dev/
 
 # PSP: the dissector knows the format, if it is new enough
 rm -rf "$work/keys" "$work/state"
-"$endpoint" keygen -o "$work/keys" --peer client=192.0.2.1 --peer server=192.0.2.9 >/dev/null &&
-	"$endpoint" seal -k "$work/keys/client.keys" --state "$work/state" --first-use -f 192.0.2.1 -t 192.0.2.9 \
+endpoint keygen -o "$work/keys" --peer client=192.0.2.1 --peer server=192.0.2.9 >/dev/null &&
+	endpoint seal -k "$work/keys/client.keys" --state "$work/state" --first-use -f 192.0.2.1 -t 192.0.2.9 \
 		--cookie 0102030405060708 "$work/plain.pcap" "$work/sealed.pcap" >/dev/null
 equal "PSP packets go to UDP 1000" $count \
 	"$(tshark -r "$work/sealed.pcap" -Y 'udp.dstport == 1000 && ip.dst == 192.0.2.9' 2>/dev/null | wc -l)"
 if grep -qa 'halfkey plaintext' "$work/sealed.pcap"; then not_ok "no plaintext is left in the capture"
 else ok "no plaintext is left in the capture"; fi
-exit $failed
+exit $test_failed
