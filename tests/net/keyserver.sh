@@ -64,6 +64,26 @@ ks_config() {
 # ks_files NAME: the options that name its certificate
 ks_files() { echo "--ca $ks/ca.pem --cert $ks/$1.pem --key $ks/$1.key --domain tunnel"; }
 
+# --- alone, on loopback ---------------------------------------------------------------------------------
+
+# ks_begin NAME [N]: a directory of its own, and a port, another for another N; at the end $server and
+# $others are killed
+ks_begin() {
+	test_name=$1
+	endpoint=$O/halfkey-endpoint
+	ks=$(mktemp -d "${TMPDIR:-/tmp}/halfkey-$1.XXXXXX")
+	at=127.0.0.1:$((20000 + ($$ + ${2:-0}) % 20000))
+	server=
+	others=()
+	trap ks_end EXIT
+	trap 'exit 130' INT TERM
+}
+ks_end() {
+	[ ${#others[@]} -gt 0 ] && kill -9 "${others[@]}" 2>/dev/null
+	[ -n "$server" ] && kill -9 "$server" 2>/dev/null
+	rm -rf "$ks"
+}
+
 # --- with a topology: the key server in the server's namespace, where everyone reaches it ---------------
 
 ks_topology() {

@@ -5,20 +5,8 @@
 # shellcheck disable=SC2154,SC2086,SC2046,SC2034 # names from lib.sh and keyserver.sh; ks_files is several words
 . "$(dirname "$0")/lib.sh"
 . tests/net/keyserver.sh
-test_name=keyguard
-endpoint=$O/halfkey-endpoint
-ks=$(mktemp -d "${TMPDIR:-/tmp}/halfkey-kg.XXXXXX")
-at=127.0.0.1:$((20000 + ($$ + 3333) % 20000))
-server=
+ks_begin keyguard 3333
 descriptors= # that the server is allowed; empty: as many as we are
-others=()
-cleanup() {
-	[ ${#others[@]} -gt 0 ] && kill -9 "${others[@]}" 2>/dev/null
-	[ -n "$server" ] && kill -9 "$server" 2>/dev/null
-	rm -rf "$ks"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
 
 start() {
 	: >"$ks/log"

@@ -5,17 +5,7 @@
 # shellcheck disable=SC2154,SC2086,SC2046,SC2034 # names from lib.sh and keyserver.sh; ks_files is several words
 . "$(dirname "$0")/lib.sh"
 . tests/net/keyserver.sh
-test_name=keyserver
-endpoint=$O/halfkey-endpoint
-ks=$(mktemp -d "${TMPDIR:-/tmp}/halfkey-ks.XXXXXX")
-at=127.0.0.1:$((20000 + $$ % 20000))
-server=
-cleanup() {
-	[ -n "$server" ] && kill -9 "$server" 2>/dev/null
-	rm -rf "$ks"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
+ks_begin keyserver
 
 start() {
 	: >"$ks/log.now"
