@@ -17,6 +17,7 @@
 
 #include <halfkey/crypto.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "user/control/config.h"
 #include "user/envelope/envelope.h"
 
@@ -34,14 +35,6 @@ const struct hk_envelope_ops *hk_envelope_ops(unsigned envelope)
 }
 
 #ifndef WRITE_SEEDS
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_config: %s\n", what);
-	abort();
-}
-
 static void check_sentence(const char *text)
 {
 	demand(strncmp(text, "fuzz.yaml:", 10) == 0, "a refusal that does not name the file");

@@ -14,6 +14,7 @@
 
 #include <halfkey/reason.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "user/base/text.h"
 #include "user/crypto/inline.h"
 
@@ -43,16 +44,6 @@ int main(int argc, char **argv)
 }
 
 #else
-
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_creation: %s\n", what);
-	abort();
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -12,18 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/wipe.h"
 #include "user/envelope/openers.h"
 
 #define HEADERS 42
 #define LIMIT	2048
-
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_dtls: %s\n", what);
-	abort();
-}
 
 unsigned hk_keyring_choose(
 	const struct hk_keyring *keyring, const struct hk_key_request *request, struct hk_key_choice *out)
@@ -69,14 +63,7 @@ void hk_crypto_gcm_open(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32
 	}
 }
 
-void hk_wipe(void *memory, size_t size)
-{
-	memset(memory, 0, size);
-}
-
 #ifndef WRITE_SEEDS
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct hk_domain_config domain = {.envelope = HK_ENVELOPE_DTLS};

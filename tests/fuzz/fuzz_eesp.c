@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "tests/bpf/cases.h"
 #include "user/envelope/openers.h"
 #include "user/envelope/outer.h"
@@ -53,14 +54,6 @@ bool hk_equal(const void *a, const void *b, size_t size)
 }
 
 #ifndef WRITE_SEEDS
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_eesp: %s\n", what);
-	abort();
-}
-
 /* Every span lies in the frame, in order. */
 static void check_spans(const struct hk_opening *opening, __u32 length)
 {
@@ -104,8 +97,6 @@ static void open_frame(
 			opening->inner + opening->inner_length <= opening->plain + opening->plain_length,
 		"the inner packet lies outside");
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

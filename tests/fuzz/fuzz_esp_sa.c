@@ -12,13 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/wipe.h"
 #include "user/keys/esp_sa.h"
 #include "user/keys/keyfile.h"
-
-void hk_wipe(void *memory, size_t size)
-{
-	memset(memory, 0, size);
-}
 
 #ifdef WRITE_SEEDS
 
@@ -33,30 +30,11 @@ int main(int argc, char **argv)
 		"\",\"HMAC-SHA-256-128 [RFC4868]\",\"0x\",\"32-bit\"\r\n",
 		"\"IPv4\",\"192.0.2.1\",\"192.0.2.9\",\"0x80001000\",\"AES-GCM with 16 octet ICV "
 		"[RFC4106]\",\"" KEY "01020304\",\"NULL\",\"\"\n"};
-	char path[512];
-	unsigned i;
-	FILE *file;
 
-	if (argc != 2)
-		return 1;
-	for (i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%u", argv[1], i);
-		file = fopen(path, "w");
-		if (!file || fputs(seeds[i], file) < 0 || fclose(file))
-			return 1;
-	}
-	return 0;
+	return write_texts(argc, argv, seeds, sizeof(seeds) / sizeof(seeds[0]));
 }
 
 #else
-
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_esp_sa: %s\n", what);
-	abort();
-}
 
 static int take(void *context, const struct hk_key_line *line, struct hk_error *error)
 {
@@ -65,8 +43,6 @@ static int take(void *context, const struct hk_key_line *line, struct hk_error *
 	demand(line->side == HK_SIDE_ENC || line->side == HK_SIDE_SINGLE, "a side the box may not have");
 	return 0;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

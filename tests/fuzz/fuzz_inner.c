@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/inner_help.h"
 #include "user/pipeline/inner.h"
 #include "user/pipeline/plausible.h"
@@ -47,16 +48,6 @@ int main(int argc, char **argv)
 }
 
 #else
-
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_inner: %s\n", what);
-	abort();
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -14,12 +14,9 @@
 
 #include <halfkey/crypto.h>
 
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/wipe.h"
 #include "user/keys/keyfile.h"
-
-void hk_wipe(void *memory, size_t size)
-{
-	memset(memory, 0, size);
-}
 
 #ifdef WRITE_SEEDS
 
@@ -31,30 +28,11 @@ int main(int argc, char **argv)
 					    " receiver=192.0.2.0/24\n",
 		"receiver=2001:db8::9 spi=0x80000001 version=5 side=enc key=" KEY "\n",
 		"receiver=192.0.2.9 spi=256 suite=gcm side=single key=" KEY " salt=01020304\r\n"};
-	char path[512];
-	unsigned i;
-	FILE *file;
 
-	if (argc != 2)
-		return 1;
-	for (i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%u", argv[1], i);
-		file = fopen(path, "w");
-		if (!file || fputs(seeds[i], file) < 0 || fclose(file))
-			return 1;
-	}
-	return 0;
+	return write_texts(argc, argv, seeds, sizeof(seeds) / sizeof(seeds[0]));
 }
 
 #else
-
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_keyfile: %s\n", what);
-	abort();
-}
 
 static int take(void *context, const struct hk_key_line *line, struct hk_error *error)
 {
@@ -68,8 +46,6 @@ static int take(void *context, const struct hk_key_line *line, struct hk_error *
 	demand((line->version >= 0) != (line->suite != HK_SUITE_NONE), "neither PSP nor ESP, or both");
 	return 0;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -11,26 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/wipe.h"
 #include "user/keys/keylog.h"
 
 #define LIMIT 4096
 
 void hk_wipe(void *memory, size_t size);
 
-void hk_wipe(void *memory, size_t size)
-{
-	memset(memory, 0, size);
-}
-
 #ifndef WRITE_SEEDS
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_keylog: %s\n", what);
-	abort();
-}
-
 static int take(void *context, const struct hk_tls_secret *secret, unsigned line, struct hk_error *error)
 {
 	(void)context;
@@ -40,8 +29,6 @@ static int take(void *context, const struct hk_tls_secret *secret, unsigned line
 		"a key of no size");
 	return 0;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -73,16 +60,7 @@ int main(int argc, char **argv)
 		"TLS_KEYS fd00::1 1 fd00::2 443 a b c d\n",
 		"retire client=fd00::1 client-port=1 server=fd00::2 server-port=443\n",
 		"retire client-random=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"};
-	char path[512];
-	FILE *file;
-	size_t i;
 
-	for (i = 0; argc > 1 && i < sizeof(logs) / sizeof(logs[0]); i++) {
-		snprintf(path, sizeof(path), "%s/log-%zu", argv[1], i);
-		file = fopen(path, "wb");
-		if (!file || fputs(logs[i], file) < 0 || fclose(file))
-			return 1;
-	}
-	return 0;
+	return write_texts(argc, argv, logs, sizeof(logs) / sizeof(logs[0]));
 }
 #endif

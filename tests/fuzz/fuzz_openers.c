@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/wipe.h"
 #include "tests/bpf/cases.h"
 #include "user/envelope/openers.h"
 #include "user/envelope/outer.h"
@@ -134,20 +136,7 @@ __u32 hk_crypto_cmac_pad(const struct hk_kdf_key *key, __u8 *message, __u32 leng
 	return (length + 15) / 16;
 }
 
-void hk_wipe(void *memory, size_t size)
-{
-	memset(memory, 0, size);
-}
-
 #ifndef WRITE_SEEDS
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_openers: %s\n", what);
-	abort();
-}
-
 /* What a cipher is given: spans in the frame, and lengths it can take. */
 static void check_spans(const struct hk_opening *opening)
 {
@@ -229,8 +218,6 @@ static __u32 build(const struct kind *kind, const uint8_t *data, size_t size, __
 	memcpy(frame + 14 + ip, data, size);
 	return 14 + ip + (__u32)size;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

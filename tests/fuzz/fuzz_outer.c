@@ -12,19 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "tests/bpf/cases.h"
 #include "user/base/text.h"
 #include "user/envelope/outer.h"
 
 #define FRAME_LIMIT 2048
-
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_outer: %s\n", what);
-	abort();
-}
 
 static void check_meta(const struct hk_meta *meta, size_t size)
 {
@@ -59,8 +52,6 @@ static void check_padding(const struct hk_outer *outer, const uint8_t *data, siz
 }
 
 #ifndef WRITE_SEEDS
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct hk_outer *outer;

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/wipe.h"
 #include "user/envelope/openers.h"
 #include "user/envelope/streams.h"
 #include "user/keys/connections.h"
@@ -22,14 +24,6 @@
 #define TCP	20
 #define PLAIN	(1u << 20)
 #define POOL	(160u << 10) /* two windows, so that they give way to each other */
-
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_tls: %s\n", what);
-	abort();
-}
 
 static const struct hk_tls_secret secret = {.key_size = 16};
 static const struct hk_tls_secret tuple_secret = {.key_size = 16, .is_tuple = true};
@@ -94,11 +88,6 @@ void hk_crypto_gcm_open(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32
 	}
 }
 
-void hk_wipe(void *memory, size_t size)
-{
-	memset(memory, 0, size);
-}
-
 #ifndef WRITE_SEEDS
 static void run(
 	struct hk_streams *streams, const uint8_t *data, size_t length, unsigned where, uint32_t sequence)
@@ -142,8 +131,6 @@ static void run(
 	}
 	free(frame);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "tests/bpf/cases.h"
 #include "user/crypto/tss.h"
 #include "user/envelope/outer.h"
@@ -28,14 +29,6 @@ __u32 hk_crypto_cmac_pad(const struct hk_kdf_key *key, __u8 *message, __u32 leng
 }
 
 #ifndef WRITE_SEEDS
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_tss: %s\n", what);
-	abort();
-}
-
 static void layouts(const struct hk_tss_packet *packet, const __u8 *entropy)
 {
 	__u8 *messages = malloc(HK_KDF_TSS_MESSAGES * HK_KDF_TSS_BLOCKS * 16), *aad = malloc(HK_TSS_AAD_MAX);
@@ -51,8 +44,6 @@ static void layouts(const struct hk_tss_packet *packet, const __u8 *entropy)
 	free(messages);
 	free(aad);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
