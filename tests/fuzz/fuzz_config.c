@@ -7,6 +7,7 @@
  * SOURCES: user/control/config.c user/control/domains.c user/control/values.c user/control/outline.c
  * SOURCES: user/control/schema*.c user/control/replace.c
  * SOURCES: user/base/error.c user/base/files.c user/base/text.c user/base/names.c user/base/nearest.c
+ * SOURCES: user/base/complaint.c
  * SOURCES: -lcyaml -lyaml
  */
 #include <stddef.h>
