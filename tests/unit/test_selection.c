@@ -4,7 +4,7 @@
  * of every version and suite are sealed under the key that the rule names, which
  * opens them, and under a key that is wrong at one position, which does not and
  * says why: receiver, slot, generation, explicit before derived, each level's root,
- * and before, within and after a key's time. (Epochs: test_tss.c, test_eesp.c.)
+ * and before, within and after a key's time. (Epochs: test_tss.c, test_eesp_broken.c.)
  */
 #include "tests/unit/box_help.h"
 #include "tests/unit/seal_context.h"
