@@ -95,6 +95,48 @@ static void host_gets_its_own(void)
 	end();
 }
 
+/* A request that names what is not its sender's to name: refused, counted, and without effect. */
+static void out_of_line(struct hk_ks_client *client, const char *request)
+{
+	__u64 before = ks.counters[HK_KS_REFUSED];
+
+	sent[0] = '\0';
+	ask(client, request);
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "\"refused\""));
+	CU_ASSERT_PTR_NULL(strstr(sent, "key="));
+	CU_ASSERT_EQUAL(ks.counters[HK_KS_REFUSED], before + 1);
+}
+
+static void what_is_not_theirs_to_say(void)
+{
+	static const char twice[] = "{\"op\":\"hello\",\"op\":\"spi\"}";
+	struct hk_ks_client host = client_of(HK_PUSH_HOST, "a"), box = client_of(HK_PUSH_BOX, "box");
+
+	begin();
+	out_of_line(&box, "{\"op\":\"subscribe\",\"domain\":\"d\",\"inbound\":true}");
+	CU_ASSERT_EQUAL(ks.counters[HK_KS_REFUSED_AUTH], 1);
+	ask(&host, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+	out_of_line(&host, "{\"op\":\"ack\",\"serial\":1000000}");
+	out_of_line(&host, "{\"op\":\"ack\",\"serial\":0}");
+	out_of_line(&host, "{\"op\":\"ack\",\"serial\":-1}");
+	CU_ASSERT_EQUAL(host.acked, 0);
+	out_of_line(&host, "{\"op\":\"spi\",\"to\":\"192.0.2.1\"}");
+	out_of_line(&host, "{\"op\":\"spi\",\"to\":\"192.0.2.77\"}");
+	CU_ASSERT_PTR_NULL(hk_push_parse(twice, strlen(twice)));
+	/* who asked for all the SPIs of a while waits */
+	ks.domains[0].receivers[host.host_index].tokens = 0;
+	sent[0] = '\0';
+	ask(&host, "{\"op\":\"spi\",\"to\":\"192.0.2.2\"}");
+	CU_ASSERT_PTR_NULL(strstr(sent, "key="));
+	ks.domains[0].receivers[host.host_index].tokens = 1;
+	ks.clients = &host;
+	hk_ks_serve(&ks);
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "side=auth"));
+	CU_ASSERT_EQUAL(ks.domains[0].receivers[host.host_index].tokens, 0);
+	ks.clients = NULL;
+	end();
+}
+
 /* The time that stands behind `what` in the first line with `which`; 0: none. */
 static long long time_in(const char *which, const char *what)
 {
@@ -493,6 +535,7 @@ int main(void)
 		{"a box never gets an authentication key, whatever it asks", box_never_gets_auth},
 		{"a reader gets MK_r alone", reader_gets_reader_alone},
 		{"a host gets its own alone", host_gets_its_own},
+		{"what is not theirs to say", what_is_not_theirs_to_say},
 		{"what is delegated has an end, which moves on", delegation_has_an_end},
 		{"refusals are counted and end a connection", refusals_end_a_connection},
 		{"SPIs never repeat, over restarts and clocks", spis_never_repeat},

@@ -225,6 +225,10 @@ static void garbage(void)
 
 	refused("{\"command\": \"statsu\"}", "did you mean \"status\"");
 	refused("{\"command\": \"frobnicate\"}", "unknown command \"frobnicate\"");
+	/* what is quoted is cut within a character */
+	refused("{\"command\": \"0123456789012345678901234567890123456789\"}", "unknown command \"0123");
+	refused("{\"command\": \"012345678901234567890123456789012345678\303\274\"}",
+		"unknown command \"0123");
 	refused("{\"command\": 7}", "\"command\" is missing");
 	refused("{}", "\"command\" is missing");
 	refused("[]", "JSON object");

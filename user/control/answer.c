@@ -293,10 +293,25 @@ static json_t *run(const struct hk_view *view, json_t *request, int fd, struct h
 	return command ? command->run(&asking) : NULL;
 }
 
+json_t *hk_control_text(const char *text)
+{
+	json_t *value = json_string(text);
+	char *plain = value ? NULL : strdup(text);
+	size_t i;
+
+	for (i = 0; plain && plain[i]; i++)
+		if (plain[i] & 0x80)
+			plain[i] = '?';
+	if (plain)
+		value = json_string(plain);
+	free(plain);
+	return value;
+}
+
 static char *wrap(json_t *result, const char *sentence)
 {
 	json_t *answer = result ? json_pack("{s:b, s:o}", "ok", 1, "result", result)
-				: json_pack("{s:b, s:s}", "ok", 0, "error", sentence);
+				: json_pack("{s:b, s:o}", "ok", 0, "error", hk_control_text(sentence));
 	char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 
 	json_decref(answer);

@@ -20,6 +20,11 @@
  */
 char *hk_control_answer(const struct hk_view *view, const char *request, size_t size, int fd);
 char *hk_control_refusal(const char *sentence);
+/*
+ * A text for an answer. One that JSON does not take - a quoted value was cut within a character, the
+ * name of a file is in another encoding - goes with '?' for what is not ASCII.
+ */
+json_t *hk_control_text(const char *text);
 
 /* report.c: the bodies of `status` and `stats`. */
 json_t *hk_control_report_status(const struct hk_view *view);

@@ -83,9 +83,9 @@ static int add_connection(struct page *page, const struct hk_key_row *key)
 	json_t *row;
 
 	hk_hex_format(key->fingerprint, sizeof(key->fingerprint), fingerprint);
-	row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "domain", domain_name(page->config, key->domain),
+	row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "domain", domain_name(page->config, key->domain),
 		"kind", "connection", "side", side_name(key->side), "fingerprint", fingerprint, "state",
-		state_name(key->state), "source", key->source ? key->source : "?");
+		state_name(key->state), "source", hk_control_text(key->source ? key->source : "?"));
 	if (key->tls_random) {
 		hk_hex_format(key->tls_random, 32, client_random);
 		json_object_set_new(row, "client_random", json_string(client_random));
@@ -137,7 +137,7 @@ static int add_key(void *context, const struct hk_key_row *key)
 	if (key->has_id)
 		json_object_set_new(row, "id", json_integer(key->id));
 	json_object_set_new(row, "state", json_string(state_name(key->state)));
-	json_object_set_new(row, "source", json_string(key->source ? key->source : "?"));
+	json_object_set_new(row, "source", hk_control_text(key->source ? key->source : "?"));
 	set_time(row, "not_before", key->not_before);
 	set_time(row, "not_after", key->not_after);
 	set_time(row, "used", key->used);

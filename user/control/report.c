@@ -100,7 +100,7 @@ static json_t *report_reloads(const struct hk_view_status *status)
 	set(report, "done", status->reloads);
 	set(report, "failed", status->reload_failures);
 	json_object_set_new(report, "last_error",
-		status->reload_error[0] ? json_string(status->reload_error) : json_null());
+		status->reload_error[0] ? hk_control_text(status->reload_error) : json_null());
 	return report;
 }
 
