@@ -67,6 +67,8 @@ static const struct {
 	{"slot=0 generation=2 side=enc key=" KEY("02") R1 " not-after=2100-02-30T00:00:00Z", "not-after="},
 	{"slot=0 generation=2 side=enc key=" KEY("02") R1 " not-before=4000000000 not-after=3999999999",
 		"not-before= is not before not-after="},
+	{"slot=0 generation=2 side=enc key=" KEY("02") R1 " not-before=4000000000 not-after=4000000000",
+		"not-before= is not before not-after="},
 	{"level=x generation=1 side=enc key=" KEY("02"), "not among the `levels`"},
 	{"slot=0 generation=2 side=enc from=1/2" R1, "from= names 2 levels"},
 	{"slot=0 generation=2 side=enc from=1/2/3/4" R1, "from="},

@@ -222,6 +222,12 @@ static void spis_never_repeat(void)
 		given++;
 	}
 	CU_ASSERT(given > 200);
+	/* a second has numbers of its own, and no more: whoever starts anew in the next one repeats none */
+	ks.now++;
+	for (given = 0; !hk_ks_allocate(&ks, 0, 1, "a", &spi, &error); given++)
+		CU_ASSERT_FATAL(given < 64);
+	CU_ASSERT_EQUAL(given, 64);
+	ks.now++;
 	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, "a", &spi, &error), 0);
 	ks.started = ks.now; /* an earlier run may have used this second */
 	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, "a", &spi, &error), -EAGAIN);

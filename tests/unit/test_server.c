@@ -2,6 +2,7 @@
 /* The control socket: a real one, with a made-up daemon behind it. */
 #include "tests/unit/view_help.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -78,6 +79,58 @@ static json_int_t number(const json_t *object, const char *a, const char *b, con
 }
 
 /* --- tests --- */
+
+static unsigned open_descriptors(void)
+{
+	DIR *open = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(open);
+	while (readdir(open))
+		count++;
+	closedir(open);
+	return count;
+}
+
+static void say_with_descriptors(int fd, const char *text, unsigned count)
+{
+	union {
+		char bytes[CMSG_SPACE(8 * sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec part = {.iov_base = (void *)(unsigned long)text, .iov_len = strlen(text)};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes};
+	struct cmsghdr *head = (struct cmsghdr *)(void *)control.bytes;
+	unsigned i;
+
+	message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(count * sizeof(int));
+	for (i = 0; i < count; i++)
+		memcpy(CMSG_DATA(head) + i * sizeof(int), &fd, sizeof(fd));
+	CU_ASSERT_EQUAL(sendmsg(fd, &message, 0), (ssize_t)strlen(text));
+}
+
+/* Descriptors that nobody asked for, and more than one: each is closed with its request. */
+static void descriptors_do_not_pile_up(void)
+{
+	unsigned before, round;
+	int fd = dial();
+
+	say(fd, "{\"command\":\"status\"}\n");
+	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "\"ok\":true"));
+	before = open_descriptors();
+	for (round = 1; round <= 8; round++) {
+		say_with_descriptors(fd, "{\"command\":\"status\"}\n", round);
+		CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "\"ok\":true"));
+	}
+	say_with_descriptors(fd, "{\"command\":", 2);
+	say_with_descriptors(fd, "\"status\"}\n", 3);
+	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "\"ok\":true"));
+	CU_ASSERT_EQUAL(open_descriptors(), before);
+	close(fd);
+}
 
 static void status(void)
 {
@@ -450,6 +503,7 @@ static void client_sentences(void)
 int main(void)
 {
 	static const struct test tests[] = {
+		{"descriptors do not pile up", descriptors_do_not_pile_up},
 		{"status", status},
 		{"stats", stats},
 		{"keys and verdicts, by pages", lists},
