@@ -11,11 +11,13 @@
 #include <openssl/sha.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "user/endpoint/epoch.h"
 #include "user/endpoint/nonces.h"
 #include "user/endpoint/replay.h"
 
@@ -171,6 +173,46 @@ static void killed_senders_repeat_nothing(void)
 	for (i = 0; i < 10; i++)
 		draw_and_die(sa, i == 0, &last);
 	CU_ASSERT(last.sn > 9 * HK_NONCES_BLOCK); /* each death lost its reserved block */
+	directory_remove();
+	hk_sa_free(sa);
+}
+
+/* A full disk, as the process sees it. */
+static void no_room(bool full)
+{
+	struct rlimit limit;
+
+	CU_ASSERT_EQUAL(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = full ? 0 : limit.rlim_max;
+	(void)signal(SIGXFSZ, full ? SIG_IGN : SIG_DFL);
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_first_use_without_room_is_none(void)
+{
+	const struct hk_state_place place = {
+		.directory = directory, .sender = "192.0.2.1", .first_use = true};
+	struct hk_sa *sa = make_sa(HK_ENVELOPE_PSP, HK_PSP_SPLIT_256, 0x1000);
+	struct hk_nonce_state *nonces = NULL;
+	struct hk_epochs *epochs = NULL;
+	struct hk_error error = {{0}};
+
+	directory_make();
+	no_room(true);
+	CU_ASSERT_NOT_EQUAL(hk_nonce_state_open(&nonces, &place, sa, &error), 0);
+	CU_ASSERT_NOT_EQUAL(hk_epochs_open(&epochs, &place, 1, 1, &error), 0);
+	no_room(false);
+	CU_ASSERT_EQUAL(*state_path(), '\0');
+	CU_ASSERT_EQUAL(hk_epochs_open(&epochs, &place, 1, 1, &error), 0);
+	hk_epochs_close(epochs, false);
+	CU_ASSERT_EQUAL(hk_epochs_open(&epochs, &place, 1, 1, &error), -EEXIST);
+	nonces = must_open(sa, true);
+	hk_nonce_state_close(nonces);
+	/* one that is there stays, whatever fails */
+	no_room(true);
+	CU_ASSERT_EQUAL(try_open(&nonces, sa, "192.0.2.1", true), -EEXIST);
+	no_room(false);
+	hk_nonce_state_close(must_open(sa, false));
 	directory_remove();
 	hk_sa_free(sa);
 }
@@ -431,6 +473,7 @@ int main(void)
 		{"restarts go on where they stopped", restarts_go_on},
 		{"killed senders repeat nothing", killed_senders_repeat_nothing},
 		{"first use is once", first_use_is_once},
+		{"a first use without room on the disk is none", a_first_use_without_room_is_none},
 		{"one sender at a time, and one for ever", one_sender_at_a_time},
 		{"states are apart", states_are_apart},
 		{"damage is refused", damage_is_refused},

@@ -81,6 +81,7 @@ int hk_epochs_open(struct hk_epochs **out, const struct hk_state_place *place, _
 {
 	struct hk_epochs *epochs;
 	char name[64];
+	bool opened;
 	int status = hk_state_sender(place->sender, error);
 
 	if (!status && !place->opener)
@@ -93,10 +94,11 @@ int hk_epochs_open(struct hk_epochs **out, const struct hk_state_place *place, _
 	snprintf(epochs->sender, sizeof(epochs->sender), "%s", place->sender);
 	epochs->untouched = place->first_use;
 	status = open_state(epochs, place, name, error);
-	if (!status)
+	opened = !status;
+	if (opened)
 		status = place->first_use ? write_state(epochs, 0, error) : read_state(epochs, error);
 	if (status)
-		hk_epochs_close(epochs, false);
+		hk_epochs_close(epochs, opened); /* one that could not be written: as if never tried */
 	else
 		*out = epochs;
 	return status;

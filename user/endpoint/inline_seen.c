@@ -92,8 +92,13 @@ static int start(struct hk_inline_seen *seen, const struct hk_inline *parent, st
 {
 	__u8 header[HEADER];
 
-	if (header_of(seen, parent, header) || write(seen->fd, header, HEADER) != HEADER || fsync(seen->fd))
-		return hk_error_set(error, EIO, "%s: cannot be written", seen->path);
+	errno = 0;
+	if (header_of(seen, parent, header) || write(seen->fd, header, HEADER) != HEADER || fsync(seen->fd)) {
+		hk_error_set(error, EIO, "%s: cannot be written: %s", seen->path,
+			strerror(errno ? errno : ENOSPC));
+		(void)unlink(seen->path); /* nothing was taken on it: the next start is the first */
+		return -EIO;
+	}
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "user/base/text.h"
 #include "user/endpoint/keyserver_connection.h"
 
 #define EVENTS	       64
@@ -26,12 +27,14 @@ static int listen_at(struct hk_ks_server *server, struct hk_error *error)
 	bool bracket = where[0] == '[';
 	size_t size = colon ? (size_t)(colon - where) : 0;
 	int one = 1, code;
+	__u64 port;
 
 	if (size > bracket * 2u && size < sizeof(host))
 		memcpy(host, where + bracket, size - 2u * bracket);
-	if (!*host || getaddrinfo(host, colon + 1, &hints, &list))
-		return hk_error_set(
-			error, EINVAL, "listen '%s': must be ADDRESS:PORT or [ADDRESS]:PORT", where);
+	if (!*host || hk_number_parse(colon + 1, 65535, &port) || getaddrinfo(host, colon + 1, &hints, &list))
+		return hk_error_set(error, EINVAL,
+			"listen '%s': must be ADDRESS:PORT or [ADDRESS]:PORT, with a port up to 65535",
+			where);
 	server->listener = socket(list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	(void)setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	code = server->listener < 0 || bind(server->listener, list->ai_addr, list->ai_addrlen) ||

@@ -178,6 +178,8 @@ static int sync_directory(const char *directory, struct hk_error *error)
 static int state_create(struct hk_nonce_state *nonces, const struct hk_state_place *place, const char *name,
 	struct hk_error *error)
 {
+	int status;
+
 	nonces->fd = hk_state_file(place, name);
 	if (nonces->fd == -EEXIST)
 		return hk_error_set(error, EEXIST,
@@ -189,8 +191,11 @@ static int state_create(struct hk_nonce_state *nonces, const struct hk_state_pla
 	if (flock(nonces->fd, LOCK_EX | LOCK_NB))
 		return io_error(error, nonces->path, "lock");
 	nonces->iv = nonces->sn = 1;
-	if (record_write(nonces, 1, 1))
-		return io_error(error, nonces->path, "write");
+	if (record_write(nonces, 1, 1)) {
+		status = io_error(error, nonces->path, "write");
+		(void)unlink(nonces->path); /* came to nothing: the next first use is one */
+		return status;
+	}
 	return sync_directory(place->directory, error);
 }
 
