@@ -76,6 +76,16 @@ ks_is_ca=TRUE ks_usage=digitalSignature,keyCertSign ks_cert ca subca URI:halfkey
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3 -subj /CN=self -keyout "$ks/self.key" \
 	-out "$ks/self.pem" -addext subjectAltName=URI:halfkey:host:client -addext extendedKeyUsage=clientAuth 2>/dev/null
 ks_config "$at" "lifetime: 1h" "ahead: 1m" "grace: 1m"
+cannot_start() { # WHAT SENTENCE SED: with the configuration changed so
+	local out
+	sed "$3" "$ks/keyserver.yaml" >"$ks/wrong.yaml"
+	out=$(timeout 5 "$endpoint" keyserver -c "$ks/wrong.yaml" 2>&1)
+	check_equal "$1 is refused" 1 "$(grep -cF "$2" <<<"$out")"
+}
+cannot_start "a host's certificate for the server" "is no key server's certificate" \
+	's/server\.pem/client.pem/; s/server\.key/client.key/'
+cannot_start "a server's that may play a client" "fakeserver.pem: is no key server's certificate" \
+	's/server\.pem/fakeserver.pem/; s/server\.key/fakeserver.key/'
 check "--list before the first start says that there is nothing" grep -q 'state: holds no keys yet' \
 	<("$endpoint" keyserver -c "$ks/keyserver.yaml" --list 2>&1)
 start

@@ -128,35 +128,6 @@ static int use_files(SSL_CTX *tls, const struct hk_push_files *files, struct hk_
 	return use_private_key(tls, files->key, error);
 }
 
-SSL_CTX *hk_push_tls(const struct hk_push_files *files, bool server, struct hk_error *error)
-{
-	SSL_CTX *tls = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
-
-	(void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error, not the end of the process */
-	if (!tls || SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) != 1 ||
-		SSL_CTX_set_max_proto_version(tls, TLS1_3_VERSION) != 1) {
-		hk_error_set(error, ENOMEM, "TLS 1.3 is not to be had: %s", why());
-		SSL_CTX_free(tls);
-		return NULL;
-	}
-	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-	SSL_CTX_set_verify_depth(tls, 3);
-	SSL_CTX_set_purpose(tls, server ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER);
-	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_X509_STRICT);
-	/* No resumption and no early data: every connection shows its certificate, and nothing can be
-	 * replayed. */
-	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(tls, 0);
-	SSL_CTX_set_max_early_data(tls, 0);
-	SSL_CTX_set_options(tls, SSL_OP_NO_TICKET | SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_RENEGOTIATION);
-	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	if (use_files(tls, files, error)) {
-		SSL_CTX_free(tls);
-		return NULL;
-	}
-	return tls;
-}
-
 /* --- who is it? -------------------------------------------------------------------------------- */
 
 static bool good_name(const char *name, size_t size)
@@ -224,6 +195,51 @@ static bool made_for(X509 *certificate, unsigned role)
 	       !(X509_get_extended_key_usage(certificate) & (other | XKU_ANYEKU)) &&
 	       (X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) &&
 	       !(X509_get_key_usage(certificate) & KU_KEY_CERT_SIGN);
+}
+
+/* Clients refuse any other, and their refusal names no file. */
+static int is_servers(SSL_CTX *tls, const char *path, struct hk_error *error)
+{
+	X509 *certificate = SSL_CTX_get0_certificate(tls);
+	struct hk_push_identity own = {0};
+
+	if (certificate && !read_names(certificate, &own) && own.role == HK_PUSH_SERVER &&
+		made_for(certificate, HK_PUSH_SERVER))
+		return 0;
+	return hk_error_set(error, EINVAL,
+		"%s: is no key server's certificate: it needs one URI halfkey:server:NAME and "
+		""
+		"extendedKeyUsage serverAuth alone",
+		path);
+}
+
+SSL_CTX *hk_push_tls(const struct hk_push_files *files, bool server, struct hk_error *error)
+{
+	SSL_CTX *tls = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+
+	(void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error, not the end of the process */
+	if (!tls || SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) != 1 ||
+		SSL_CTX_set_max_proto_version(tls, TLS1_3_VERSION) != 1) {
+		hk_error_set(error, ENOMEM, "TLS 1.3 is not to be had: %s", why());
+		SSL_CTX_free(tls);
+		return NULL;
+	}
+	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	SSL_CTX_set_verify_depth(tls, 3);
+	SSL_CTX_set_purpose(tls, server ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER);
+	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_X509_STRICT);
+	/* No resumption and no early data: every connection shows its certificate, and nothing can be
+	 * replayed. */
+	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(tls, 0);
+	SSL_CTX_set_max_early_data(tls, 0);
+	SSL_CTX_set_options(tls, SSL_OP_NO_TICKET | SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	if (use_files(tls, files, error) || (server && is_servers(tls, files->cert, error))) {
+		SSL_CTX_free(tls);
+		return NULL;
+	}
+	return tls;
 }
 
 int hk_push_identify(SSL *ssl, struct hk_push_identity *out, struct hk_error *error)
