@@ -23,7 +23,7 @@ says() { # PATTERN COMMAND...: the output has a matching line
 	"$@" | grep -qE "$pattern"
 }
 check "status: inspecting, native" says 'inspecting' box status
-check "status: the ports" says '^ +box-c +up +10 Gbit/s +veth +native ' box status
+check "status: the ports" wait_for 5 says '^ +box-c +up +10 Gbit/s +veth +native ' box status
 check_equal "status: the configuration's path" "$topology_dir/halfkey.yaml" "$(box status -j | jq -r .configuration)"
 check_equal "status: the pins" "$pins/$topology_instance" "$(box status -j | jq -r .pins)"
 check_equal "manuals and scripts name the pins of this version" "" \

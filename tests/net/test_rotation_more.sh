@@ -14,11 +14,11 @@ make_keys() { # GENERATION KEYGEN-OPTION...
 }
 # seal_ENVELOPE GENERATION OUT
 seal_eesp() {
-	host eesp -e "$envelope" -k "$topology_dir/keys.$1/client.keys" --state "$topology_dir/state.$1" --first-use \
+	host seal -e "$envelope" -k "$topology_dir/keys.$1/client.keys" --state "$topology_dir/state.$1" --first-use \
 		-f 192.0.2.1 -t 192.0.2.9 "$topology_dir/plain.pcap" "$2"
 }
 seal_wesp() { seal_eesp "$@"; }
-seal_dtls() { host dtls -k "$topology_dir/keys.$1/client.keys" --mkid "$1" "$topology_dir/plain.pcap" "$2"; }
+seal_dtls() { host seal -e dtls -k "$topology_dir/keys.$1/client.keys" --mkid "$1" "$topology_dir/plain.pcap" "$2"; }
 seal_tss() {
 	host seal -e tss -k "$topology_dir/keys.$1/hosts.keys" --tss mode=cluster --sdi 171 --an $((($1 + 1) % 2)) --epoch "7$1" \
 		--from 192.0.2.1 --to 192.0.2.9 --state "$topology_dir/state.$1" --first-use "$topology_dir/plain.pcap" "$2"

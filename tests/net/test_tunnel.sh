@@ -222,6 +222,8 @@ prepare() {
 		--state "$topology_dir/$1/state"
 }
 
+sent_more_than() { [ "$(in_client ip -j -s link show hk0 | jq '.[0].stats64.tx.packets')" -gt "$1" ]; }
+
 # Rotation of running tunnels: new keys are accepted, then used, then the old ones go; nothing is lost.
 reloads() { # TAG KEYGEN-OPTION...
 	local tag=$1 c s ping dir=$topology_dir/$1 name
@@ -257,6 +259,7 @@ reloads() { # TAG KEYGEN-OPTION...
 	sed -i '$d' "$dir/client.keys"
 	sed -i 's/^local: .*/local: "192.0.2.2"/' "$dir/client.tunnel.yaml"
 	check "$tag: another local address needs a restart" hup "$tag" client "$c" "not reloaded.*local"
+	wait_for 10 sent_more_than 100
 	kill -INT "$ping"
 	wait "$ping"
 	topology_stop "$c" "$s"
