@@ -11,7 +11,7 @@ build="gcc make clang llvm libbpf-dev libxdp-dev libelf-dev zlib1g-dev bpftool l
 	libipsec-mb-dev libssl-dev libsqlite3-dev libcyaml-dev libyaml-dev libjansson-dev libpcap-dev libhyperscan-dev"
 run="iproute2 ethtool procps util-linux"
 tests="libcunit1-dev clang-format clang-tidy cppcheck curl tcpdump tshark jq socat python3 binutils openssl
-	iputils-ping mandoc shellcheck libclang-rt-14-dev"
+	iputils-ping mandoc shellcheck libclang-rt-14-dev gdb"
 
 missing=""
 for package in $build $run $tests; do

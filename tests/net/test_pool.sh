@@ -101,7 +101,7 @@ sum_opened() {
 	echo $sum
 }
 sealed_sum() { # by both ends, from what they say when they end
-	sed -n 's/.*sealed \([0-9]*\), opened.*/\1/p' "$topology_dir"/*.tunnel.log | paste -sd+ | bc
+	sed -n 's/.*sealed \([0-9]*\), opened.*/\1/p' "$topology_dir"/*.tunnel.log | awk '{ sum += $1 } END { print sum + 0 }'
 }
 sees_inner() { grep -q '"src_ip": *"10.9.0.1"' "$topology_dir/eve$which.json"; }
 check_feeds() {

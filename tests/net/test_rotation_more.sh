@@ -49,7 +49,7 @@ stream_loop() {
 		echo 1 >>"$topology_dir/sent.$name"
 	done
 }
-sent() { paste -sd+ "$topology_dir/sent" | bc; }
+sent() { awk '{ sum += $1 } END { print sum + 0 }' "$topology_dir/sent"; }
 all_are_ok() { [ "$(box_count ok)" = "$(sent)" ]; }
 
 # one ENVELOPE THIRD-OPTIONS KEYGEN-OPTION...
