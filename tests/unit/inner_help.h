@@ -7,7 +7,7 @@
 #include <string.h>
 #include <linux/types.h>
 
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 #include "user/envelope/rebuild.h"
 
 static inline void fix_checksum(__u8 *field, __u32 sum)

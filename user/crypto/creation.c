@@ -2,6 +2,8 @@
 /* The creation header of inline keying, read and written: see inline.h. */
 #include <string.h>
 
+#include "user/base/bytes.h"
+
 #include <halfkey/reason.h>
 
 #include "user/crypto/inline.h"
@@ -12,28 +14,6 @@
  *  8 Reply-SPI, 12 lifetime, 16 initial sequence, 20 creator port, 22 peer port
  * 24 reply nonce, 40 peer nonce, 56 first and last address
  */
-static __u16 get16(const __u8 *at)
-{
-	return (__u16)(at[0] << 8 | at[1]);
-}
-
-static __u32 get32(const __u8 *at)
-{
-	return (__u32)get16(at) << 16 | get16(at + 2);
-}
-
-static void put16(__u8 *at, __u32 value)
-{
-	at[0] = (__u8)(value >> 8);
-	at[1] = (__u8)value;
-}
-
-static void put32(__u8 *at, __u32 value)
-{
-	put16(at, value >> 16);
-	put16(at + 2, value);
-}
-
 /* Fields that the scope does not use are zero: two headers never mean the same. */
 static unsigned check_scope(const struct hk_creation *creation)
 {
@@ -93,16 +73,16 @@ unsigned hk_creation_parse(const __u8 *bytes, __u32 length, struct hk_creation *
 		return HK_REASON_CREATION_VERSION;
 	if (bytes[5] != HK_CREATION_ALGORITHM)
 		return HK_REASON_CREATION_ALGORITHM;
-	if (get16(bytes + 6))
+	if (hk_get16(bytes + 6))
 		return HK_REASON_CREATION_RESERVED;
 	out->next_header = bytes[0];
 	out->scope = bytes[3];
 	out->protocol = bytes[4];
-	out->spi = get32(bytes + 8);
-	out->lifetime = get32(bytes + 12);
-	out->sequence = get32(bytes + 16);
-	out->creator_port = get16(bytes + 20);
-	out->peer_port = get16(bytes + 22);
+	out->spi = hk_get32(bytes + 8);
+	out->lifetime = hk_get32(bytes + 12);
+	out->sequence = hk_get32(bytes + 16);
+	out->creator_port = hk_get16(bytes + 20);
+	out->peer_port = hk_get16(bytes + 22);
 	memcpy(out->reply_nonce, bytes + 24, HK_INLINE_NONCE);
 	memcpy(out->peer_nonce, bytes + 40, HK_INLINE_NONCE);
 	if (out->spi < HK_ESP_SPI_RESERVED)
@@ -136,12 +116,12 @@ __u32 hk_creation_write(const struct hk_creation *creation, __u8 *out)
 	out[3] = creation->scope;
 	out[4] = creation->protocol;
 	out[5] = HK_CREATION_ALGORITHM;
-	put16(out + 6, 0);
-	put32(out + 8, creation->spi);
-	put32(out + 12, creation->lifetime);
-	put32(out + 16, creation->sequence);
-	put16(out + 20, creation->creator_port);
-	put16(out + 22, creation->peer_port);
+	hk_put16(out + 6, 0);
+	hk_put32(out + 8, creation->spi);
+	hk_put32(out + 12, creation->lifetime);
+	hk_put32(out + 16, creation->sequence);
+	hk_put16(out + 20, creation->creator_port);
+	hk_put16(out + 22, creation->peer_port);
 	memcpy(out + 24, creation->reply_nonce, HK_INLINE_NONCE);
 	memcpy(out + 40, creation->peer_nonce, HK_INLINE_NONCE);
 	return size;

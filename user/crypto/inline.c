@@ -4,19 +4,13 @@
 
 #include <string.h>
 
+#include "user/base/bytes.h"
+
 #define LABEL	 5
 #define FIELDS_A 4  /* version to algorithm */
 #define FIELDS_B 16 /* Reply-SPI to ports */
 #define HASH	 32
 #define SEED_MAX (LABEL + 2 * HK_INLINE_NONCE + FIELDS_A + FIELDS_B + HK_CREATION_MAX - HK_CREATION_SIZE)
-
-static void put32(__u8 *at, __u32 value)
-{
-	at[0] = (__u8)(value >> 24);
-	at[1] = (__u8)(value >> 16);
-	at[2] = (__u8)(value >> 8);
-	at[3] = (__u8)value;
-}
 
 /* "IKp1e": packets of a parent, r: a child, s: a child as a parent; e and a are the sides */
 static void put_label(__u8 out[LABEL], char kind, enum hk_side side)
@@ -32,7 +26,7 @@ void hk_inline_info(__u8 out[HK_INLINE_INFO], enum hk_side side, const __u8 nonc
 {
 	put_label(out, 'p', side);
 	memcpy(out + LABEL, nonce, HK_INLINE_NONCE);
-	put32(out + LABEL + HK_INLINE_NONCE, spi);
+	hk_put32(out + LABEL + HK_INLINE_NONCE, spi);
 }
 
 /* Behind the label: peer nonce || reply nonce || F. */

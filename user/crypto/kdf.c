@@ -7,17 +7,7 @@
 
 #include <string.h>
 
-static void put16(__u8 *out, __u16 value)
-{
-	out[0] = (__u8)(value >> 8);
-	out[1] = (__u8)value;
-}
-
-static void put32(__u8 *out, __u32 value)
-{
-	put16(out, (__u16)(value >> 16));
-	put16(out + 2, (__u16)value);
-}
+#include "user/base/bytes.h"
 
 unsigned hk_kdf_psp_key_size(unsigned version)
 {
@@ -33,13 +23,13 @@ unsigned hk_kdf_psp_key_size(unsigned version)
 /* [i]_32 || "Pv0\0" || SPI || [key bits]_32 */
 void hk_kdf_psp_message(__u8 out[16], unsigned version, __u32 spi, __u32 counter)
 {
-	put32(out, counter);
+	hk_put32(out, counter);
 	out[4] = 'P';
 	out[5] = 'v';
 	out[6] = (__u8)('0' + version);
 	out[7] = 0;
-	put32(out + 8, spi);
-	put32(out + 12, hk_kdf_psp_key_size(version) * 8);
+	hk_put32(out + 8, spi);
+	hk_put32(out + 12, hk_kdf_psp_key_size(version) * 8);
 }
 
 /* [i]_8 || label || 00 || context || [384]_16 */
@@ -49,7 +39,7 @@ void hk_kdf108_message(__u8 out[32], const char label[4], const __u8 context[HK_
 	memcpy(out + 1, label, 4);
 	out[5] = 0;
 	memcpy(out + 6, context, HK_KDF108_CONTEXT);
-	put16(out + 30, HK_KDF108_OUTPUT * 8);
+	hk_put16(out + 30, HK_KDF108_OUTPUT * 8);
 }
 
 const char *hk_kdf_label(enum hk_side side)
@@ -67,8 +57,8 @@ void hk_kdf_esp_context(__u8 out[HK_KDF108_CONTEXT], enum hk_suite suite, unsign
 {
 	out[0] = 0x31;
 	out[1] = (__u8)(suite << 4 | slot << 1);
-	put16(out + 2, mkid);
-	put32(out + 4, spi);
+	hk_put16(out + 2, mkid);
+	hk_put32(out + 4, spi);
 	memcpy(out + 8, receiver->bytes, 16);
 }
 
@@ -79,9 +69,9 @@ void hk_kdf_dtls_context(
 	memset(out, 0, HK_KDF108_CONTEXT);
 	out[0] = 0x21;
 	out[1] = (__u8)flags;
-	put32(out + 2, mkid);
+	hk_put32(out + 2, mkid);
 	memcpy(out + 6, context_id, 8);
-	put32(out + 14, epoch);
+	hk_put32(out + 14, epoch);
 }
 
 /* Prof and KDF || flags || MKID || ContextID || Epoch || SPI || Session ID */
@@ -92,8 +82,8 @@ void hk_kdf_dkc_context(__u8 out[HK_KDF108_CONTEXT], const __u8 fields[2], const
 	memcpy(out + 2, mkid, 4);
 	memcpy(out + 6, context_id, 8);
 	memcpy(out + 14, epoch, 4);
-	put32(out + 18, spi);
-	put16(out + 22, session);
+	hk_put32(out + 18, spi);
+	hk_put16(out + 22, session);
 }
 
 void hk_kdf108_messages(

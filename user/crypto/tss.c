@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "user/base/bytes.h"
 #include "user/base/text.h"
 
 #define OUTPUT_BITS 0x160 /* key 256, IV mask 96 */
@@ -17,18 +18,6 @@ static bool has_ssi(const __u8 *header)
 static const __u8 *tsc(const __u8 *header)
 {
 	return header + 4 + (has_ssi(header) ? HK_TSS_SSI_SIZE : 0);
-}
-
-static void put16(__u8 *out, __u32 value)
-{
-	out[0] = (__u8)(value >> 8);
-	out[1] = (__u8)value;
-}
-
-static void put32(__u8 *out, __u32 value)
-{
-	put16(out, value >> 16);
-	put16(out + 2, value);
 }
 
 unsigned hk_tss_header_size(const __u8 *header)
@@ -98,7 +87,7 @@ static unsigned put_context(__u8 *out, const struct hk_tss_packet *packet)
 		at += 4;
 	}
 	memcpy(at, tsc(header), 2);
-	put32(at + 2, hk_tss_rekey(packet->options, packet->header));
+	hk_put32(at + 2, hk_tss_rekey(packet->options, packet->header));
 	at += 6;
 	if (wide) {
 		memcpy(at, address->bytes, 16);
@@ -119,10 +108,10 @@ unsigned hk_kdf_tss_message(__u8 *out, const struct hk_tss_packet *packet, __u8 
 	out[3] = 0;
 	size += put_context(out + size, packet);
 	if (packet->options->long_length) {
-		put16(out + size, 0);
+		hk_put16(out + size, 0);
 		size += 2;
 	}
-	put16(out + size, OUTPUT_BITS);
+	hk_put16(out + size, OUTPUT_BITS);
 	return size + 2;
 }
 
@@ -149,7 +138,7 @@ void hk_tss_iv(__u8 out[HK_TSS_IV], const struct hk_tss_packet *packet, const __
 	else if (!packet->options->iv_sdi && hk_address_is_v4(packet->source))
 		memcpy(out, packet->source->bytes + 12, 4);
 	else
-		put32(out, hk_tss_sdi(header));
+		hk_put32(out, hk_tss_sdi(header));
 	memcpy(out + 4, tsc(header), HK_TSS_TSC_SIZE);
 	for (i = 0; mask && i < HK_TSS_IV; i++)
 		out[i] ^= mask[i];

@@ -6,6 +6,7 @@
 #ifndef HK_ENDPOINT_SA_H
 #define HK_ENDPOINT_SA_H
 
+#include "user/base/bytes.h"
 #include "user/endpoint/protect.h"
 #include "user/endpoint/seal.h"
 
@@ -42,39 +43,5 @@ unsigned hk_esp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out
 /* The inner packet that an opened payload is: enum hk_refusal. 40 bytes in front of its data are ours. */
 unsigned hk_payload_deliver(
 	const struct hk_sealed *sealed, const struct hk_payload *payload, struct hk_opened *opened);
-
-/* Big-endian numbers at any address. */
-static inline void hk_put16(__u8 *at, __u16 value)
-{
-	at[0] = (__u8)(value >> 8);
-	at[1] = (__u8)value;
-}
-
-static inline void hk_put32(__u8 *at, __u32 value)
-{
-	hk_put16(at, (__u16)(value >> 16));
-	hk_put16(at + 2, (__u16)value);
-}
-
-static inline void hk_put64(__u8 *at, __u64 value)
-{
-	hk_put32(at, (__u32)(value >> 32));
-	hk_put32(at + 4, (__u32)value);
-}
-
-static inline __u16 hk_get16(const __u8 *at)
-{
-	return (__u16)(at[0] << 8 | at[1]);
-}
-
-static inline __u32 hk_get32(const __u8 *at)
-{
-	return (__u32)hk_get16(at) << 16 | hk_get16(at + 2);
-}
-
-static inline __u64 hk_get64(const __u8 *at)
-{
-	return (__u64)hk_get32(at) << 32 | hk_get32(at + 4);
-}
 
 #endif

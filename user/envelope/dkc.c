@@ -6,7 +6,7 @@
 
 #include <halfkey/reason.h>
 
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 #include "user/envelope/openers.h"
 
 static unsigned check_fields(const struct hk_opening *opening, const struct hk_dkc *dkc)

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "bpf/parse/dtls.h"
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 
 #define AAD_SIZE (8 + 1 + 1 + 1 + 2 + 8 + HK_DTLS_CID_SIZE + 2)
 

@@ -15,7 +15,7 @@
 
 #include <halfkey/reason.h>
 
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 #include "user/envelope/dkc.h"
 #include "user/envelope/rebuild.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "user/base/hash.h"
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 
 #define ENTRIES		   8192 /* a power of two */
 #define PROBES		   8

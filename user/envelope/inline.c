@@ -15,7 +15,7 @@
 
 #include "bpf/parse/inline.h"
 #include "user/crypto/inline.h"
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 #include "user/envelope/rebuild.h"
 #include "user/keys/children.h"
 

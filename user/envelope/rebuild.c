@@ -6,7 +6,7 @@
 
 #include <halfkey/reason.h>
 
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 
 #define IP4_HEADER    20
 #define IP6_HEADER    40

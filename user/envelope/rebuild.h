@@ -8,7 +8,7 @@
 #ifndef HK_ENVELOPE_REBUILD_H
 #define HK_ENVELOPE_REBUILD_H
 
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 #include "user/envelope/envelope.h"
 
 #define HK_NEXT_IP4 4

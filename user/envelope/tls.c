@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "bpf/parse/tls.h"
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 #include "user/envelope/hello.h"
 #include "user/envelope/streams.h"
 #include "user/keys/connections.h"

@@ -14,7 +14,7 @@
 
 #include <halfkey/reason.h>
 
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 #include "user/envelope/dkc.h"
 
 #define MARKER	4

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "user/base/hash.h"
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 
 #define IP4_HEADER	  20
 #define IP6_HEADER	  40

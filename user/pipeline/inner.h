@@ -13,7 +13,7 @@
 #include <halfkey/hook.h>
 #include <halfkey/meta.h>
 
-#include "user/envelope/bytes.h"
+#include "user/base/bytes.h"
 
 /*
  * Fills in everything of `packet` that the inner headers say, but not
