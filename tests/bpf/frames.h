@@ -254,108 +254,118 @@ static inline void frame_build(struct frame *frame, const struct packet_case *c)
 #define DOMAIN_EDGE  23 /* inline keying; its receivers have no ESP beside it */
 #define DOMAIN_RIM   21 /* TSS with SSI, over IP protocol 254 */
 
+/* The receivers of the domains below, in text; frames_config() makes prefixes of them. */
+static struct hk_prefix frames_east[2], frames_west[3], frames_south[1], frames_core[2], frames_rim[1],
+	frames_north[2], frames_dtls[1], frames_tls[1], frames_edge[2];
+
+static const struct {
+	const char *text;
+	struct hk_prefix *place;
+} frames_receivers[] = {
+	{"192.0.2.0/24", &frames_east[0]},
+	{"2001:db8::/48", &frames_east[1]},
+	{"198.18.0.0/16", &frames_north[0]},
+	{"2001:db8:f::/48", &frames_north[1]},
+	{"198.51.100.0/24", &frames_west[0]},
+	{"2001:db8:e::/48", &frames_west[1]},
+	{"192.0.2.128/25", &frames_west[2]},
+	{"203.0.113.0/24", &frames_south[0]},
+	{"10.33.0.0/16", &frames_dtls[0]},
+	{"10.44.0.0/16", &frames_tls[0]},
+	{"100.64.2.0/24", &frames_edge[0]},
+	{"2001:db8:d::/48", &frames_edge[1]},
+	{"100.64.0.0/24", &frames_core[0]},
+	{"2001:db8:c::/48", &frames_core[1]},
+	{"100.64.1.0/24", &frames_rim[0]},
+};
+
+static struct hk_domain_config frames_domains[] = {
+	{.name = "east",
+		.id = DOMAIN_EAST,
+		.envelope = HK_ENVELOPE_PSP,
+		.profile = HK_PROFILE_SPLIT,
+		.receivers = frames_east,
+		.receivers_count = 2},
+	{.name = "west",
+		.id = DOMAIN_WEST,
+		.envelope = HK_ENVELOPE_ESP,
+		.profile = HK_PROFILE_SPLIT,
+		.suite = HK_SUITE_CTR_HMAC,
+		.receivers = frames_west,
+		.receivers_count = 3},
+	{.name = "south",
+		.id = DOMAIN_SOUTH,
+		.envelope = HK_ENVELOPE_ESP,
+		.profile = HK_PROFILE_SPLIT,
+		.suite = HK_SUITE_CBC_HMAC,
+		.flow_per_spi = true,
+		.receivers = frames_south,
+		.receivers_count = 1},
+	{.name = "north",
+		.id = DOMAIN_NORTH,
+		.envelope = HK_ENVELOPE_EESP,
+		.profile = HK_PROFILE_SPLIT,
+		.carrier = 253,
+		.eesp = {.sn = true, .iv = true},
+		.receivers = frames_north,
+		.receivers_count = 2},
+	{.name = "north-wesp",
+		.id = DOMAIN_NORTH + 1,
+		.envelope = HK_ENVELOPE_WESP,
+		.profile = HK_PROFILE_SPLIT,
+		.receivers = frames_north,
+		.receivers_count = 2},
+	{.name = "north-esp",
+		.id = DOMAIN_NORTH + 2,
+		.envelope = HK_ENVELOPE_ESP,
+		.profile = HK_PROFILE_SPLIT,
+		.suite = HK_SUITE_CTR_HMAC,
+		.receivers = frames_north,
+		.receivers_count = 2},
+	{.name = "core",
+		.id = DOMAIN_CORE,
+		.envelope = HK_ENVELOPE_TSS,
+		.profile = HK_PROFILE_SPLIT,
+		.receivers = frames_core,
+		.receivers_count = 2},
+	{.name = "rim",
+		.id = DOMAIN_RIM,
+		.envelope = HK_ENVELOPE_TSS,
+		.profile = HK_PROFILE_SPLIT,
+		.carrier = 254,
+		.options = HK_TSS_OPTION_SSI,
+		.receivers = frames_rim,
+		.receivers_count = 1},
+	{.name = "dtls",
+		.id = DOMAIN_DTLS,
+		.envelope = HK_ENVELOPE_DTLS,
+		.profile = HK_PROFILE_SPLIT,
+		.carrier = DTLS_PORT,
+		.receivers = frames_dtls,
+		.receivers_count = 1},
+	{.name = "tls",
+		.id = DOMAIN_TLS,
+		.envelope = HK_ENVELOPE_TLS,
+		.profile = HK_PROFILE_SINGLE,
+		.tls = {.ports = {443, TLS_PORT}},
+		.receivers = frames_tls,
+		.receivers_count = 1},
+	{.name = "edge",
+		.id = DOMAIN_EDGE,
+		.envelope = HK_ENVELOPE_INLINE,
+		.profile = HK_PROFILE_SPLIT,
+		.receivers = frames_edge,
+		.receivers_count = 2},
+};
+
 static inline const struct hk_config *frames_config(void)
 {
-	static struct hk_prefix east[2], west[3], south[1];
-	static struct hk_prefix core[2], rim[1], north[2];
-	static struct hk_prefix dtls[1], tls[1];
-	static struct hk_prefix edge[2];
-	static struct hk_domain_config domains[] = {
-		{.name = "east",
-			.id = DOMAIN_EAST,
-			.envelope = HK_ENVELOPE_PSP,
-			.profile = HK_PROFILE_SPLIT,
-			.receivers = east,
-			.receivers_count = 2},
-		{.name = "west",
-			.id = DOMAIN_WEST,
-			.envelope = HK_ENVELOPE_ESP,
-			.profile = HK_PROFILE_SPLIT,
-			.suite = HK_SUITE_CTR_HMAC,
-			.receivers = west,
-			.receivers_count = 3},
-		{.name = "south",
-			.id = DOMAIN_SOUTH,
-			.envelope = HK_ENVELOPE_ESP,
-			.profile = HK_PROFILE_SPLIT,
-			.suite = HK_SUITE_CBC_HMAC,
-			.flow_per_spi = true,
-			.receivers = south,
-			.receivers_count = 1},
-		{.name = "north",
-			.id = DOMAIN_NORTH,
-			.envelope = HK_ENVELOPE_EESP,
-			.profile = HK_PROFILE_SPLIT,
-			.carrier = 253,
-			.eesp = {.sn = true, .iv = true},
-			.receivers = north,
-			.receivers_count = 2},
-		{.name = "north-wesp",
-			.id = DOMAIN_NORTH + 1,
-			.envelope = HK_ENVELOPE_WESP,
-			.profile = HK_PROFILE_SPLIT,
-			.receivers = north,
-			.receivers_count = 2},
-		{.name = "north-esp",
-			.id = DOMAIN_NORTH + 2,
-			.envelope = HK_ENVELOPE_ESP,
-			.profile = HK_PROFILE_SPLIT,
-			.suite = HK_SUITE_CTR_HMAC,
-			.receivers = north,
-			.receivers_count = 2},
-		{.name = "core",
-			.id = DOMAIN_CORE,
-			.envelope = HK_ENVELOPE_TSS,
-			.profile = HK_PROFILE_SPLIT,
-			.receivers = core,
-			.receivers_count = 2},
-		{.name = "rim",
-			.id = DOMAIN_RIM,
-			.envelope = HK_ENVELOPE_TSS,
-			.profile = HK_PROFILE_SPLIT,
-			.carrier = 254,
-			.options = HK_TSS_OPTION_SSI,
-			.receivers = rim,
-			.receivers_count = 1},
-		{.name = "dtls",
-			.id = DOMAIN_DTLS,
-			.envelope = HK_ENVELOPE_DTLS,
-			.profile = HK_PROFILE_SPLIT,
-			.carrier = DTLS_PORT,
-			.receivers = dtls,
-			.receivers_count = 1},
-		{.name = "tls",
-			.id = DOMAIN_TLS,
-			.envelope = HK_ENVELOPE_TLS,
-			.profile = HK_PROFILE_SINGLE,
-			.tls = {.ports = {443, TLS_PORT}},
-			.receivers = tls,
-			.receivers_count = 1},
-		{.name = "edge",
-			.id = DOMAIN_EDGE,
-			.envelope = HK_ENVELOPE_INLINE,
-			.profile = HK_PROFILE_SPLIT,
-			.receivers = edge,
-			.receivers_count = 2},
-	};
-	static const struct hk_config config = {
-		.domains = domains, .domains_count = sizeof(domains) / sizeof(domains[0])};
+	static const struct hk_config config = {.domains = frames_domains,
+		.domains_count = sizeof(frames_domains) / sizeof(frames_domains[0])};
+	unsigned i;
 
-	hk_prefix_parse("192.0.2.0/24", &east[0]);
-	hk_prefix_parse("2001:db8::/48", &east[1]);
-	hk_prefix_parse("198.18.0.0/16", &north[0]);
-	hk_prefix_parse("2001:db8:f::/48", &north[1]);
-	hk_prefix_parse("198.51.100.0/24", &west[0]);
-	hk_prefix_parse("2001:db8:e::/48", &west[1]);
-	hk_prefix_parse("192.0.2.128/25", &west[2]);
-	hk_prefix_parse("203.0.113.0/24", &south[0]);
-	hk_prefix_parse("10.33.0.0/16", &dtls[0]);
-	hk_prefix_parse("10.44.0.0/16", &tls[0]);
-	hk_prefix_parse("100.64.2.0/24", &edge[0]);
-	hk_prefix_parse("2001:db8:d::/48", &edge[1]);
-	hk_prefix_parse("100.64.0.0/24", &core[0]);
-	hk_prefix_parse("2001:db8:c::/48", &core[1]);
-	hk_prefix_parse("100.64.1.0/24", &rim[0]);
+	for (i = 0; i < sizeof(frames_receivers) / sizeof(frames_receivers[0]); i++)
+		hk_prefix_parse(frames_receivers[i].text, frames_receivers[i].place);
 	return &config;
 }
 
