@@ -87,14 +87,6 @@ struct talk {
 	__u64 iv;
 };
 
-static inline bool backend_runs(unsigned index)
-{
-	struct hk_crypto *crypto = hk_crypto_new(backends[index]);
-
-	hk_crypto_free(crypto);
-	return crypto != NULL;
-}
-
 /* Keys of both slots: for 192.0.2.9 and (another pair) 2001:db8::9 in PSP, for the domain in ESP. */
 static inline void talk_keys(struct talk *talk, char *text, size_t room, unsigned envelope, bool split)
 {

@@ -47,6 +47,25 @@ static inline struct hk_address address(const char *text)
 	return out;
 }
 
+/* Whether this machine's CPU runs the crypto backend. */
+static inline bool backend_runs(const char *backend)
+{
+	struct hk_crypto *crypto = hk_crypto_new(backend);
+
+	hk_crypto_free(crypto);
+	return crypto != NULL;
+}
+
+/* For a test of that backend alone: skipped where it does not run. */
+static inline bool backend_or_skip(const char *backend)
+{
+	bool runs = backend_runs(backend);
+
+	if (!runs)
+		skip_test("this CPU does not run the backend");
+	return runs;
+}
+
 /* The SA of `name` under `master`, as its profile demands; NULL when refused. */
 static inline struct hk_sa *sa_of(
 	struct hk_crypto *crypto, const struct hk_sa_name *name, const struct master *master)

@@ -145,19 +145,9 @@ static void vectors_with(const char *backend)
 	json_decref(vectors);
 }
 
-static bool has_backend(const char *name)
-{
-	struct hk_crypto *backend = hk_crypto_new(name);
-
-	hk_crypto_free(backend);
-	if (!backend)
-		skip_test("this CPU does not run the backend");
-	return backend;
-}
-
 static void vectors_ipsec_mb(void)
 {
-	if (has_backend("ipsec-mb"))
+	if (backend_or_skip("ipsec-mb"))
 		vectors_with("ipsec-mb");
 }
 
@@ -226,7 +216,7 @@ static void conversations(const char *backend)
 
 static void conversations_ipsec_mb(void)
 {
-	if (has_backend("ipsec-mb"))
+	if (backend_or_skip("ipsec-mb"))
 		conversations("ipsec-mb");
 }
 

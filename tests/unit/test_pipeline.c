@@ -75,7 +75,7 @@ static void every_psp_shape_opens(void)
 	unsigned backend, i;
 
 	for (backend = 0; backend < BACKENDS; backend++)
-		for (i = 0; i < 4 && backend_runs(backend); i++) {
+		for (i = 0; i < 4 && backend_runs(backends[backend]); i++) {
 			psp_shapes(backend, versions[i], "192.0.2.9");
 			psp_shapes(backend, versions[i], "2001:db8::9");
 		}
@@ -112,7 +112,8 @@ static void every_esp_shape_opens(void)
 	unsigned backend, suite;
 
 	for (backend = 0; backend < BACKENDS; backend++)
-		for (suite = HK_SUITE_GCM; suite <= HK_SUITE_CBC_HMAC && backend_runs(backend); suite++) {
+		for (suite = HK_SUITE_GCM; suite <= HK_SUITE_CBC_HMAC && backend_runs(backends[backend]);
+			suite++) {
 			esp_shapes(backend, suite, "192.0.2.9");
 			esp_shapes(backend, suite, "2001:db8::9");
 		}
@@ -161,7 +162,7 @@ static void many_spis_in_one_batch(void)
 	unsigned backend;
 
 	for (backend = 0; backend < BACKENDS; backend++)
-		if (backend_runs(backend))
+		if (backend_runs(backends[backend]))
 			a_batch_of_many_spis(backend);
 }
 

@@ -96,7 +96,7 @@ static void a_bad_icv_never_opens(void)
 	struct hk_sa *sa;
 
 	for (backend = 0; backend < BACKENDS; backend++) {
-		if (!backend_runs(backend))
+		if (!backend_runs(backends[backend]))
 			continue;
 		for (version = 0; version < 2; version++) {
 			talk_init(&talk, HK_ENVELOPE_PSP, HK_PROFILE_SINGLE, 0);
@@ -137,7 +137,7 @@ static void a_forged_icv_over_nothing_is_refused(void)
 	__u32 length;
 
 	for (backend = 0; backend < BACKENDS; backend++) {
-		if (!backend_runs(backend))
+		if (!backend_runs(backends[backend]))
 			continue;
 		talk_init(&talk, HK_ENVELOPE_PSP, HK_PROFILE_SINGLE, 0);
 		talk_build(&talk, backends[backend]);
