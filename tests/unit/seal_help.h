@@ -66,6 +66,20 @@ static inline bool backend_or_skip(const char *backend)
 	return runs;
 }
 
+/* run_tests() with a backend that all of them share: made before and freed behind them. */
+static inline int run_tests_with(
+	struct hk_crypto **crypto, const char *backend, const char *suite, const struct test *tests)
+{
+	int status;
+
+	*crypto = hk_crypto_new(backend);
+	if (!*crypto)
+		return 2;
+	status = run_tests(suite, tests);
+	hk_crypto_free(*crypto);
+	return status;
+}
+
 /* The SA of `name` under `master`, as its profile demands; NULL when refused. */
 static inline struct hk_sa *sa_of(
 	struct hk_crypto *crypto, const struct hk_sa_name *name, const struct master *master)

@@ -617,10 +617,6 @@ int main(void)
 		{"several workers, one table", workers},
 		{0},
 	};
-	int result;
 
-	crypto = hk_crypto_new(NULL);
-	result = run_tests("children", tests);
-	hk_crypto_free(crypto);
-	return result;
+	return run_tests_with(&crypto, NULL, "children", tests);
 }

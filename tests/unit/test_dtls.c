@@ -2,95 +2,13 @@
 /*
  * DTLS records: seeded datagrams of one to sixteen records go from the seal
  * side through the box (both backends, both profiles) and to the receiving
- * host; every refusal, every truncation and every bit of a record's header has
- * its reason; and whoever holds the box's keys forges nothing.
+ * host; records in the clear among them, hooks, and a rotation under one MKID.
  */
-#include "tests/unit/box_help.h"
+#include "tests/unit/dtls_help.h"
 #include "user/crypto/kdf.h"
-#include "user/endpoint/seal_dtls.h"
 #include "user/keys/update.h"
 
-#define PORT	4433
-#define MKID	0x1234
-#define HEADERS 42 /* Ethernet, IPv4, UDP */
-#define RECORD	25 /* a record's header */
-
-static struct hk_crypto *crypto;
 static const __u8 *const nothing = (const __u8 *)"";
-
-struct scene {
-	struct box box;
-	struct master master;
-	bool split;
-};
-
-static void scene_init(struct scene *scene, const char *backend, bool split, __u64 seed)
-{
-	char keys[512] = "", front[128];
-	struct hk_domain_config *domain;
-
-	memset(scene, 0, sizeof(*scene));
-	scene->split = split;
-	master_random(&scene->master, &seed);
-	snprintf(front, sizeof(front), "slot=0 generation=1 id=%u side=%s", MKID, split ? "enc" : "single");
-	key_line(keys, sizeof(keys), front, scene->master.enc);
-	box_init(&scene->box);
-	domain = box_domain(
-		&scene->box, HK_ENVELOPE_DTLS, split ? HK_PROFILE_SPLIT : HK_PROFILE_SINGLE, 0, keys);
-	domain->carrier = PORT;
-	CU_ASSERT_EQUAL_FATAL(box_build(&scene->box, backend, BOX_FRAME, 0), 0);
-}
-
-static struct hk_dtls *writer(const struct scene *scene, const struct hk_dtls_name *name)
-{
-	struct hk_error error = {{0}};
-	struct hk_dtls *dtls = NULL;
-
-	hk_dtls_new(&dtls, crypto, name, &scene->master.enc_key, name->split ? &scene->master.auth_key : NULL,
-		&error);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(dtls);
-	return dtls;
-}
-
-static struct hk_dtls_name name_of(const struct scene *scene, __u64 context, bool server)
-{
-	return (struct hk_dtls_name){
-		.context = context, .mkid = MKID, .epoch = 1, .server = server, .split = scene->split};
-}
-
-/* A frame around `length` bytes of UDP payload at frame + HEADERS. */
-static __u32 wrap(__u8 *frame, __u32 length, bool to_server)
-{
-	struct hk_address from = address("192.0.2.1"), to = address("192.0.2.9");
-	__u8 payload[BOX_FRAME];
-	int size;
-
-	memcpy(payload, frame + HEADERS, length);
-	size = hk_outer_build(&from, &to, IPPROTO_UDP, to_server ? 40000 : PORT, to_server ? PORT : 40000,
-		payload, length, frame + 14, BOX_FRAME - 14);
-	CU_ASSERT_FATAL(size > 0);
-	return frame_around(frame, (__u32)size);
-}
-
-static unsigned run_reason(struct scene *scene, const __u8 *frame, __u32 length, struct hk_fate *fate)
-{
-	struct hk_frame one = {.data = frame, .length = length};
-	unsigned reason = hk_outer_parse(scene->box.outer, frame, length, 0, &one.meta);
-
-	memset(fate, 0, sizeof(*fate));
-	if (reason != HK_REASON_TO_WORKER)
-		return reason;
-	hk_pipeline_run(scene->box.pipeline, scene->box.inspection, &one, 1, scene->box.now_ns, fate);
-	return fate->reason;
-}
-
-static unsigned run_payload(struct scene *scene, const __u8 *payload, __u32 length, struct hk_fate *fate)
-{
-	static __u8 frame[BOX_FRAME];
-
-	memcpy(frame + HEADERS, payload, length);
-	return run_reason(scene, frame, wrap(frame, length, true), fate);
-}
 
 /* --- known answer, computed apart from this code with another library ------------------------- */
 
@@ -231,101 +149,6 @@ static void through_libcrypto(void)
 	round_trips("libcrypto");
 }
 
-/* --- refusals --------------------------------------------------------------------------------- */
-
-struct datagram {
-	__u8 bytes[1024];
-	__u32 length;
-};
-
-static struct datagram sealed(struct scene *scene, unsigned records)
-{
-	struct hk_dtls_name name = name_of(scene, 0x0102030405060708ull, false);
-	struct hk_dtls *dtls = writer(scene, &name);
-	struct datagram datagram = {.length = 0};
-	unsigned i;
-
-	for (i = 0; i < records; i++) {
-		int size = hk_dtls_seal(dtls, 23, (const __u8 *)"plain", 5, 0,
-			datagram.bytes + datagram.length, sizeof(datagram.bytes) - datagram.length);
-
-		CU_ASSERT_FATAL(size > 0);
-		datagram.length += (__u32)size;
-	}
-	hk_dtls_free(dtls);
-	return datagram;
-}
-
-static void every_truncation(void)
-{
-	struct datagram datagram;
-	struct scene scene;
-	struct hk_fate fate;
-	unsigned split, reason;
-	__u32 cut, one;
-
-	for (split = 0; split < 2; split++) {
-		scene_init(&scene, NULL, split, 11);
-		datagram = sealed(&scene, 2);
-		one = datagram.length / 2;
-		for (cut = 0; cut < datagram.length; cut++) {
-			reason = run_payload(&scene, datagram.bytes, cut, &fate);
-			if (cut == one)
-				CU_ASSERT_EQUAL(reason, HK_REASON_OK);
-			if (cut % one < RECORD && cut != one)
-				CU_ASSERT_EQUAL(reason, HK_REASON_DTLS_SHORT);
-			if (cut % one >= RECORD)
-				CU_ASSERT_EQUAL(reason, HK_REASON_DTLS_LENGTH);
-			CU_ASSERT_EQUAL(fate.opened, cut == one);
-		}
-		box_free(&scene.box);
-	}
-}
-
-static const struct refusal {
-	unsigned at, value, reason;
-} refusals[] = {
-	{0, 23, HK_REASON_DTLS_NO_CID},
-	{0, 24, HK_REASON_DTLS_NO_CID},
-	{0, 26, HK_REASON_LEGACY},
-	{0, 0, HK_REASON_LEGACY},
-	{0, 0x80, HK_REASON_LEGACY},
-	{0, 0x20, HK_REASON_DTLS_13},
-	{0, 0x3f, HK_REASON_DTLS_13},
-	{1, 0x03, HK_REASON_DTLS_VERSION},
-	{2, 0xff, HK_REASON_DTLS_VERSION},
-	{4, 0, HK_REASON_DTLS_EPOCH},
-	{11, 0xd0, HK_REASON_DTLS_CID},
-	{12, 0x04, HK_REASON_DTLS_FLAGS},
-	{12, 0x80, HK_REASON_DTLS_FLAGS},
-	{13, 0x99, HK_REASON_NO_KEY},
-	{23, 0x01, HK_REASON_DTLS_LENGTH},
-	{24, 24, HK_REASON_DTLS_LENGTH},
-	{24, 0, HK_REASON_DTLS_LENGTH},
-};
-
-static void every_refusal(void)
-{
-	struct datagram good;
-	struct scene scene;
-	struct hk_fate fate;
-	unsigned i;
-
-	scene_init(&scene, NULL, true, 13);
-	good = sealed(&scene, 1);
-	for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-		struct datagram bad = good;
-
-		bad.bytes[refusals[i].at] = (__u8)refusals[i].value;
-		CU_ASSERT_EQUAL(run_payload(&scene, bad.bytes, bad.length, &fate), refusals[i].reason);
-		CU_ASSERT_EQUAL(fate.opened, 0);
-	}
-	good.bytes[12] ^= 2; /* the other profile's record */
-	CU_ASSERT_EQUAL(run_payload(&scene, good.bytes, good.length, &fate), HK_REASON_PROFILE_MISMATCH);
-	CU_ASSERT_EQUAL(fate.action, HK_ACTION_DROP);
-	box_free(&scene.box);
-}
-
 static void clear_records(void)
 {
 	static const __u8 hello[] = {22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4};
@@ -360,126 +183,6 @@ static void clear_records(void)
 	box_free(&scene.box);
 }
 
-/* `single`: no bit of a record can change unseen. `split`: nothing leaves with the wrong mark. */
-static void every_bit(void)
-{
-	struct datagram good, bad;
-	struct scene scene;
-	struct hk_fate fate;
-	unsigned bit, reason;
-
-	scene_init(&scene, NULL, false, 19);
-	good = sealed(&scene, 2);
-	for (bit = 0; bit < good.length * 8; bit++) {
-		bad = good;
-		bad.bytes[bit / 8] ^= (__u8)(1 << bit % 8);
-		reason = run_payload(&scene, bad.bytes, bad.length, &fate);
-		CU_ASSERT_NOT_EQUAL(reason, HK_REASON_OK);
-		CU_ASSERT_EQUAL(fate.opened, 0);
-	}
-	box_free(&scene.box);
-	scene_init(&scene, NULL, true, 19);
-	good = sealed(&scene, 1);
-	for (bit = RECORD * 8; bit < good.length * 8; bit++) {
-		bad = good;
-		bad.bytes[bit / 8] ^= (__u8)(1 << bit % 8);
-		reason = run_payload(&scene, bad.bytes, bad.length, &fate);
-		CU_ASSERT(reason == HK_REASON_OK || reason == HK_REASON_DTLS_TYPE ||
-			  reason == HK_REASON_DTLS_CONTROL);
-		CU_ASSERT_EQUAL(fate.auth, HK_AUTH_NONE);
-		CU_ASSERT_EQUAL(fate.action, HK_ACTION_PASS); /* no oracle */
-	}
-	box_free(&scene.box);
-}
-
-static void wrong_key(void)
-{
-	struct scene scene, other;
-	struct datagram datagram;
-	struct hk_fate fate;
-	unsigned i, types = 0;
-	__u64 seed = 23;
-
-	scene_init(&scene, NULL, true, 29);
-	scene_init(&other, NULL, true, 31);
-	for (i = 0; i < 64; i++) {
-		struct hk_dtls_name name = name_of(&scene, random_next(&seed), false);
-		struct hk_dtls *dtls = writer(&other, &name);
-
-		datagram.length = (__u32)hk_dtls_seal(
-			dtls, 23, (const __u8 *)"x", 1, 0, datagram.bytes, sizeof(datagram.bytes));
-		types += run_payload(&scene, datagram.bytes, datagram.length, &fate) == HK_REASON_DTLS_TYPE;
-		hk_dtls_free(dtls);
-	}
-	CU_ASSERT(types > 48); /* 5 of 256 bytes are types, and a zero hides one */
-	box_free(&scene.box);
-	box_free(&other.box);
-}
-
-/* --- several records in a datagram, one of them wrong: one fate, one reason ------------------------ */
-
-static const struct misfit {
-	unsigned at, value; /* a byte of the misfit */
-	unsigned reason[2]; /* in single, in split */
-} misfits[] = {
-	{0, 23, {HK_REASON_DTLS_NO_CID, HK_REASON_DTLS_NO_CID}},
-	{0, 99, {HK_REASON_LEGACY, HK_REASON_LEGACY}}, {0, 0x2f, {HK_REASON_DTLS_13, HK_REASON_DTLS_13}},
-	{1, 0xfd, {HK_REASON_DTLS_VERSION, HK_REASON_DTLS_VERSION}},
-	{4, 0, {HK_REASON_DTLS_EPOCH, HK_REASON_DTLS_EPOCH}},
-	{11, 0xd2, {HK_REASON_DTLS_CID, HK_REASON_DTLS_CID}},
-	{12, 0x42, {HK_REASON_DTLS_FLAGS, HK_REASON_DTLS_FLAGS}},
-	{13, 0x77, {HK_REASON_NO_KEY, HK_REASON_NO_KEY}},
-	{23, 0xff, {HK_REASON_DTLS_LENGTH, HK_REASON_DTLS_LENGTH}},
-	{40, 0x55, {HK_REASON_BAD_ICV, HK_REASON_OK}}, /* in split nobody can tell */
-};
-
-static void one_misfit(void)
-{
-	unsigned split, i, place, reason;
-	struct datagram good, bad;
-	struct scene scene;
-	struct hk_fate fate;
-
-	for (split = 0; split < 2; split++) {
-		scene_init(&scene, NULL, split, 43);
-		good = sealed(&scene, 3);
-		for (i = 0; i < sizeof(misfits) / sizeof(misfits[0]); i++)
-			for (place = 0; place < 3; place++) {
-				bad = good;
-				bad.bytes[place * good.length / 3 + misfits[i].at] = (__u8)misfits[i].value;
-				reason = run_payload(&scene, bad.bytes, bad.length, &fate);
-				if (misfits[i].at == 40 && split)
-					continue; /* noise, perhaps of no type */
-				CU_ASSERT_EQUAL(reason, misfits[i].reason[split]);
-				CU_ASSERT_EQUAL(fate.opened, 0);
-			}
-		good.bytes[good.length / 3 + 12] ^= 2;
-		CU_ASSERT_EQUAL(
-			run_payload(&scene, good.bytes, good.length, &fate), HK_REASON_PROFILE_MISMATCH);
-		box_free(&scene.box);
-	}
-}
-
-/* Each bit of the flags that nobody defines, in the first record and behind others. */
-static void reserved_flags(void)
-{
-	struct datagram good, bad;
-	struct scene scene;
-	struct hk_fate fate;
-	unsigned bit, place;
-
-	scene_init(&scene, NULL, true, 47);
-	good = sealed(&scene, 2);
-	for (bit = 2; bit < 8; bit++)
-		for (place = 0; place < 2; place++) {
-			bad = good;
-			bad.bytes[place * good.length / 2 + 12] |= (__u8)(1 << bit);
-			CU_ASSERT_EQUAL(
-				run_payload(&scene, bad.bytes, bad.length, &fate), HK_REASON_DTLS_FLAGS);
-		}
-	box_free(&scene.box);
-}
-
 /* Hooks see a datagram's records as one payload, once, and their verdict is the datagram's. */
 static void one_verdict(void)
 {
@@ -504,53 +207,6 @@ static void one_verdict(void)
 	datagram.bytes[datagram.length / 2 + 13] ^= 1;
 	CU_ASSERT_EQUAL(run_payload(&scene, datagram.bytes, datagram.length, &fate), HK_REASON_NO_KEY);
 	CU_ASSERT_EQUAL(scene.box.counts.hook_drops[0], 1);
-	box_free(&scene.box);
-}
-
-/* --- whoever holds the box's keys ------------------------------------------------------------- */
-
-static void forger(void)
-{
-	struct hk_dtls *host, *forged;
-	struct hk_dtls_opened opened;
-	struct hk_error error = {{0}};
-	struct hk_dtls_name name;
-	struct scene scene;
-	__u8 record[256], out[256];
-	struct datagram good;
-	unsigned bit;
-	int size;
-
-	scene_init(&scene, NULL, true, 37);
-	name = name_of(&scene, 99, false);
-	host = writer(&scene, &name);
-	/* Ek in both roles */
-	CU_ASSERT_EQUAL_FATAL(
-		hk_dtls_new(&forged, crypto, &name, &scene.master.enc_key, &scene.master.enc_key, &error), 0);
-	size = hk_dtls_seal(forged, 23, (const __u8 *)"forged", 6, 0, record, sizeof(record));
-	CU_ASSERT_EQUAL(hk_dtls_open(host, record, (__u32)size, out, &opened), HK_REFUSAL_BAD_ICV);
-	hk_dtls_free(forged);
-	/* as `single`, which Ek alone can seal */
-	name.split = false;
-	CU_ASSERT_EQUAL_FATAL(hk_dtls_new(&forged, crypto, &name, &scene.master.enc_key, NULL, &error), 0);
-	size = hk_dtls_seal(forged, 23, (const __u8 *)"forged", 6, 0, record, sizeof(record));
-	CU_ASSERT_EQUAL(hk_dtls_open(host, record, (__u32)size, out, &opened), HK_REFUSAL_DOWNGRADE);
-	record[12] |= 2;
-	CU_ASSERT_EQUAL(hk_dtls_open(host, record, (__u32)size, out, &opened), HK_REFUSAL_BAD_ICV);
-	hk_dtls_free(forged);
-	hk_dtls_free(host);
-	/* any bit of a genuine record */
-	name = name_of(&scene, 0x0102030405060708ull, false);
-	host = writer(&scene, &name);
-	good = sealed(&scene, 1);
-	for (bit = 0; bit < good.length * 8; bit++) {
-		good.bytes[bit / 8] ^= (__u8)(1 << bit % 8);
-		CU_ASSERT_NOT_EQUAL(
-			hk_dtls_open(host, good.bytes, good.length, out, &opened), HK_REFUSAL_NONE);
-		good.bytes[bit / 8] ^= (__u8)(1 << bit % 8);
-	}
-	CU_ASSERT_EQUAL(hk_dtls_open(host, good.bytes, good.length, out, &opened), HK_REFUSAL_NONE);
-	hk_dtls_free(host);
 	box_free(&scene.box);
 }
 
@@ -663,26 +319,13 @@ int main(void)
 		{"known answers", known_answers},
 		{"2000 datagrams, host to box (ipsec-mb) to host", through_ipsec_mb},
 		{"2000 datagrams, host to box (libcrypto) to host", through_libcrypto},
-		{"every truncation", every_truncation},
-		{"every refusal", every_refusal},
 		{"records in the clear", clear_records},
-		{"every bit", every_bit},
-		{"a wrong key", wrong_key},
-		{"one record that does not fit", one_misfit},
-		{"reserved flags", reserved_flags},
 		{"one verdict for a datagram", one_verdict},
-		{"the box's keys forge nothing", forger},
 		{"limits of the seal side", limits},
 		{"two generations under one MKID, single", rotates_in_single},
 		{"two generations under one MKID, split", rotates_in_split},
 		{0},
 	};
-	int status;
 
-	crypto = hk_crypto_new("libcrypto");
-	if (!crypto)
-		return 2;
-	status = run_tests("dtls", tests);
-	hk_crypto_free(crypto);
-	return status;
+	return run_tests_with(&crypto, "libcrypto", "dtls", tests);
 }

@@ -303,12 +303,6 @@ int main(void)
 		{"names that cannot be sealed", names_are_checked},
 		{0},
 	};
-	int status;
 
-	crypto = hk_crypto_new("libcrypto");
-	if (!crypto)
-		return 2;
-	status = run_tests("eesp", tests);
-	hk_crypto_free(crypto);
-	return status;
+	return run_tests_with(&crypto, "libcrypto", "eesp", tests);
 }

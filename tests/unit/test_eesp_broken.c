@@ -264,12 +264,6 @@ int main(void)
 		{"forgers with the box's keys fail", forgers_fail},
 		{0},
 	};
-	int status;
 
-	crypto = hk_crypto_new("libcrypto");
-	if (!crypto)
-		return 2;
-	status = run_tests("eesp broken", tests);
-	hk_crypto_free(crypto);
-	return status;
+	return run_tests_with(&crypto, "libcrypto", "eesp broken", tests);
 }

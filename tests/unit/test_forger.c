@@ -600,12 +600,6 @@ int main(void)
 		{"key files that would undo the split are refused", bad_key_files_are_refused},
 		{0},
 	};
-	int status;
 
-	crypto = hk_crypto_new("libcrypto");
-	if (!crypto)
-		return 2;
-	status = run_tests("forger", tests);
-	hk_crypto_free(crypto);
-	return status;
+	return run_tests_with(&crypto, "libcrypto", "forger", tests);
 }

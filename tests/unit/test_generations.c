@@ -279,12 +279,6 @@ int main(void)
 		{"three boxes with the same keys open every packet", a_pool_opens_every_packet},
 		{0},
 	};
-	int status;
 
-	crypto = hk_crypto_new("libcrypto");
-	if (!crypto)
-		return 2;
-	status = run_tests("generations", tests);
-	hk_crypto_free(crypto);
-	return status;
+	return run_tests_with(&crypto, "libcrypto", "generations", tests);
 }

@@ -518,10 +518,6 @@ int main(void)
 		{"a child is installed once from one reply nonce", installed_once},
 		{0},
 	};
-	int result;
 
-	crypto = hk_crypto_new(NULL);
-	result = run_tests("inline", tests);
-	hk_crypto_free(crypto);
-	return result;
+	return run_tests_with(&crypto, NULL, "inline", tests);
 }

@@ -289,10 +289,6 @@ int main(void)
 		{"options that mean nothing", refused_options},
 		{0},
 	};
-	int result;
 
-	crypto = hk_crypto_new(NULL);
-	result = run_tests("inline-host", tests);
-	hk_crypto_free(crypto);
-	return result;
+	return run_tests_with(&crypto, NULL, "inline-host", tests);
 }

@@ -246,10 +246,6 @@ int main(void)
 		{"the keys change: parents towards a peer", another_parent},
 		{0},
 	};
-	int result;
 
-	crypto = hk_crypto_new(NULL);
-	result = run_tests("inline-restarts", tests);
-	hk_crypto_free(crypto);
-	return result;
+	return run_tests_with(&crypto, NULL, "inline-restarts", tests);
 }

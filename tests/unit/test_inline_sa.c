@@ -308,10 +308,6 @@ int main(void)
 		{"children under one secret are limited at both ends", limits},
 		{0},
 	};
-	int result;
 
-	crypto = hk_crypto_new(NULL);
-	result = run_tests("inline-sa", tests);
-	hk_crypto_free(crypto);
-	return result;
+	return run_tests_with(&crypto, NULL, "inline-sa", tests);
 }

@@ -484,12 +484,6 @@ int main(void)
 		{"the replay window holds", replay_window_holds},
 		{0},
 	};
-	int status;
 
-	crypto = hk_crypto_new("libcrypto");
-	if (!crypto)
-		return 2;
-	status = run_tests("nonce", tests);
-	hk_crypto_free(crypto);
-	return status;
+	return run_tests_with(&crypto, "libcrypto", "nonce", tests);
 }

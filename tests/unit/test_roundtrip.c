@@ -208,12 +208,6 @@ int main(void)
 		{"8192 packets, host to box (libcrypto) to host", through_libcrypto},
 		{0},
 	};
-	int status;
 
-	crypto = hk_crypto_new("libcrypto");
-	if (!crypto)
-		return 2;
-	status = run_tests("roundtrip", tests);
-	hk_crypto_free(crypto);
-	return status;
+	return run_tests_with(&crypto, "libcrypto", "roundtrip", tests);
 }

@@ -560,12 +560,6 @@ int main(void)
 		{"the opener survives noise", opener_survives_noise},
 		{0},
 	};
-	int status;
 
-	crypto = hk_crypto_new("libcrypto");
-	if (!crypto)
-		return 2;
-	status = run_tests("seal", tests);
-	hk_crypto_free(crypto);
-	return status;
+	return run_tests_with(&crypto, "libcrypto", "seal", tests);
 }

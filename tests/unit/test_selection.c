@@ -444,12 +444,6 @@ int main(void)
 		{"the roots of every level", every_level},
 		{0},
 	};
-	int status;
 
-	crypto = hk_crypto_new("libcrypto");
-	if (!crypto)
-		return 2;
-	status = run_tests("selection", tests);
-	hk_crypto_free(crypto);
-	return status;
+	return run_tests_with(&crypto, "libcrypto", "selection", tests);
 }
