@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The table of SPIs created in band, through the box: what comes too early or
- * too late, what comes again, limits and eviction, entries that compete for
- * one SPI, parents that go, and several workers at once.
+ * SPIs created in band, through the box: what comes too early or too late, what
+ * comes again, limits and eviction, entries that compete for one SPI, and
+ * parents that go.
  */
-#include <pthread.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "tests/unit/inline_help.h"
-#include "user/base/hash.h"
-#include "user/endpoint/sa.h"
-#include "user/keys/arena.h"
-#include "user/keys/children_past.h"
 
 /* A creation on the parent, opened by the box. */
 static void create(struct scene *scene, struct hk_creation *creation, __u32 spi)
@@ -154,64 +145,6 @@ static void evicted_and_back(void)
 	CU_ASSERT_EQUAL(child_reason(&scene, &creation), HK_REASON_NO_KEY);
 	CU_ASSERT_EQUAL(counts_of(&scene).over, 0);
 	scene_free(&scene);
-}
-
-/* The memory is bounded: beyond it what was over first is forgotten, and said so. */
-static void memory_of_the_past(void)
-{
-	struct hk_child_past *past = calloc(1, sizeof(*past));
-	unsigned i, forgotten = 0, found = 0;
-	__u64 over;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(past);
-	for (i = 0; i < 2 * HK_CHILDREN_PAST; i++)
-		forgotten +=
-			hk_child_past_put(past, hk_hash_fold(i + 1, 0x9e3779b97f4a7c15ull) | 1, 1000 + i);
-	for (i = 0; i < 2 * HK_CHILDREN_PAST; i++)
-		if (hk_child_past_find(past, hk_hash_fold(i + 1, 0x9e3779b97f4a7c15ull) | 1, &over)) {
-			CU_ASSERT_EQUAL(over, 1000 + i);
-			found++;
-		}
-	CU_ASSERT_TRUE(found <= HK_CHILDREN_PAST);
-	CU_ASSERT_EQUAL(found + forgotten, 2 * HK_CHILDREN_PAST);
-	CU_ASSERT_FALSE(hk_child_past_put(past, 5, 1) && hk_child_past_put(past, 5, 2)); /* twice is once */
-	CU_ASSERT_TRUE(hk_child_past_find(past, 5, &over));
-	free(past);
-}
-
-/* Where memory cannot be locked the table says so, and the arena with it. */
-static void unlocked_memory(void)
-{
-#ifdef __SANITIZE_ADDRESS__
-	skip_test("the sanitizer's mlock does nothing");
-#else
-	const struct rlimit none = {0, 0};
-	struct hk_arena *arena;
-	int status;
-	pid_t pid;
-
-	arena = hk_arena_new(16);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
-	if (hk_arena_locked(arena)) {
-		CU_ASSERT_TRUE(hk_children_locked(hk_arena_children(arena)));
-		CU_ASSERT_TRUE(hk_arena_locked(arena));
-	}
-	hk_arena_free(arena);
-	pid = fork();
-	CU_ASSERT_FATAL(pid >= 0);
-	if (!pid) { /* the arena while it may, its children when it may not any more */
-		arena = hk_arena_new(16);
-		if (!arena || setrlimit(RLIMIT_MEMLOCK, &none) || (!geteuid() && setuid(65534)))
-			_exit(2);
-		status = !hk_arena_locked(arena) ? 3 : 0;
-		if (!hk_arena_children(arena) || hk_children_locked(hk_arena_children(arena)))
-			_exit(4);
-		_exit(hk_arena_locked(arena) ? 5 : status);
-	}
-	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
-	CU_ASSERT_TRUE(WIFEXITED(status));
-	CU_ASSERT_TRUE(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 3);
-#endif
 }
 
 static void retransmission(void)
@@ -444,156 +377,6 @@ static void parents_go(void)
 	scene_free(&scene);
 }
 
-/* --- the table itself ------------------------------------------------------------------------- */
-
-/* Adds a child of its own SPI; where it lies then. */
-static enum hk_child_added add_one(struct hk_children *children, const struct hk_child_creator *creator,
-	__u32 spi, __u32 limit, struct hk_child_place *place)
-{
-	struct hk_child_limits limits = {.children = HK_CHILDREN_MAX, .creations = limit};
-	struct hk_creation creation = {.scope = HK_SCOPE_HOST, .spi = spi, .lifetime = 600};
-	struct hk_child_name name = {.receiver = address("192.0.2.1"), .spi = spi};
-	__u8 header[HK_CREATION_MAX], key[36];
-	__u32 size = hk_creation_write(&creation, header);
-	enum hk_child_added added =
-		hk_children_add(children, crypto, creator, &name, header, size, &limits, 1);
-
-	if (added == HK_CHILD_ADDED) {
-		CU_ASSERT_TRUE_FATAL(hk_children_find(children, &name, 1, key, place));
-		hk_child_settle(children, place, true);
-	}
-	return added;
-}
-
-/* Children of children: so deep, and so many under each secret of their own. */
-static void generations(void)
-{
-	struct hk_children *children = hk_children_new();
-	struct hk_child_creator creator = {0}, first;
-	struct hk_hmac_key root;
-	__u32 depth;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(children);
-	hk_hmac_key_init(&root, (const __u8[32]){9}, 32);
-	creator.root = &root;
-	for (depth = 1; depth <= HK_CHILD_DEPTH_MAX; depth++) {
-		CU_ASSERT_EQUAL_FATAL(
-			add_one(children, &creator, 0x1000 + depth, 2, &creator.place), HK_CHILD_ADDED);
-		creator.root = NULL;
-		if (depth == 1)
-			first = creator;
-	}
-	CU_ASSERT_EQUAL(add_one(children, &creator, 0x2000, 2, &creator.place), HK_CHILD_REFUSED);
-	creator = first;
-	CU_ASSERT_EQUAL(add_one(children, &creator, 0x2001, 2, &creator.place), HK_CHILD_ADDED);
-	creator = first; /* two of its own by now */
-	CU_ASSERT_EQUAL(add_one(children, &creator, 0x2002, 2, &creator.place), HK_CHILD_REFUSED);
-	creator.place.generation += 2; /* an entry that is not there any more */
-	CU_ASSERT_EQUAL(add_one(children, &creator, 0x2003, 9, &creator.place), HK_CHILD_REFUSED);
-	hk_children_free(children);
-}
-
-/* So many parents may have children at once; those that go make room. */
-static void many_parents(void)
-{
-	struct hk_children *children = hk_children_new();
-	struct hk_child_creator creator = {0};
-	struct hk_hmac_key root;
-	__u8 secret[32] = {0};
-	__u32 i;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(children);
-	creator.root = &root;
-	for (i = 0; i <= HK_CHILD_FAMILIES_MAX; i++) {
-		hk_put32(secret, i);
-		hk_hmac_key_init(&root, secret, 32);
-		CU_ASSERT_EQUAL(add_one(children, &creator, 0x1000 + i, 2, &creator.place),
-			i < HK_CHILD_FAMILIES_MAX ? HK_CHILD_ADDED : HK_CHILD_REFUSED);
-	}
-	hk_children_retain_begin(children);
-	hk_children_retain_end(children);
-	CU_ASSERT_EQUAL(add_one(children, &creator, 0x1000, 2, &creator.place), HK_CHILD_ADDED);
-	hk_children_free(children);
-}
-
-/* --- several threads -------------------------------------------------------------------------- */
-
-#define WORKERS 3
-#define TURNS	4000
-
-struct worker {
-	pthread_t thread;
-	struct hk_children *children;
-	struct hk_hmac_key root;
-	struct hk_crypto *crypto;
-	unsigned number;
-	unsigned wrong;
-};
-
-static void name_of(struct hk_child_name *name, __u32 spi)
-{
-	*name = (struct hk_child_name){.receiver = address("192.0.2.1"), .spi = spi};
-}
-
-/* Adds, looks up and settles; what is found must be the key of one of the creations of that SPI. */
-static void *work(void *context)
-{
-	struct worker *worker = context;
-	struct hk_child_creator creator = {.root = &worker->root};
-	struct hk_child_limits limits = {.children = 64, .creations = 0xffffffff};
-	struct hk_creation creation = {.scope = HK_SCOPE_HOST, .lifetime = 1};
-	struct hk_child_place place;
-	struct hk_child_secrets secrets;
-	struct hk_child_name name;
-	__u8 header[HK_CREATION_MAX], key[36];
-	unsigned turn;
-	__u32 size;
-
-	for (turn = 0; turn < TURNS; turn++) {
-		creation.spi = 0x1000 + turn % 100;
-		creation.reply_nonce[0] = (__u8)(turn % 100); /* one creation for each SPI */
-		size = hk_creation_write(&creation, header);
-		name_of(&name, creation.spi);
-		hk_children_add(
-			worker->children, worker->crypto, &creator, &name, header, size, &limits, turn);
-		if (!hk_children_find(worker->children, &name, turn, key, &place))
-			continue;
-		hk_inline_child(worker->crypto, &worker->root, HK_SIDE_ENC, header, size, &secrets);
-		worker->wrong += memcmp(key, secrets.key, 32) != 0 || memcmp(key + 32, secrets.salt, 4) != 0;
-		hk_child_settle(worker->children, &place, turn & 1);
-		if (turn % 500 == worker->number)
-			hk_children_expire(worker->children, ~0ull);
-	}
-	return NULL;
-}
-
-static void workers(void)
-{
-	struct hk_children *children = hk_children_new();
-	struct worker workers[WORKERS] = {0};
-	struct hk_children_counts counts;
-	__u8 secret[32] = {7};
-	unsigned i;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(children);
-	for (i = 0; i < WORKERS; i++) {
-		workers[i].children = children;
-		workers[i].crypto = hk_crypto_new(NULL);
-		workers[i].number = i;
-		hk_hmac_key_init(&workers[i].root, secret, 32);
-		CU_ASSERT_EQUAL_FATAL(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-	}
-	for (i = 0; i < WORKERS; i++) {
-		pthread_join(workers[i].thread, NULL);
-		CU_ASSERT_EQUAL(workers[i].wrong, 0);
-		hk_crypto_free(workers[i].crypto);
-	}
-	hk_children_count(children, &counts);
-	CU_ASSERT_TRUE(counts.alive <= 64);
-	CU_ASSERT_EQUAL(counts.created, counts.alive + counts.expired + counts.evicted);
-	hk_children_free(children);
-}
-
 int main(void)
 {
 	static const struct test tests[] = {
@@ -602,8 +385,6 @@ int main(void)
 		{"a creation that comes again changes nothing", retransmission},
 		{"a creation that is played again brings nothing back", played_again},
 		{"what was evicted comes back for what is left of its time", evicted_and_back},
-		{"the memory of the past is bounded", memory_of_the_past},
-		{"memory that cannot be locked says so", unlocked_memory},
 		{"creations under one secret are limited", creations_are_limited},
 		{"at the cap the oldest goes, tentative ones first", eviction},
 		{"made-up creations do not displace the real one", competition},
@@ -612,9 +393,6 @@ int main(void)
 		{"floods stay within the table", flooding},
 		{"implausible packets create nothing", implausible_creator},
 		{"children go with their parent", parents_go},
-		{"children of children, so deep and so many", generations},
-		{"so many parents", many_parents},
-		{"several workers, one table", workers},
 		{0},
 	};
 

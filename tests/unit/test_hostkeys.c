@@ -2,7 +2,7 @@
 /*
  * An end host's key file: roots of levels combine to what the box combines them
  * to, keys are found by receiver, id, slot and generation, and what could not be
- * kept apart is refused with file and line.
+ * kept apart is refused with file and line; nor is a split one undone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -230,6 +230,54 @@ static void masters_are_chosen(void)
 	hk_host_keys_free(keys);
 }
 
+/* --- key files that would undo the split ------------------------------------------------------- */
+
+static int parse_keys(const char *text)
+{
+	struct hk_host_keys *keys = NULL;
+	int status;
+
+	memset(&error, 0, sizeof(error));
+	status = hk_host_keys_parse(&keys, "host.keys", text, NULL, &error);
+	CU_ASSERT_EQUAL(status != 0, error.text[0] != 0);
+	CU_ASSERT_PTR_NULL(strstr(error.text, "aaaaaaaaaaaaaaaa"));
+	hk_host_keys_free(keys);
+	return status;
+}
+
+#define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+#define M "receiver=192.0.2.9 slot=0 generation=1 "
+#define X "receiver=192.0.2.9 spi=4096 version=5 "
+
+static void bad_key_files_are_refused(void)
+{
+	CU_ASSERT_EQUAL(parse_keys(M "side=enc key=" A "\n" M "side=auth key=" B "\n"), 0);
+	CU_ASSERT_EQUAL(parse_keys(M "side=single key=" A "\n"), 0);
+	CU_ASSERT_EQUAL(parse_keys(X "side=enc key=" A "\n" X "side=auth key=" B "\n"), 0);
+	CU_ASSERT_EQUAL(parse_keys(""), -EINVAL);
+	CU_ASSERT_EQUAL(parse_keys(M "side=enc key=" A "\n"), -EINVAL);
+	CU_ASSERT_EQUAL(parse_keys(M "side=auth key=" A "\n"), -EINVAL);
+	CU_ASSERT_EQUAL(parse_keys(X "side=enc key=" A "\n"), -EINVAL);
+	/* one key on both sides: the box could forge */
+	CU_ASSERT_EQUAL(parse_keys(M "side=enc key=" A "\n" M "side=auth key=" A "\n"), -EINVAL);
+	/* a key of a split receiver as another's single key */
+	CU_ASSERT_EQUAL(parse_keys(M "side=enc key=" A "\n" M "side=auth key=" B "\n"
+				     "receiver=192.0.2.8 slot=0 generation=1 side=single key=" A "\n"),
+		-EINVAL);
+	/* both profiles in one place */
+	CU_ASSERT_EQUAL(
+		parse_keys(M "side=enc key=" A "\n" M "side=auth key=" B "\n" M "side=single key=" C "\n"),
+		-EINVAL);
+	/* one place twice */
+	CU_ASSERT_EQUAL(parse_keys(M "side=single key=" A "\n" M "side=single key=" B "\n"), -EINVAL);
+	/* the other side under another generation */
+	CU_ASSERT_EQUAL(parse_keys(M "side=enc key=" A
+				     "\nreceiver=192.0.2.9 slot=0 generation=2 side=auth key=" B "\n"),
+		-EINVAL);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -238,6 +286,7 @@ int main(void)
 		{"levels that are not there, not whole or not named are refused", levels_are_refused},
 		{"the order of levels counts", order_of_levels_counts},
 		{"a master key is chosen by receiver, id, slot and generation", masters_are_chosen},
+		{"key files that would undo the split are refused", bad_key_files_are_refused},
 		{0},
 	};
 
