@@ -6,7 +6,7 @@
  */
 #include <openssl/evp.h>
 
-#include "tests/unit/envelope_rows.h"
+#include "tests/unit/envelope_scene.h"
 
 #define IV_AT(packet, length) ((packet) + (length)-8)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What hooks decide in the pipeline, and what force it has: packets, flows, the kernel. */
-#include "tests/unit/envelope_rows.h"
+#include "tests/unit/envelope_scene.h"
 #include "tests/unit/pipeline_help.h"
 
 static void hooks_accept_drop_and_delay(void)
