@@ -25,4 +25,10 @@
 #define V6_NOBODY "2001:db8:ffff::9"
 #define GOOD	  HK_REASON_TO_WORKER
 
+/* A poke: the envelope's byte `offset` is `byte`. */
+#define BYTE_AT(offset, byte)             \
+	{                                 \
+		AT_ENVELOPE, offset, byte \
+	}
+
 #endif

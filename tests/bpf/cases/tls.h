@@ -5,106 +5,49 @@
 
 #include "tests/bpf/cases/places.h"
 
+/* A TCP segment of `size` bytes to the TLS domain: zeros but for what is named. */
+#define SEGMENT(text, why, size, ...)                                                                  \
+	{                                                                                              \
+		.name = text, .reason = why, .dst = TLS, .protocol = 6, .payload = RAW, .bytes = size, \
+		.pokes = {                                                                             \
+			__VA_ARGS__                                                                    \
+		}                                                                                      \
+	}
+#define FROM(port)  BYTE_AT(0, (port) >> 8), BYTE_AT(1, (port)&0xff)
+#define TO(port)    BYTE_AT(2, (port) >> 8), BYTE_AT(3, (port)&0xff)
+#define WORDS(n)    BYTE_AT(12, (n) << 4) /* of the header */
+#define FLAGS(bits) BYTE_AT(13, bits)
+#define FIN	    0x01
+#define SYN	    0x02
+#define RST	    0x04
+#define PSH	    0x08
+#define ACK	    0x10
+
 static const struct packet_case cases_tls[] = {
-	/* TLS: the TCP header */
-	{.name = "TLS TCP data to the server",
-		.reason = GOOD,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 64,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}, {AT_ENVELOPE, 3, 0xfb}, {AT_ENVELOPE, 12, 0x50},
-			{AT_ENVELOPE, 13, 0x18}}},
-	{.name = "TLS TCP data to the domain's other port",
-		.reason = GOOD,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 64,
-		.pokes = {{AT_ENVELOPE, 2, 0x01}, {AT_ENVELOPE, 3, 0xbb}, {AT_ENVELOPE, 12, 0x50},
-			{AT_ENVELOPE, 13, 0x18}}},
-	{.name = "TLS TCP data from the server",
-		.reason = GOOD,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 64,
-		.pokes = {{AT_ENVELOPE, 0, 0x20}, {AT_ENVELOPE, 1, 0xfb}, {AT_ENVELOPE, 12, 0x50},
-			{AT_ENVELOPE, 13, 0x18}}},
-	{.name = "TLS TCP data behind options",
-		.reason = GOOD,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 64,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}, {AT_ENVELOPE, 3, 0xfb}, {AT_ENVELOPE, 12, 0xf0}}},
-	{.name = "TLS TCP, another port",
-		.reason = HK_REASON_LEGACY,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 64,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}, {AT_ENVELOPE, 3, 0xfc}, {AT_ENVELOPE, 12, 0x50}}},
-	{.name = "TLS SYN",
-		.reason = GOOD,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 20,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}, {AT_ENVELOPE, 3, 0xfb}, {AT_ENVELOPE, 12, 0x50},
-			{AT_ENVELOPE, 13, 0x02}}},
-	{.name = "TLS RST",
-		.reason = GOOD,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 20,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}, {AT_ENVELOPE, 3, 0xfb}, {AT_ENVELOPE, 12, 0x50},
-			{AT_ENVELOPE, 13, 0x04}}},
-	{.name = "TLS ACK",
-		.reason = HK_REASON_TLS_CONTROL,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 20,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}, {AT_ENVELOPE, 3, 0xfb}, {AT_ENVELOPE, 12, 0x50},
-			{AT_ENVELOPE, 13, 0x10}}},
-	{.name = "TLS FIN behind options",
-		.reason = HK_REASON_TLS_CONTROL,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 60,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}, {AT_ENVELOPE, 3, 0xfb}, {AT_ENVELOPE, 12, 0xf0},
-			{AT_ENVELOPE, 13, 0x11}}},
-	{.name = "TLS TCP of 19 bytes",
-		.reason = HK_REASON_TLS_TCP,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 19,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}, {AT_ENVELOPE, 3, 0xfb}}},
-	{.name = "TLS TCP of 3 bytes",
-		.reason = HK_REASON_TLS_TCP,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 3,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}}},
-	{.name = "TLS TCP header of 16 bytes",
-		.reason = HK_REASON_TLS_TCP,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 64,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}, {AT_ENVELOPE, 3, 0xfb}, {AT_ENVELOPE, 12, 0x40}}},
-	{.name = "TLS TCP header past the end",
-		.reason = HK_REASON_TLS_TCP,
-		.dst = TLS,
-		.protocol = 6,
-		.payload = RAW,
-		.bytes = 59,
-		.pokes = {{AT_ENVELOPE, 2, 0x20}, {AT_ENVELOPE, 3, 0xfb}, {AT_ENVELOPE, 12, 0xf0}}},
+	SEGMENT("TLS TCP data to the server", GOOD, 64, TO(8443), WORDS(5), FLAGS(PSH | ACK)),
+	SEGMENT("TLS TCP data to the domain's other port", GOOD, 64, TO(443), WORDS(5), FLAGS(PSH | ACK)),
+	SEGMENT("TLS TCP data from the server", GOOD, 64, FROM(8443), WORDS(5), FLAGS(PSH | ACK)),
+	SEGMENT("TLS TCP data behind options", GOOD, 64, TO(8443), WORDS(15)),
+	SEGMENT("TLS TCP, another port", HK_REASON_LEGACY, 64, TO(8444), WORDS(5)),
+	SEGMENT("TLS SYN", GOOD, 20, TO(8443), WORDS(5), FLAGS(SYN)),
+	SEGMENT("TLS RST", GOOD, 20, TO(8443), WORDS(5), FLAGS(RST)),
+	SEGMENT("TLS ACK", HK_REASON_TLS_CONTROL, 20, TO(8443), WORDS(5), FLAGS(ACK)),
+	SEGMENT("TLS FIN behind options", HK_REASON_TLS_CONTROL, 60, TO(8443), WORDS(15), FLAGS(FIN | ACK)),
+	SEGMENT("TLS TCP of 19 bytes", HK_REASON_TLS_TCP, 19, TO(8443)),
+	SEGMENT("TLS TCP of 3 bytes", HK_REASON_TLS_TCP, 3, BYTE_AT(2, 8443 >> 8)),
+	SEGMENT("TLS TCP header of 16 bytes", HK_REASON_TLS_TCP, 64, TO(8443), WORDS(4)),
+	SEGMENT("TLS TCP header past the end", HK_REASON_TLS_TCP, 59, TO(8443), WORDS(15)),
 };
+
+#undef SEGMENT
+#undef FROM
+#undef TO
+#undef WORDS
+#undef FLAGS
+#undef FIN
+#undef SYN
+#undef RST
+#undef PSH
+#undef ACK
 
 #endif
