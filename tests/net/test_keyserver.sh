@@ -182,8 +182,9 @@ spis 2 client 192.0.2.9 &
 two=$!
 spis 3 peer 192.0.2.1 &
 three=$!
-for _ in 1 2 3; do
-	sleep 3 # nothing is given out in a server's first second
+given() { [ "$(cat "$ks"/given.* | wc -l)" -ge "$1" ]; }
+for round in 1 2 3; do
+	wait_for 60 given $((4 * round)) || not_ok "SPIs are given out in round $round"
 	stop KILL
 	start
 done

@@ -6,6 +6,7 @@
  *   keyserver_config.c      YAML into struct hk_ks_config, every value checked
  *   keyserver_store.c       what must outlive the process (SQLite)
  *   keyserver_rotate.c      generations: next, current, previous, retired
+ *   keyserver_spis.c        SPIs: whose they are, each given out once
  *   keyserver_lines.c       the text a role gets: the one place that writes keys out
  *   keyserver_answer.c      requests, by role
  *   keyserver_connection.h  TLS and messages, many clients in one thread (four files)
@@ -22,7 +23,7 @@
 #include "user/push/push.h"
 
 #define HK_KS_DOMAINS	  64
-#define HK_KS_HOSTS	  1024 /* per domain */
+#define HK_KS_HOSTS	  1000 /* per domain */
 #define HK_KS_NAMES	  64   /* boxes, readers per domain */
 #define HK_KS_GENERATIONS 3    /* of one receiver with keys: previous, current, next */
 #define HK_KS_PATIENCE_S  5    /* how long a new generation waits for a client that does not confirm it */
@@ -79,6 +80,7 @@ struct hk_ks_generation {
 struct hk_ks_receiver {
 	struct hk_ks_generation rows[HK_KS_GENERATIONS];
 	__u32 newest;	 /* highest generation number ever */
+	__u32 number;	 /* of its address among the domain's senders: in every SPI it sends with */
 	bool order;	 /* rotate as soon as the slot is free */
 	unsigned tokens; /* SPIs this host may ask for at once, as a sender */
 };
@@ -105,17 +107,24 @@ int hk_ks_store_activate(struct hk_ks_store *store, const char *domain, const ch
 /* Forgets the keys; the number stays used. */
 int hk_ks_store_retire(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
 	struct hk_error *error);
-/*
- * The next serial number of this generation, no lower than `least`; on disk before
- * this returns, and never returned again. -EAGAIN: `limit` is reached.
+/* A serial is an SPI without its slot: the sender's number above the second it was given out in. */
+#define HK_KS_SERIAL_SHIFT 40
+/* Gives `serial` of this generation to `sender`; on disk before this returns. -EAGAIN: it was given before.
  */
 int hk_ks_store_allocate(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
-	const char *sender, __u64 least, __u64 limit, __u64 *serial, struct hk_error *error);
-/* Numbers given out: calls `row` for each of a generation. */
+	const char *sender, __u64 serial, struct hk_error *error);
+/* What was given out: calls `row` for each of a generation. */
 int hk_ks_store_allocations(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
 	void (*row)(void *context, __u64 serial, const char *sender), void *context, struct hk_error *error);
 int hk_ks_store_count(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
 	__u64 *count, struct hk_error *error);
+/*
+ * The number of `address` among the senders of `domain`, from 1 to `most`: it keeps it
+ * for life. Where all are taken one goes to another address that `member` denies and no SPI has.
+ */
+int hk_ks_store_number(struct hk_ks_store *store, const char *domain, const char *address, __u32 most,
+	bool (*member)(const void *context, const char *address), const void *context, __u32 *number,
+	struct hk_error *error);
 /* Orders of the operator's other process: put one, take all. */
 int hk_ks_store_order(
 	struct hk_ks_store *store, const char *domain, const char *host, struct hk_error *error);
@@ -206,9 +215,17 @@ __s64 hk_ks_not_before_settled(const struct hk_ks *ks, __s64 when);
 bool hk_ks_waits_for(const struct hk_ks *ks, const struct hk_ks_client *client, unsigned domain,
 	unsigned host, const struct hk_ks_generation *row);
 const char *hk_ks_state_name(unsigned state);
-/* A new SPI of the receiver's current generation for `sender`: its number. 0, -EAGAIN: later. */
-int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, const char *sender, __u32 *spi,
+/* A new SPI of the receiver's current generation for another host, `sender`. 0, -EAGAIN: later. */
+int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, unsigned sender, __u32 *spi,
 	struct hk_error *error);
+
+/* The host's number among the domain's senders, from the state. */
+int hk_ks_number_host(struct hk_ks *ks, unsigned domain, unsigned host, struct hk_error *error);
+/* The bits of an SPI that say whose it is, alike in all slots, and what they are for a sender's number. */
+__u32 hk_ks_sender_mask(const struct hk_ks_domain *domain);
+__u32 hk_ks_sender_spis(const struct hk_ks_domain *domain, __u32 number);
+/* How old a generation may become: then its SPIs would come round. */
+__s64 hk_ks_spis_last(unsigned envelope);
 
 /* The key set that `client`'s role may have, as key file lines. Wipe and free. NULL: no memory. */
 char *hk_ks_lines(struct hk_ks *ks, const struct hk_ks_client *client, size_t *size);

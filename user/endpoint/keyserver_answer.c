@@ -271,7 +271,7 @@ static void push_spi(struct hk_ks *ks, struct hk_ks_client *client, struct hk_ks
 	if (!row || want->generation == row->generation || !sender->tokens ||
 		!hk_ks_confirmed(ks, client->domain_index, want->receiver, row))
 		return;
-	status = hk_ks_allocate(ks, client->domain_index, want->receiver, client->who.name, &spi, &error);
+	status = hk_ks_allocate(ks, client->domain_index, want->receiver, client->host_index, &spi, &error);
 	if (status) {
 		if (status != -EAGAIN)
 			hk_ks_complain(ks, &error);

@@ -10,7 +10,8 @@
 #include "user/endpoint/keyserver.h"
 #include "user/endpoint/yaml.h"
 
-#define LIFETIME_MAX (30 * 86400) /* SPIs follow the clock: they last for 48 days (keyserver_rotate.c) */
+#define TIME_MAX   (30 * 86400)
+#define SPIS_SPARE 86400 /* a rotation may be late */
 
 #define TEXT(key, type, member) \
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 1, 4096)
@@ -99,7 +100,7 @@ static int check_time(
 		size--;
 	if (size < sizeof(number))
 		memcpy(number, text, size);
-	if (hk_number_parse(number, LIFETIME_MAX / unit, &value) || (__s64)(value * unit) < least)
+	if (hk_number_parse(number, TIME_MAX / unit, &value) || (__s64)(value * unit) < least)
 		return hk_error_set(error, EINVAL,
 			"%s '%.32s': must be a time like 90s, 10m, 8h or 30d, from %llds to 30d", what, text,
 			(long long)least);
@@ -166,6 +167,8 @@ static int check_delegation(struct hk_ks_domain *domain, struct hk_error *error)
 
 static int check_times(struct hk_ks_domain *domain, struct hk_error *error)
 {
+	__s64 last = (hk_ks_spis_last(domain->envelope) - SPIS_SPARE) / 86400 * 86400;
+
 	if (check_time("lifetime", domain->lifetime_text, 5, 86400, &domain->lifetime, error) ||
 		check_time(
 			"ahead", domain->ahead_text, 1, domain->lifetime / 10 + 1, &domain->ahead, error) ||
@@ -173,6 +176,12 @@ static int check_times(struct hk_ks_domain *domain, struct hk_error *error)
 			"grace", domain->grace_text, 1, domain->lifetime / 10 + 1, &domain->grace, error) ||
 		check_delegation(domain, error))
 		return -EINVAL;
+	if (domain->ahead + domain->lifetime > last)
+		return hk_error_set(error, EINVAL,
+			"domain '%s': lifetime and ahead together can be %lld days at most with %s: then its "
+			"SPIs are "
+			"used up",
+			domain->name, (long long)last / 86400, hk_envelope_name(domain->envelope));
 	if (domain->ahead + domain->grace >= domain->lifetime)
 		return hk_error_set(error, EINVAL,
 			"domain '%s': lifetime must be longer than ahead and grace together: a slot is free "

@@ -134,6 +134,19 @@ static void add_generation(struct text *text, const struct hk_ks *ks, const stru
 	}
 }
 
+/* Whose SPIs are whose: a host refuses what another one begins under them. */
+static void add_sender(
+	struct text *text, const struct hk_ks *ks, const struct hk_ks_client *client, unsigned sender)
+{
+	__u32 number = ks->domains[client->domain_index].receivers[sender].number;
+	char line[128], address[HK_ADDRESS_TEXT];
+
+	snprintf(line, sizeof(line), "sender=%s spis=0x%08x/0x%08x\n",
+		hk_address_format(&client->domain->hosts[sender].receiver, address),
+		hk_ks_sender_spis(client->domain, number), hk_ks_sender_mask(client->domain));
+	add(text, line);
+}
+
 char *hk_ks_lines(struct hk_ks *ks, const struct hk_ks_client *client, size_t *size)
 {
 	const struct hk_ks_domain *domain = client->domain;
@@ -141,8 +154,10 @@ char *hk_ks_lines(struct hk_ks *ks, const struct hk_ks_client *client, size_t *s
 	unsigned i, j;
 
 	for (i = 0; i < domain->hosts_count; i++) {
-		if (client->who.role == HK_PUSH_HOST && i != client->host_index)
+		if (client->who.role == HK_PUSH_HOST && i != client->host_index) {
+			add_sender(&text, ks, client, i);
 			continue;
+		}
 		for (j = 0; j < HK_KS_GENERATIONS; j++) {
 			const struct hk_ks_generation *row =
 				&ks->domains[client->domain_index].receivers[i].rows[j];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A receiver's generations over time, and the SPIs given out of the current one:
+ * A receiver's generations over time:
  *
  *            created          activates                      ends
  *   next ──────┤ pushed to      ├── current ── ... ── previous ─┤ retired: wiped
@@ -19,27 +19,15 @@
 #include "user/base/text.h"
 #include "user/endpoint/keyserver.h"
 
-/*
- * SPIs follow the clock as well as their counter: a state directory that was
- * put back from an older copy does not give out a number again as long as the
- * clock is right. Numbers never leave the range of their own second, and a
- * server gives none out in the second it starts in: an earlier run may have.
- * As an SPI they come round after 48 days: no generation is used that long, and
- * one that comes back to a slot long before has other numbers than the last.
- */
-#define SPI_RATE 64 /* per second and receiver */
-#define SPI_BASE 0x1000
-#define SPI_ROOM (1ull << 28)
-
 #define COMPLAIN_EVERY_S 10
 
 #define SENDER_RATE  4 /* SPIs per second that one host may ask for */
 #define SENDER_BURST 64
 
 /*
- * Numbers of generations follow the clock as well, for the same reason: one that
- * is drawn anew behind a copy that was put back never bears a number that boxes
- * and hosts know another key by.
+ * Numbers of generations follow the clock, as SPIs do: one that is drawn anew
+ * behind a state directory that was put back from an older copy never bears a
+ * number that boxes and hosts know another key by.
  */
 #define GENERATION_EPOCH 1767225600 /* 2026-01-01T00:00:00Z */
 
@@ -294,34 +282,6 @@ int hk_ks_tick(struct hk_ks *ks, struct hk_error *error)
 	return status;
 }
 
-__u32 hk_ks_spi(const struct hk_ks_domain *domain, unsigned slot, __u64 serial)
-{
-	unsigned shift = domain->envelope == HK_ENVELOPE_PSP ? 31 : 29;
-
-	return (__u32)slot << shift | (__u32)(SPI_BASE + serial % SPI_ROOM);
-}
-
-int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, const char *sender, __u32 *spi,
-	struct hk_error *error)
-{
-	const struct hk_ks_domain *config = &ks->config->domains[domain];
-	struct hk_ks_generation *row = hk_ks_current(ks, domain, host);
-	__u64 least, limit, serial = 0;
-	int status;
-
-	if (!row || ks->now <= ks->started || ks->now - row->created >= (__s64)(SPI_ROOM / SPI_RATE))
-		return -EAGAIN;
-	least = (__u64)ks->now * SPI_RATE;
-	limit = least + SPI_RATE;
-	status = hk_ks_store_allocate(ks->store, config->name, config->hosts[host].name, row->generation,
-		sender, least, limit, &serial, error);
-	if (!status) {
-		*spi = hk_ks_spi(config, row->slot, serial);
-		ks->counters[HK_KS_SPIS]++;
-	}
-	return status;
-}
-
 static int load_receiver(struct hk_ks *ks, const struct hk_ks_domain *domain, unsigned index, unsigned host,
 	struct hk_error *error)
 {
@@ -329,6 +289,8 @@ static int load_receiver(struct hk_ks *ks, const struct hk_ks_domain *domain, un
 	int status = hk_ks_store_load(ks->store, domain->name, domain->hosts[host].name, receiver, error);
 	unsigned i;
 
+	if (!status)
+		status = hk_ks_number_host(ks, index, host, error);
 	receiver->tokens = SENDER_BURST;
 	for (i = 0; i < HK_KS_GENERATIONS && !status; i++) {
 		receiver->rows[i].serial = 1;

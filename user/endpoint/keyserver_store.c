@@ -16,9 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "user/base/text.h"
 #include "user/endpoint/keyserver.h"
 
 #define BUSY_MS 5000
+#define VERSION 2 /* of the schema below */
 
 struct hk_ks_store {
 	sqlite3 *db;
@@ -33,14 +35,16 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS generations(domain TEXT NOT NULL, host TEXT NOT NULL,"
 	" generation INTEGER NOT NULL, slot INTEGER NOT NULL, state INTEGER NOT NULL,"
 	" created INTEGER NOT NULL, activates INTEGER NOT NULL, ends INTEGER NOT NULL,"
-	" next INTEGER NOT NULL DEFAULT 0, enc BLOB, auth BLOB, reader BLOB,"
+	" enc BLOB, auth BLOB, reader BLOB,"
 	" PRIMARY KEY(domain, host, generation));"
 	"CREATE TABLE IF NOT EXISTS spis(domain TEXT NOT NULL, host TEXT NOT NULL,"
 	" generation INTEGER NOT NULL, serial INTEGER NOT NULL, sender TEXT NOT NULL,"
 	" PRIMARY KEY(domain, host, generation, serial)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS senders(domain TEXT NOT NULL, address TEXT NOT NULL,"
+	" number INTEGER NOT NULL, PRIMARY KEY(domain, address), UNIQUE(domain, number));"
 	"CREATE TABLE IF NOT EXISTS kinds(domain TEXT PRIMARY KEY, kind TEXT NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS orders(domain TEXT NOT NULL, host TEXT NOT NULL);"
-	"PRAGMA user_version=1; COMMIT;";
+	"PRAGMA user_version=2; COMMIT;";
 
 static int failed(struct hk_ks_store *store, struct hk_error *error)
 {
@@ -156,6 +160,26 @@ static int take_lock(struct hk_ks_store *store, const char *directory, struct hk
 	return 0;
 }
 
+/* 0: new; the schema's number; or negative errno. What numbers mean differs by version. */
+static int check_version(struct hk_ks_store *store, struct hk_error *error)
+{
+	sqlite3_stmt *statement = prepare(store, "PRAGMA user_version", "");
+	int version =
+		statement && sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
+	int status = 0;
+
+	if (version < 0)
+		status = failed(store, error);
+	else if (version != 0 && version != VERSION)
+		status = hk_error_set(error, EINVAL,
+			"%s: of another version (%d, not %d), and SPIs would come twice: begin with an empty "
+			"state "
+			"directory, and draw new keys",
+			store->path, version, VERSION);
+	sqlite3_finalize(statement);
+	return status;
+}
+
 static int open_db(struct hk_ks_store *store, struct hk_error *error)
 {
 	int code =
@@ -164,7 +188,8 @@ static int open_db(struct hk_ks_store *store, struct hk_error *error)
 	if (code != SQLITE_OK)
 		return failed(store, error);
 	sqlite3_busy_timeout(store->db, BUSY_MS);
-	return execute(store, schema, error);
+	code = check_version(store, error);
+	return code ? code : execute(store, schema, error);
 }
 
 int hk_ks_store_open(struct hk_ks_store **out, const char *directory, bool server, struct hk_error *error)
@@ -376,61 +401,19 @@ int hk_ks_store_retire(struct hk_ks_store *store, const char *domain, const char
 
 /* --- SPIs ------------------------------------------------------------------------------------- */
 
-static int read_next(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
-	__u64 *next, struct hk_error *error)
-{
-	sqlite3_stmt *statement = prepare(store,
-		"SELECT next FROM generations WHERE domain=? AND host=? AND generation=? AND state=1", "tti",
-		domain, host, (long long)generation);
-	int status = 0;
-
-	if (!statement || sqlite3_step(statement) != SQLITE_ROW)
-		status = hk_error_set(
-			error, EUCLEAN, "%s: generation %u is not current", store->path, generation);
-	else
-		*next = (__u64)sqlite3_column_int64(statement, 0);
-	sqlite3_finalize(statement);
-	return status;
-}
-
-/* The counter moves and the row is there, or neither; the table's key catches a repetition all the same. */
-static int write_next(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
+/* The table's key is what keeps a serial from being given twice. */
+int hk_ks_store_allocate(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
 	const char *sender, __u64 serial, struct hk_error *error)
 {
 	int done = finish(store,
-		prepare(store, "UPDATE generations SET next=? WHERE domain=? AND host=? AND generation=?",
-			"itti", (long long)serial + 1, domain, host, (long long)generation),
+		prepare(store,
+			"INSERT OR IGNORE INTO spis(domain, host, generation, serial, sender)"
+			" SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS(SELECT 1 FROM generations"
+			" WHERE domain=?1 AND host=?2 AND generation=?3 AND state=1)",
+			"ttiit", domain, host, (long long)generation, (long long)serial, sender),
 		error);
 
-	if (done >= 0)
-		done = finish(store,
-			prepare(store,
-				"INSERT INTO spis(domain, host, generation, serial, sender) "
-				"VALUES(?,?,?,?,?)",
-				"ttiit", domain, host, (long long)generation, (long long)serial, sender),
-			error);
-	return done < 0 ? done : 0;
-}
-
-int hk_ks_store_allocate(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
-	const char *sender, __u64 least, __u64 limit, __u64 *serial, struct hk_error *error)
-{
-	int status = execute(store, "BEGIN IMMEDIATE", error);
-	__u64 next = 0;
-
-	if (status)
-		return status;
-	status = read_next(store, domain, host, generation, &next, error);
-	if (!status && next < least)
-		next = least;
-	if (!status && next >= limit)
-		status = -EAGAIN;
-	if (!status)
-		status = write_next(store, domain, host, generation, sender, next, error);
-	status = settle(store, status, error);
-	if (!status)
-		*serial = next;
-	return status;
+	return done < 0 ? done : done == 1 ? 0 : -EAGAIN;
 }
 
 int hk_ks_store_allocations(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
@@ -461,6 +444,82 @@ int hk_ks_store_count(struct hk_ks_store *store, const char *domain, const char 
 	else
 		*count = (__u64)sqlite3_column_int64(statement, 0);
 	sqlite3_finalize(statement);
+	return status;
+}
+
+/* --- senders' numbers -------------------------------------------------------------------------- */
+
+static int read_number(struct hk_ks_store *store, const char *domain, const char *address, __u32 *number,
+	struct hk_error *error)
+{
+	sqlite3_stmt *statement = prepare(
+		store, "SELECT number FROM senders WHERE domain=? AND address=?", "tt", domain, address);
+	int code = statement ? sqlite3_step(statement) : SQLITE_ERROR, status = 0;
+
+	*number = code == SQLITE_ROW ? (__u32)sqlite3_column_int64(statement, 0) : 0;
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		status = failed(store, error);
+	sqlite3_finalize(statement);
+	return status;
+}
+
+/* The lowest that is free. */
+static int take_number(struct hk_ks_store *store, const char *domain, const char *address, __u32 most,
+	struct hk_error *error)
+{
+	return finish(store,
+		prepare(store,
+			"INSERT INTO senders(domain, address, number) SELECT ?1, ?2, min(free) FROM"
+			" (SELECT 1 AS free UNION SELECT number + 1 FROM senders WHERE domain=?1)"
+			" WHERE free<=?3 AND free NOT IN (SELECT number FROM senders WHERE domain=?1)"
+			" HAVING min(free) NOT NULL",
+			"tti", domain, address, (long long)most),
+		error);
+}
+
+/* One of an address that is gone, with all SPIs that were given to it. */
+static int free_number(struct hk_ks_store *store, const char *domain,
+	bool (*member)(const void *context, const char *address), const void *context, struct hk_error *error)
+{
+	sqlite3_stmt *statement = prepare(store,
+		"SELECT address FROM senders WHERE domain=?1 AND number NOT IN"
+		" (SELECT serial>>?2 FROM spis WHERE domain=?1) ORDER BY number",
+		"ti", domain, (long long)HK_KS_SERIAL_SHIFT);
+	char address[HK_ADDRESS_TEXT] = "";
+	int code = SQLITE_ERROR, done;
+
+	while (!address[0] && statement && (code = sqlite3_step(statement)) == SQLITE_ROW)
+		if (!member(context, (const char *)sqlite3_column_text(statement, 0)))
+			snprintf(address, sizeof(address), "%s",
+				(const char *)sqlite3_column_text(statement, 0));
+	sqlite3_finalize(statement);
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return failed(store, error);
+	if (!address[0])
+		return hk_error_set(error, ENOSPC,
+			"domain '%s': as many addresses as there can be have SPIs: wait until keys of hosts "
+			"that "
+			"left are retired, or divide the domain",
+			domain);
+	done = finish(store,
+		prepare(store, "DELETE FROM senders WHERE domain=? AND address=?", "tt", domain, address),
+		error);
+	return done < 0 ? done : 0;
+}
+
+int hk_ks_store_number(struct hk_ks_store *store, const char *domain, const char *address, __u32 most,
+	bool (*member)(const void *context, const char *address), const void *context, __u32 *number,
+	struct hk_error *error)
+{
+	int status = read_number(store, domain, address, number, error), done = 0;
+
+	while (!status && !*number) {
+		done = take_number(store, domain, address, most, error);
+		if (done == 0)
+			status = free_number(store, domain, member, context, error);
+		else
+			status = done < 0 ? done : read_number(store, domain, address, number, error);
+	}
 	return status;
 }
 
