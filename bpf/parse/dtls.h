@@ -9,7 +9,8 @@
  *
  * A datagram may hold several records. The XDP program looks at the first; the
  * opener walks all of them with the same hk_dtls_read_record(). Its answer for
- * a record in the clear is HK_REASON_DTLS_CONTROL.
+ * a record in the clear is HK_REASON_DTLS_CONTROL. In `split` the nonce begins
+ * with the key check value of the record's context.
  */
 #ifndef HALFKEY_BPF_PARSE_DTLS_H
 #define HALFKEY_BPF_PARSE_DTLS_H
@@ -25,6 +26,7 @@
 #define HK_DTLS_CID_HEADER_SIZE (HK_DTLS_HEADER_SIZE + HK_DTLS_CID_SIZE)
 #define HK_DTLS_CID_MARK	0xd1
 #define HK_DTLS_NONCE_SIZE	8
+#define HK_DTLS_KCV_SIZE	2
 #define HK_DTLS_TAG_SIZE	16
 #define HK_DTLS_RECORDS_MAX	16
 #define HK_DTLS_VERSION_10	0xfeff /* what a ClientHello's record may still say */
@@ -85,6 +87,8 @@ HK_PARSE unsigned hk_dtls_check_clear(const __u8 *header, __u32 left)
 {
 	__u32 version = hk_load16(header + 1);
 
+	if (header[0] >= HK_DTLS_DATA)
+		return HK_REASON_DTLS_NO_CID;
 	if (version != HK_DTLS_VERSION_12 && version != HK_DTLS_VERSION_10)
 		return HK_REASON_DTLS_VERSION;
 	if (hk_load16(header + 3))
@@ -94,16 +98,27 @@ HK_PARSE unsigned hk_dtls_check_clear(const __u8 *header, __u32 left)
 	return HK_REASON_DTLS_CONTROL;
 }
 
+/* What a refused record's length leads to, where it can be believed: the next record. Else 0. */
+HK_PARSE __u32 hk_dtls_bound(unsigned reason, __u32 size, __u32 left)
+{
+	if (reason == HK_REASON_DTLS_VERSION || reason == HK_REASON_DTLS_CID || size > left)
+		return 0;
+	return size;
+}
+
 /*
  * The record at the cursor. HK_REASON_TO_WORKER: one that can be opened;
- * HK_REASON_DTLS_CONTROL: one in the clear; both with its whole size. Else the refusal.
+ * HK_REASON_DTLS_CONTROL: one in the clear; else the refusal. Its whole size, or 0
+ * where nobody can say where the next one begins.
  */
 HK_PARSE unsigned hk_dtls_read_record(const struct hk_cursor *cursor, __u32 *size)
 {
 	const __u8 *header = hk_cursor_peek(cursor, HK_DTLS_HEADER_SIZE);
 	__u32 left = hk_cursor_left(cursor);
 	const __u8 *first = hk_cursor_peek(cursor, 1);
+	unsigned reason;
 
+	*size = 0;
 	if (first && (*first & 0xe0) == 0x20)
 		return HK_REASON_DTLS_13; /* unified header, RFC 9147 */
 	if (!header)
@@ -112,28 +127,28 @@ HK_PARSE unsigned hk_dtls_read_record(const struct hk_cursor *cursor, __u32 *siz
 		header = hk_cursor_peek(cursor, HK_DTLS_CID_HEADER_SIZE);
 		if (!header)
 			return HK_REASON_DTLS_SHORT;
-		*size = HK_DTLS_CID_HEADER_SIZE + hk_load16(header + 23);
-		return hk_dtls_check_cid(header, left);
+		reason = hk_dtls_check_cid(header, left);
+		*size = hk_dtls_bound(reason, HK_DTLS_CID_HEADER_SIZE + hk_load16(header + 23), left);
+		return reason;
 	}
-	if (header[0] == HK_DTLS_DATA || header[0] == HK_DTLS_HEARTBEAT)
-		return HK_REASON_DTLS_NO_CID;
-	if (header[0] < HK_DTLS_CCS || header[0] > HK_DTLS_HANDSHAKE)
+	if (header[0] < HK_DTLS_CCS || header[0] > HK_DTLS_HEARTBEAT)
 		return HK_REASON_LEGACY; /* STUN, RTP and others share ports with DTLS: RFC 7983 */
-	*size = HK_DTLS_HEADER_SIZE + hk_load16(header + 11);
-	return hk_dtls_check_clear(header, left);
+	reason = hk_dtls_check_clear(header, left);
+	*size = hk_dtls_bound(reason, HK_DTLS_HEADER_SIZE + hk_load16(header + 11), left);
+	return reason;
 }
 
 /* HK_REASON_TO_WORKER with spi and payload_offset in `meta`, or why the datagram is not for a worker. */
 HK_PARSE unsigned hk_dtls_parse(
 	const struct hk_cursor *cursor, const struct hk_receiver_value *receiver, struct hk_meta *meta)
 {
-	__u32 size = 0;
+	__u32 size;
 	unsigned reason = hk_dtls_read_record(cursor, &size);
 	const __u8 *header;
 
 	(void)receiver;
 	meta->payload_offset = (__u16)cursor->at;
-	if (reason == HK_REASON_DTLS_CONTROL && size < hk_cursor_left(cursor))
+	if (reason != HK_REASON_TO_WORKER && size && size < hk_cursor_left(cursor))
 		return HK_REASON_TO_WORKER; /* records behind it may be for hooks */
 	if (reason != HK_REASON_TO_WORKER)
 		return reason;

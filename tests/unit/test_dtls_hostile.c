@@ -26,7 +26,8 @@ static void every_truncation(void)
 				CU_ASSERT_EQUAL(reason, HK_REASON_DTLS_SHORT);
 			if (cut % one >= RECORD)
 				CU_ASSERT_EQUAL(reason, HK_REASON_DTLS_LENGTH);
-			CU_ASSERT_EQUAL(fate.opened, cut == one);
+			CU_ASSERT_EQUAL(fate.opened, cut >= one); /* the whole record is heard */
+			CU_ASSERT(!fate.opened || fate.inner_length == 5);
 		}
 		box_free(&scene.box);
 	}
@@ -76,7 +77,10 @@ static void every_refusal(void)
 	box_free(&scene.box);
 }
 
-/* `single`: no bit of a record can change unseen. `split`: nothing leaves with the wrong mark. */
+/*
+ * `single`: no bit of a record can change unseen, and hooks hear the other one. `split`: nothing leaves
+ * with the wrong mark.
+ */
 static void every_bit(void)
 {
 	struct datagram good, bad;
@@ -91,7 +95,8 @@ static void every_bit(void)
 		bad.bytes[bit / 8] ^= (__u8)(1 << bit % 8);
 		reason = run_payload(&scene, bad.bytes, bad.length, &fate);
 		CU_ASSERT_NOT_EQUAL(reason, HK_REASON_OK);
-		CU_ASSERT_EQUAL(fate.opened, 0);
+		CU_ASSERT(!fate.opened || (fate.inner_length == 5 && memcmp(fate.inner, "plain", 5) == 0));
+		CU_ASSERT(fate.opened || bit < good.length * 4);
 	}
 	box_free(&scene.box);
 	scene_init(&scene, NULL, true, 19);
@@ -100,8 +105,9 @@ static void every_bit(void)
 		bad = good;
 		bad.bytes[bit / 8] ^= (__u8)(1 << bit % 8);
 		reason = run_payload(&scene, bad.bytes, bad.length, &fate);
-		CU_ASSERT(reason == HK_REASON_OK || reason == HK_REASON_DTLS_TYPE ||
-			  reason == HK_REASON_DTLS_CONTROL);
+		CU_ASSERT(bit < (RECORD + 2) * 8 ? reason == HK_REASON_WRONG_KCV
+						 : reason == HK_REASON_OK || reason == HK_REASON_DTLS_TYPE ||
+							   reason == HK_REASON_DTLS_CONTROL);
 		CU_ASSERT_EQUAL(fate.auth, HK_AUTH_NONE);
 		CU_ASSERT_EQUAL(fate.action, HK_ACTION_PASS); /* no oracle */
 	}
@@ -113,8 +119,8 @@ static void wrong_key(void)
 	struct scene scene, other;
 	struct datagram datagram;
 	struct hk_fate fate;
-	unsigned i, types = 0;
 	__u64 seed = 23;
+	unsigned i;
 
 	scene_init(&scene, NULL, true, 29);
 	scene_init(&other, NULL, true, 31);
@@ -124,56 +130,100 @@ static void wrong_key(void)
 
 		datagram.length = (__u32)hk_dtls_seal(
 			dtls, 23, (const __u8 *)"x", 1, 0, datagram.bytes, sizeof(datagram.bytes));
-		types += run_payload(&scene, datagram.bytes, datagram.length, &fate) == HK_REASON_DTLS_TYPE;
+		CU_ASSERT_EQUAL(
+			run_payload(&scene, datagram.bytes, datagram.length, &fate), HK_REASON_WRONG_KCV);
+		CU_ASSERT_EQUAL(fate.opened, 0);
 		hk_dtls_free(dtls);
 	}
-	CU_ASSERT(types > 48); /* 5 of 256 bytes are types, and a zero hides one */
 	box_free(&scene.box);
 	box_free(&other.box);
 }
 
-/* --- several records in a datagram, one of them wrong: one fate, one reason ------------------------ */
+/* --- several records in a datagram, one of them wrong: its reason, and hooks hear the others ------- */
 
 static const struct misfit {
 	unsigned at, value; /* a byte of the misfit */
 	unsigned reason[2]; /* in single, in split */
+	bool ends;	    /* nobody can say where the next record begins */
 } misfits[] = {
-	{0, 23, {HK_REASON_DTLS_NO_CID, HK_REASON_DTLS_NO_CID}},
-	{0, 99, {HK_REASON_LEGACY, HK_REASON_LEGACY}}, {0, 0x2f, {HK_REASON_DTLS_13, HK_REASON_DTLS_13}},
-	{1, 0xfd, {HK_REASON_DTLS_VERSION, HK_REASON_DTLS_VERSION}},
-	{4, 0, {HK_REASON_DTLS_EPOCH, HK_REASON_DTLS_EPOCH}},
-	{11, 0xd2, {HK_REASON_DTLS_CID, HK_REASON_DTLS_CID}},
-	{12, 0x42, {HK_REASON_DTLS_FLAGS, HK_REASON_DTLS_FLAGS}},
-	{13, 0x77, {HK_REASON_NO_KEY, HK_REASON_NO_KEY}},
-	{23, 0xff, {HK_REASON_DTLS_LENGTH, HK_REASON_DTLS_LENGTH}},
-	{40, 0x55, {HK_REASON_BAD_ICV, HK_REASON_OK}}, /* in split nobody can tell */
+	{0, 23, {HK_REASON_DTLS_NO_CID, HK_REASON_DTLS_NO_CID}, true}, /* its length stands elsewhere */
+	{0, 99, {HK_REASON_LEGACY, HK_REASON_LEGACY}, true},
+	{0, 0x2f, {HK_REASON_DTLS_13, HK_REASON_DTLS_13}, true},
+	{1, 0xfd, {HK_REASON_DTLS_VERSION, HK_REASON_DTLS_VERSION}, true},
+	{4, 0, {HK_REASON_DTLS_EPOCH, HK_REASON_DTLS_EPOCH}, false},
+	{11, 0xd2, {HK_REASON_DTLS_CID, HK_REASON_DTLS_CID}, true},
+	{12, 0x42, {HK_REASON_DTLS_FLAGS, HK_REASON_DTLS_FLAGS}, false},
+	{13, 0x77, {HK_REASON_NO_KEY, HK_REASON_NO_KEY}, false},
+	{23, 0xff, {HK_REASON_DTLS_LENGTH, HK_REASON_DTLS_LENGTH}, true},
+	{25, 0x55, {HK_REASON_BAD_ICV, HK_REASON_WRONG_KCV}, false},
+	{40, 0x55, {HK_REASON_BAD_ICV, HK_REASON_OK}, false}, /* in split nobody can tell */
 };
+
+static void check_misfit(struct scene *scene, const struct misfit *misfit, unsigned place)
+{
+	struct datagram bad = sealed(scene, 3);
+	unsigned reason = misfit->reason[scene->split];
+	__u32 heard = 5 * (reason == HK_REASON_OK ? 3 : misfit->ends ? place : 2);
+	struct hk_fate fate;
+
+	bad.bytes[place * bad.length / 3 + misfit->at] = (__u8)misfit->value;
+	CU_ASSERT_EQUAL(run_payload(scene, bad.bytes, bad.length, &fate), reason);
+	CU_ASSERT_EQUAL(fate.opened, heard != 0);
+	if (!heard)
+		return;
+	CU_ASSERT_EQUAL(fate.action, scene->box.config.policy[reason]);
+	CU_ASSERT_EQUAL(fate.inner_length, heard);
+	CU_ASSERT_EQUAL(memcmp(fate.inner, "plainplainplain", heard), 0);
+	CU_ASSERT_EQUAL(fate.auth, scene->split ? HK_AUTH_NONE : HK_AUTH_VERIFIED);
+}
 
 static void one_misfit(void)
 {
-	unsigned split, i, place, reason;
-	struct datagram good, bad;
+	unsigned split, i, place;
+	struct datagram good;
 	struct scene scene;
 	struct hk_fate fate;
 
 	for (split = 0; split < 2; split++) {
 		scene_init(&scene, NULL, split, 43);
-		good = sealed(&scene, 3);
 		for (i = 0; i < sizeof(misfits) / sizeof(misfits[0]); i++)
-			for (place = 0; place < 3; place++) {
-				bad = good;
-				bad.bytes[place * good.length / 3 + misfits[i].at] = (__u8)misfits[i].value;
-				reason = run_payload(&scene, bad.bytes, bad.length, &fate);
-				if (misfits[i].at == 40 && split)
-					continue; /* noise, perhaps of no type */
-				CU_ASSERT_EQUAL(reason, misfits[i].reason[split]);
-				CU_ASSERT_EQUAL(fate.opened, 0);
-			}
+			for (place = 0; place < 3; place++)
+				check_misfit(&scene, &misfits[i], place);
+		/* the first of several decides, whatever the others are */
+		good = sealed(&scene, 3);
 		good.bytes[good.length / 3 + 12] ^= 2;
 		CU_ASSERT_EQUAL(
 			run_payload(&scene, good.bytes, good.length, &fate), HK_REASON_PROFILE_MISMATCH);
+		good.bytes[12] ^= 0x40;
+		CU_ASSERT_EQUAL(run_payload(&scene, good.bytes, good.length, &fate), HK_REASON_DTLS_FLAGS);
+		good.bytes[12] ^= 0x40;
+		good.bytes[13] ^= 0x40;
+		good.bytes[good.length / 3 * 2 + 12] ^= 0x40;
+		CU_ASSERT_EQUAL(run_payload(&scene, good.bytes, good.length, &fate), HK_REASON_NO_KEY);
+		CU_ASSERT_EQUAL(fate.opened, 0);
 		box_free(&scene.box);
 	}
+}
+
+/* A record without connection id that ends where it says hides nothing behind it. */
+static void behind_foreign_records(void)
+{
+	static const __u8 foreign[] = {23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 9, 9, 9};
+	struct datagram datagram = {.length = sizeof(foreign)}, good;
+	struct scene scene;
+	struct hk_fate fate;
+
+	scene_init(&scene, NULL, true, 44);
+	good = sealed(&scene, 1);
+	memcpy(datagram.bytes, foreign, sizeof(foreign));
+	memcpy(datagram.bytes + datagram.length, good.bytes, good.length);
+	CU_ASSERT_EQUAL(run_payload(&scene, datagram.bytes, (__u32)sizeof(foreign) + good.length, &fate),
+		HK_REASON_DTLS_NO_CID);
+	CU_ASSERT_EQUAL(fate.opened, 1);
+	CU_ASSERT_EQUAL(fate.inner_length, 5);
+	CU_ASSERT_EQUAL(run_payload(&scene, foreign, sizeof(foreign), &fate), HK_REASON_DTLS_NO_CID);
+	CU_ASSERT_EQUAL(fate.opened, 0);
+	box_free(&scene.box);
 }
 
 /* Each bit of the flags that nobody defines, in the first record and behind others. */
@@ -251,6 +301,7 @@ int main(void)
 		{"every bit", every_bit},
 		{"a wrong key", wrong_key},
 		{"one record that does not fit", one_misfit},
+		{"what stands behind a foreign record", behind_foreign_records},
 		{"reserved flags", reserved_flags},
 		{"the box's keys forge nothing", forger},
 		{0},

@@ -53,7 +53,11 @@ static inline void hk_kdf_esp_message_like(__u8 out[32], const __u8 message[32],
 		sizeof(big_endian)); /* behind counter, label, 0 and 4 bytes of context */
 }
 
-/* DTLS records with a context in their connection id: output is Ek(32) || IVMASK(12) || unused(4). */
+/*
+ * DTLS records with a context in their connection id: output is Ek(32) || IVMASK(12) || KCV(2, the enc
+ * side's in `split` only) || unused(2).
+ */
+#define HK_KDF_DTLS_KCV 44
 void hk_kdf_dtls_context(
 	__u8 out[HK_KDF108_CONTEXT], unsigned flags, __u16 mkid, const __u8 context_id[8], __u16 epoch);
 

@@ -17,13 +17,14 @@
 #define CID_SIZE  12
 #define HEADER	  25
 #define NONCE	  8
+#define KCV	  2
 #define AAD_SIZE  (8 + 1 + 1 + HEADER - 2 + 2)
 #define SEQUENCES (1ull << 48)
 
 struct hk_dtls {
 	struct hk_dtls_name name;
 	struct hk_protection protection;
-	__u8 salt_enc[4], salt_auth[4];
+	__u8 salt_enc[4], salt_auth[4], kcv[KCV];
 	__u64 next;
 	struct hk_replay replay;
 };
@@ -42,27 +43,22 @@ static __u8 flags_of(const struct hk_dtls_name *name)
 	return (__u8)((name->server ? 1 : 0) | (name->split ? 2 : 0));
 }
 
-static void derive(__u8 *key, __u8 *salt, struct hk_crypto *crypto, const struct hk_dtls_name *name,
+/* `material` of one side. */
+static void derive(__u8 material[HK_KDF108_OUTPUT], struct hk_crypto *crypto, const struct hk_dtls_name *name,
 	const struct hk_kdf_key *master, enum hk_side side)
 {
-	__u8 context[HK_KDF108_CONTEXT], messages[HK_KDF108_MESSAGES * HK_KDF108_BLOCKS * 16];
-	__u8 material[HK_KDF108_OUTPUT], id[8];
-	unsigned i;
+	__u8 context[HK_KDF108_CONTEXT], messages[HK_KDF108_MESSAGES * HK_KDF108_BLOCKS * 16], id[8];
 
 	hk_put64(id, name->context);
 	hk_kdf_dtls_context(context, flags_of(name), name->mkid, id, name->epoch);
-	for (i = 0; i < HK_KDF108_MESSAGES; i++)
-		hk_kdf108_message(messages + 32 * i, hk_kdf_label(side), context, (__u8)(i + 1));
+	hk_kdf108_messages(messages, side, context);
 	hk_crypto_cmac(crypto, master, HK_KDF108_MESSAGES, HK_KDF108_BLOCKS, messages, material);
-	memcpy(key, material, 32);
-	memcpy(salt, material + 32, 4);
-	hk_wipe(material, sizeof(material));
 }
 
 int hk_dtls_new(struct hk_dtls **out, struct hk_crypto *crypto, const struct hk_dtls_name *name,
 	const struct hk_kdf_key *enc, const struct hk_kdf_key *auth, struct hk_error *error)
 {
-	__u8 ek[32], ak[32];
+	__u8 enc_material[HK_KDF108_OUTPUT], auth_material[HK_KDF108_OUTPUT];
 	struct hk_dtls *dtls;
 	int status;
 
@@ -75,13 +71,17 @@ int hk_dtls_new(struct hk_dtls **out, struct hk_crypto *crypto, const struct hk_
 	if (!dtls)
 		return hk_error_set(error, ENOMEM, "no memory for a DTLS context");
 	dtls->name = *name;
-	derive(ek, dtls->salt_enc, crypto, name, enc, HK_SIDE_ENC);
-	if (auth)
-		derive(ak, dtls->salt_auth, crypto, name, auth, HK_SIDE_AUTH);
-	status = hk_protection_init(
-		&dtls->protection, auth ? HK_SUITE_GCM_SPLIT : HK_SUITE_GCM, 32, ek, auth ? ak : NULL);
-	hk_wipe(ek, sizeof(ek));
-	hk_wipe(ak, sizeof(ak));
+	derive(enc_material, crypto, name, enc, HK_SIDE_ENC);
+	memcpy(dtls->salt_enc, enc_material + 32, sizeof(dtls->salt_enc));
+	memcpy(dtls->kcv, enc_material + HK_KDF_DTLS_KCV, sizeof(dtls->kcv));
+	if (auth) {
+		derive(auth_material, crypto, name, auth, HK_SIDE_AUTH);
+		memcpy(dtls->salt_auth, auth_material + 32, sizeof(dtls->salt_auth));
+	}
+	status = hk_protection_init(&dtls->protection, auth ? HK_SUITE_GCM_SPLIT : HK_SUITE_GCM, 32,
+		enc_material, auth ? auth_material : NULL);
+	hk_wipe(enc_material, sizeof(enc_material));
+	hk_wipe(auth_material, sizeof(auth_material));
 	if (status) {
 		hk_dtls_free(dtls);
 		return hk_error_set(error, -status, "the crypto library took no key for MKID %u", name->mkid);
@@ -134,7 +134,9 @@ static void write_header(const struct hk_dtls *dtls, __u32 fragment, __u8 *out)
 	hk_put16(out + 13, name->mkid);
 	hk_put64(out + 15, name->context);
 	hk_put16(out + 23, (__u16)fragment);
-	memcpy(out + HEADER, out + 3, NONCE); /* the nonce is epoch and sequence */
+	memcpy(out + HEADER, out + 3, NONCE); /* the nonce is epoch and sequence; the key knows the epoch */
+	if (name->split)
+		memcpy(out + HEADER, dtls->kcv, KCV);
 }
 
 int hk_dtls_seal(struct hk_dtls *dtls, __u8 type, const __u8 *content, __u32 length, __u32 padding, __u8 *out,

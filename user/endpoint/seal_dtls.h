@@ -5,7 +5,8 @@
  * Handshake, retransmission and the like are those of whoever uses it.
  *
  * One struct hk_dtls is one context: one writer, one direction, one epoch. The
- * sequence numbers begin at 0 and the nonce is epoch || sequence, so a context
+ * sequence numbers begin at 0 and the nonce is epoch || sequence, in `split` the
+ * context's key check value || sequence (the box tells keys apart by it), so a context
  * that sealed once must never be made a second time to seal: draw its ContextID
  * afresh (hk_dtls_draw_context). One thread at a time.
  */

@@ -60,12 +60,10 @@ struct hk_opening {
 	struct hk_address outer_src, outer_dst;
 	/* plan() */
 	struct hk_key_choice key;
-	__u8 variant;	/* PSP version or enum hk_suite */
-	__u8 cipher;	/* enum hk_cipher */
-	__u8 messages;	/* PRF messages to derive; 0 with an explicit key */
-	bool own_key;	/* set by plan(): rebuild() finds the master key itself, ... */
-	bool key_given; /* ... but where another generation of it is tried: that is in `key` */
-	__u8 blocks;	/* blocks in each */
+	__u8 variant;  /* PSP version or enum hk_suite */
+	__u8 cipher;   /* enum hk_cipher */
+	__u8 messages; /* PRF messages to derive; 0 with an explicit key */
+	__u8 blocks;   /* blocks in each */
 	__u8 key_size;
 	__u8 slot;			  /* of the master key */
 	__u32 key_id;			  /* of the master key: the packet's own, or the domain's mkid */
@@ -108,6 +106,8 @@ struct hk_opening {
 	__u8 not_ip;  /* 1: inner is no IP packet but a payload with the outer addresses */
 	/* of envelopes of records: the first one opened, whose nonce is in `nonce` */
 	__u8 has_record;
+	__u8 part_refused; /* enum hk_reason: of a part that did not open; the packet's, where no hook drops
+			      the rest; 0: none */
 	__u8 record_icv[16];
 	__u32 *epoch; /* TSS: of its key, see hk_keyring_epoch() */
 	/* inline keying */

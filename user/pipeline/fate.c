@@ -54,7 +54,8 @@ static void decide_opened(struct hk_pipeline *pipeline, unsigned place, struct h
 	fate->inner = opening->inner;
 	fate->inner_length = packet->data_length;
 	wish_kernel(pipeline, &pipeline->parsed[place], fate);
-	if (fate->reason != HK_REASON_OK || packet->verdict != HK_VERDICT_DELAY)
+	if (packet->verdict != HK_VERDICT_DELAY ||
+		(fate->reason != HK_REASON_OK && fate->reason != opening->part_refused))
 		return;
 	fate->delay_class = packet->delay_class;
 	fate->release_ns = packet->release_ns ? packet->release_ns : 1;

@@ -6,7 +6,7 @@
  * (per receiver and slot), so that a rotation costs a second try of a few packets. What neither opens is
  * stale where a generation went lately.
  *
- * Runs only while the keyring has such slots.
+ * Runs only while the keyring has such slots. DTLS decides for itself, record by record.
  */
 #include "user/pipeline/internal.h"
 
@@ -28,17 +28,9 @@ static bool may_be_wrong_key(unsigned reason)
 	case HK_REASON_IMPLAUSIBLE:
 	case HK_REASON_NEXT_HEADER:
 	case HK_REASON_READER_TAG:
-	case HK_REASON_DTLS_TYPE:
-	case HK_REASON_DTLS_CONTROL:
 	case HK_REASON_DUMMY: return true;
 	default: return false;
 	}
-}
-
-/* ... and of these noise has one as often as what was sealed: not a sign of a key that went. */
-static bool says_nothing(unsigned reason)
-{
-	return reason == HK_REASON_DUMMY || reason == HK_REASON_DTLS_CONTROL;
 }
 
 /* UDP may go without a checksum, and a fragment's covers what is not here: neither proves anything. */
@@ -111,7 +103,7 @@ static void decide(struct hk_pipeline *pipeline, unsigned i)
 		reason = HK_REASON_IMPLAUSIBLE;
 	if (try_others(pipeline, i, opened))
 		reason = HK_REASON_OK;
-	else if (!says_nothing(reason) && hk_keyring_retired(keyring, &first))
+	else if (reason != HK_REASON_DUMMY && hk_keyring_retired(keyring, &first))
 		reason = HK_REASON_STALE_KEY;
 	pipeline->reasons[i] = (__u8)reason;
 }
@@ -124,8 +116,7 @@ void hk_pipeline_generations(struct hk_pipeline *pipeline)
 
 	for (i = 0; i < pipeline->count; i++) {
 		opening = &pipeline->openings[i];
-		if (!may_be_wrong_key(pipeline->reasons[i]) || !opening->key.master ||
-			!(opening->messages || opening->own_key))
+		if (!may_be_wrong_key(pipeline->reasons[i]) || !opening->key.master || !opening->messages)
 			continue;
 		if (!hk_keyring_other(pipeline->inspection->keyring, &opening->key, 0, &other) &&
 			!hk_keyring_retired(pipeline->inspection->keyring, &opening->key))

@@ -267,6 +267,15 @@ static void take_verdict(struct hk_pipeline *pipeline, unsigned place)
 		parsed->flow, packet->flow_verdict, packet->auth, packet->flow_lifetime_ms, pipeline->now_ns);
 }
 
+/* Hooks saw what opened of it and did not mind: the part that did not decides. */
+static void blame_part(struct hk_pipeline *pipeline, unsigned place)
+{
+	unsigned i = pipeline->parsed[place].frame, part = pipeline->openings[i].part_refused;
+
+	if (part && (pipeline->reasons[i] == HK_REASON_OK || pipeline->reasons[i] == HK_REASON_FLOW_ACCEPT))
+		pipeline->reasons[i] = (__u8)part;
+}
+
 void hk_pipeline_inspect(struct hk_pipeline *pipeline)
 {
 	unsigned i, place;
@@ -293,4 +302,6 @@ void hk_pipeline_inspect(struct hk_pipeline *pipeline)
 	run_hooks(pipeline);
 	for (place = 0; place < pipeline->hooked; place++)
 		take_verdict(pipeline, place);
+	for (place = 0; place < pipeline->parsed_count; place++)
+		blame_part(pipeline, place);
 }

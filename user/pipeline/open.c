@@ -70,12 +70,11 @@ static unsigned plan_frame(struct hk_pipeline *pipeline, unsigned i)
 	if (!opening->domain || opening->domain->envelope != meta->envelope)
 		return HK_REASON_NO_KEY;
 	opening->messages = opening->info_size = opening->refused = 0;
-	opening->own_key = opening->key_given = false;
 	opening->reader = NULL;
 	opening->reader_message = pipeline->reader_messages[i];
 	opening->auth = HK_AUTH_NONE;
 	opening->suspect = 0;
-	opening->not_ip = opening->has_record = 0;
+	opening->not_ip = opening->has_record = opening->part_refused = 0;
 	opening->has_material = false;
 	opening->aad = NULL;
 	return ops->plan(opening, pipeline->inspection->keyring);
@@ -133,7 +132,7 @@ static bool plan_like(struct hk_pipeline *pipeline, unsigned i, const struct hk_
 	opening->meta = meta;
 	opening->auth = HK_AUTH_NONE;
 	opening->suspect = 0;
-	opening->not_ip = opening->has_record = 0;
+	opening->not_ip = opening->has_record = opening->part_refused = 0;
 	opening->has_material = false;
 	return opening->ops->again(opening);
 }
@@ -485,10 +484,9 @@ static unsigned plan_with(struct hk_pipeline *pipeline, unsigned i, const struct
 	opening->material = pipeline->group_derived;
 	opening->epoch = NULL;
 	reason = plan_frame(pipeline, i);
-	if (reason == HK_REASON_OK && !opening->messages && !opening->own_key)
+	if (reason == HK_REASON_OK && !opening->messages)
 		return HK_REASON_NO_KEY;
 	opening->key = *key;
-	opening->key_given = opening->own_key;
 	if (opening->epoch)
 		opening->epoch = hk_keyring_epoch(pipeline->inspection->keyring, key);
 	return reason;
