@@ -420,6 +420,46 @@ static void play_on_ports(unsigned ports, unsigned count)
 		}
 }
 
+/*
+ * A window full of the smallest records, whole with the byte that comes last: all are read in
+ * one go, however many they are, or a few packets would stop a worker's heart.
+ */
+static void thousands_of_records(void)
+{
+	static const __u8 empty[] = {21, 3, 3, 0, 0};
+	struct segment_of segment;
+	__u32 at, i;
+	unsigned port;
+
+	memset(&talk, 0, sizeof(talk));
+	scene_start();
+	for (port = 20000; port < 20100; port++) {
+		segment = control(false, 999, 2);
+		segment.port = (__u16)port;
+		run_batch(&segment, 1);
+		segment.flags = 0x18;
+		for (at = 1; at < HK_WINDOW; at += segment.length) {
+			segment.sequence = 1000 + at;
+			segment.length = HK_WINDOW - at < 1400 ? HK_WINDOW - at : 1400;
+			for (i = 0; i < segment.length; i++)
+				segment.bytes[i] = empty[(at + i) % sizeof(empty)];
+			run_batch(&segment, 1);
+		}
+		segment.sequence = 1000;
+		segment.length = 1;
+		segment.bytes[0] = empty[0];
+		run_batch(&segment, 1);
+		segment.sequence = 1000 + HK_WINDOW; /* where the last record ended */
+		segment.length = sizeof(empty);
+		memcpy(segment.bytes, empty, sizeof(empty));
+		run_batch(&segment, 1);
+	}
+	CU_ASSERT_EQUAL(scene.reasons[HK_REASON_TLS_CONTROL], 100 * 3); /* the SYN's, too */
+	CU_ASSERT_EQUAL(scene.reasons[HK_REASON_TLS_PARTIAL], 100 * (HK_WINDOW / 1400 + 1));
+	CU_ASSERT_EQUAL(scene.box.counts.streams_evicted, 0);
+	box_free(&scene.box);
+}
+
 /* Windows are few: the streams that rested longest lose theirs, and are found again no sooner than a record.
  */
 static void windows_give_way(void)
@@ -542,6 +582,7 @@ int main(void)
 		{"a key that is taken away", key_taken_away},
 		{"other bytes for the same place", other_bytes},
 		{"no way around a drop", no_way_around_a_drop},
+		{"thousands of records in a window", thousands_of_records},
 		{"windows give way", windows_give_way},
 		{"a batch has an end", a_batch_has_an_end},
 		{"every truncation", every_truncation},

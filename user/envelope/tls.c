@@ -327,32 +327,49 @@ static bool is_keyless(unsigned reason)
 	return reason == HK_REASON_NO_KEY || reason == HK_REASON_STALE_KEY;
 }
 
-/* All records that are whole, in order; without a key they are counted all the same. */
+/* The record at `record`, of which `ready` bytes are there. 0: it is not whole yet. */
+static __u32 whole_record(const __u8 *record, __u32 ready)
+{
+	__u32 size;
+
+	if (ready < RECORD_HEADER)
+		return 0;
+	size = RECORD_HEADER + hk_get16(record + 3);
+	return ready < size ? 0 : size;
+}
+
+/*
+ * All records that are whole, in order; without a key they are counted all the same.
+ * They leave the stream together: a window may hold thousands of them, and whatever
+ * is behind moves up with each that leaves alone.
+ */
 static unsigned read_records(struct segment *segment)
 {
 	struct hk_stream *stream = segment->stream;
 	unsigned reason, result = HK_REASON_OK;
-	const __u8 *record;
-	__u32 ready, length;
+	__u32 ready, at = 0, size;
+	const __u8 *bytes = hk_stream_ready(stream, &ready);
 
-	for (;;) {
-		record = hk_stream_ready(stream, &ready);
-		if (ready < RECORD_HEADER)
-			return result;
-		if (!is_header(record))
-			return stream->encrypted && !stream->sure ? HK_REASON_TLS_GAP : HK_REASON_TLS_RECORD;
-		length = hk_get16(record + 3);
-		if (ready < RECORD_HEADER + length)
-			return result;
-		reason = stream->encrypted ? read_encrypted(segment, record, length)
-					   : read_clear(segment, record, length);
+	while (ready - at >= RECORD_HEADER) {
+		if (!is_header(bytes + at)) {
+			result =
+				stream->encrypted && !stream->sure ? HK_REASON_TLS_GAP : HK_REASON_TLS_RECORD;
+			break;
+		}
+		size = whole_record(bytes + at, ready - at);
+		if (!size)
+			break;
+		reason = stream->encrypted ? read_encrypted(segment, bytes + at, size - RECORD_HEADER)
+					   : read_clear(segment, bytes + at, size - RECORD_HEADER);
 		if (reason != HK_REASON_OK)
 			result = reason;
 		if (reason != HK_REASON_OK && !is_keyless(reason))
-			return result;
-		hk_stream_take(segment->streams, stream, RECORD_HEADER + length);
+			break;
+		at += size;
 		segment->records++;
 	}
+	hk_stream_take(segment->streams, stream, at);
+	return result;
 }
 
 static unsigned finish(struct segment *segment, unsigned reason)
