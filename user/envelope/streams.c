@@ -19,7 +19,7 @@ struct range {
 
 struct hk_window {
 	struct hk_stream *owner; /* NULL: free */
-	__u64 touched;
+	__u32 older, newer;	 /* by when bytes came; of a free one `newer` is the next free one */
 	__u32 count;
 	struct range ranges[HK_WINDOW_RANGES]; /* in order, apart from each other */
 	__u8 bytes[HK_WINDOW];
@@ -38,6 +38,7 @@ struct hk_streams {
 	__u32 *heads; /* hash chains */
 	__u32 streams_count, windows_count, heads_mask;
 	__u32 oldest, newest, free;
+	__u32 oldest_window, newest_window, free_window;
 	__u64 clock;
 	__u64 *evicted;
 	__u8 *plain;
@@ -83,8 +84,12 @@ struct hk_streams *hk_streams_new(size_t bytes, __u8 *plain, size_t plain_size, 
 	pool->evicted = evicted;
 	memset(pool->heads, 0xff, heads * 4);
 	pool->oldest = pool->newest = NOBODY;
+	pool->oldest_window = pool->newest_window = NOBODY;
+	pool->free_window = windows ? 0 : NOBODY;
 	for (i = 0; i < pool->streams_count; i++)
 		pool->streams[i].chain = i + 1 < pool->streams_count ? i + 1 : NOBODY;
+	for (i = 0; i < pool->windows_count; i++)
+		pool->windows[i].newer = i + 1 < pool->windows_count ? i + 1 : NOBODY;
 	return pool;
 }
 
@@ -198,20 +203,85 @@ struct hk_stream *hk_streams_find(struct hk_streams *streams, const struct hk_st
 	return NULL;
 }
 
-static void free_window(struct hk_stream *stream)
+/* --- windows: in use by age, so that none is looked for --- */
+
+static void unlink_window(struct hk_streams *streams, struct hk_window *window)
 {
-	if (!stream->window)
+	if (window->older != NOBODY)
+		streams->windows[window->older].newer = window->newer;
+	else
+		streams->oldest_window = window->newer;
+	if (window->newer != NOBODY)
+		streams->windows[window->newer].older = window->older;
+	else
+		streams->newest_window = window->older;
+}
+
+static void link_newest_window(struct hk_streams *streams, struct hk_window *window)
+{
+	__u32 index = (__u32)(window - streams->windows);
+
+	window->older = streams->newest_window;
+	window->newer = NOBODY;
+	if (streams->newest_window != NOBODY)
+		streams->windows[streams->newest_window].newer = index;
+	else
+		streams->oldest_window = index;
+	streams->newest_window = index;
+}
+
+static void free_window(struct hk_streams *streams, struct hk_stream *stream)
+{
+	struct hk_window *window = stream->window;
+
+	if (!window)
 		return;
-	stream->window->owner = NULL;
-	stream->window->count = 0;
+	unlink_window(streams, window);
+	window->owner = NULL;
+	window->count = 0;
+	window->newer = streams->free_window;
+	streams->free_window = (__u32)(window - streams->windows);
 	stream->window = NULL;
 }
+
+/* One that is in no list; the one that rested longest gives way. NULL: there is no window at all. */
+static struct hk_window *take_window(struct hk_streams *streams)
+{
+	struct hk_window *window;
+
+	if (streams->free_window == NOBODY) {
+		if (streams->oldest_window == NOBODY)
+			return NULL;
+		__atomic_fetch_add(streams->evicted, 1, __ATOMIC_RELAXED);
+		hk_stream_lose(streams, streams->windows[streams->oldest_window].owner);
+	}
+	window = &streams->windows[streams->free_window];
+	streams->free_window = window->newer;
+	return window;
+}
+
+static bool need_window(struct hk_streams *streams, struct hk_stream *stream)
+{
+	if (stream->window) {
+		unlink_window(streams, stream->window);
+	} else {
+		stream->window = take_window(streams);
+		if (!stream->window)
+			return false;
+		stream->window->owner = stream;
+		stream->window->count = 0;
+	}
+	link_newest_window(streams, stream->window);
+	return true;
+}
+
+/* --- streams --- */
 
 void hk_streams_end(struct hk_streams *streams, struct hk_stream *stream)
 {
 	__u32 *at = head_of(streams, &stream->name), index = index_of(streams, stream);
 
-	free_window(stream);
+	free_window(streams, stream);
 	while (*at != index)
 		at = &streams->streams[*at].chain;
 	*at = stream->chain;
@@ -253,38 +323,6 @@ struct hk_stream *hk_streams_make(struct hk_streams *streams, const struct hk_st
 }
 
 /* --- bytes --- */
-
-static struct hk_window *take_window(struct hk_streams *streams)
-{
-	struct hk_window *window, *oldest = NULL;
-	__u32 i;
-
-	for (i = 0; i < streams->windows_count; i++) {
-		window = &streams->windows[i];
-		if (!window->owner)
-			return window;
-		if (!oldest || window->touched < oldest->touched)
-			oldest = window;
-	}
-	if (!oldest)
-		return NULL;
-	__atomic_fetch_add(streams->evicted, 1, __ATOMIC_RELAXED);
-	hk_stream_lose(streams, oldest->owner);
-	return oldest;
-}
-
-static bool need_window(struct hk_streams *streams, struct hk_stream *stream)
-{
-	if (!stream->window) {
-		stream->window = take_window(streams);
-		if (!stream->window)
-			return false;
-		stream->window->owner = stream;
-		stream->window->count = 0;
-	}
-	stream->window->touched = ++streams->clock;
-	return true;
-}
 
 /* False: some byte that is here already is another one. */
 static bool agrees(const struct hk_window *window, __u32 from, __u32 to, const __u8 *data)
@@ -380,7 +418,6 @@ void hk_stream_take(struct hk_streams *streams, struct hk_stream *stream, __u32 
 	struct hk_window *window = stream->window;
 	__u32 i, end;
 
-	(void)streams;
 	stream->next += length;
 	if (!window || !length)
 		return;
@@ -389,7 +426,7 @@ void hk_stream_take(struct hk_streams *streams, struct hk_stream *stream, __u32 
 	if (window->ranges[0].from >= window->ranges[0].to)
 		memmove(&window->ranges[0], &window->ranges[1], --window->count * sizeof(window->ranges[0]));
 	if (!window->count) {
-		free_window(stream);
+		free_window(streams, stream);
 		return;
 	}
 	memmove(window->bytes, window->bytes + length, end - length);
@@ -401,8 +438,7 @@ void hk_stream_take(struct hk_streams *streams, struct hk_stream *stream, __u32 
 
 void hk_stream_lose(struct hk_streams *streams, struct hk_stream *stream)
 {
-	(void)streams;
-	free_window(stream);
+	free_window(streams, stream);
 	stream->lost = true;
 	stream->sure = false;
 }
