@@ -69,6 +69,14 @@ static void has_started(void *context)
 		client->started(client->context);
 }
 
+static void was_lost(void *context, const struct hk_error *error)
+{
+	const struct hk_key_client *client = context;
+
+	if (client->lost)
+		client->lost(client->context, error);
+}
+
 struct hk_push_session hk_key_session(struct hk_key_client *client)
 {
 	return (struct hk_push_session){
@@ -82,5 +90,6 @@ struct hk_push_session hk_key_session(struct hk_key_client *client)
 		.idle = ask,
 		.over = is_over,
 		.started = has_started,
+		.lost = was_lost,
 	};
 }

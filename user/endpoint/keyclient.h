@@ -31,6 +31,8 @@ struct hk_key_client {
 	bool (*want)(void *context, struct hk_address *to, __u32 *have);
 	bool (*over)(void *context);	/* time to stop? */
 	void (*started)(void *context); /* a new session: wants must be asked again; may be NULL */
+	void (*lost)(void *context,
+		const struct hk_error *error); /* the session, or none came about; may be NULL */
 };
 
 /* The session of `client`, which must outlive it. */

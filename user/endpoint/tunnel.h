@@ -15,6 +15,7 @@
 #ifndef HK_ENDPOINT_TUNNEL_H
 #define HK_ENDPOINT_TUNNEL_H
 
+#include <jansson.h>
 #include <sys/socket.h>
 
 #include "user/endpoint/keeper.h"
@@ -156,6 +157,7 @@ void hk_tunnel_server_apply(struct hk_tunnel *tunnel);
 /* Another SPI for `peer` is needed. */
 void hk_tunnel_server_want(struct hk_tunnel *tunnel, const struct hk_tunnel_peer *peer);
 void hk_tunnel_server_stop(struct hk_tunnel *tunnel);
+json_t *hk_tunnel_server_stats(const struct hk_tunnel *tunnel);
 
 /* Largest inner packet whose outer packet is no larger than `outer`. */
 unsigned hk_tunnel_mtu_for(const struct hk_tunnel *tunnel, unsigned outer);

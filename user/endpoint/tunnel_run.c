@@ -328,8 +328,10 @@ int hk_tunnel_run(struct hk_tunnel *tunnel, struct hk_error *error)
 			incoming(loop);
 		if (fds[2].revents)
 			running = handle_signal(tunnel);
-		if (fds[3].revents)
+		if (fds[3].revents) {
 			hk_tunnel_server_apply(tunnel);
+			hk_tunnel_stats_write(tunnel);
+		}
 	}
 	hk_wipe(loop, sizeof(*loop));
 	free(loop);

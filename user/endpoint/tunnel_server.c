@@ -28,7 +28,8 @@ struct hk_tunnel_server {
 	atomic_bool resumed[HK_TUNNEL_PEERS]; /* a new session: is ours still the one to use? */
 	__u32 generations[HK_TUNNEL_PEERS];   /* of the SPI in use; the thread's */
 	unsigned peers_count;
-	int event; /* the loop polls it */
+	int event;	/* the loop polls it */
+	__u64 key_sets; /* the loop's */
 	/* the mailbox */
 	pthread_mutex_t lock;
 	pthread_cond_t done;
@@ -38,6 +39,9 @@ struct hk_tunnel_server {
 	const char *lines; /* the thread's; it waits as long as we read */
 	int status;
 	struct hk_error error;
+	/* under the lock as well: for statistics */
+	bool connected;
+	struct hk_error lost; /* why not */
 };
 
 /* --- the packet loop's side -------------------------------------------------------------------- */
@@ -52,6 +56,7 @@ static int apply_keys(struct hk_tunnel *tunnel, const char *lines, struct hk_err
 	tunnel->keys = keys;
 	hk_receiver_rekey(tunnel->receiver, keys);
 	hk_host_keys_free(old);
+	tunnel->server->key_sets++;
 	hk_log_info("%s: keys to receive with came from the key server", tunnel->device);
 	return 0;
 }
@@ -149,6 +154,22 @@ void hk_tunnel_server_want(struct hk_tunnel *tunnel, const struct hk_tunnel_peer
 		atomic_store(&tunnel->server->wanted[peer - tunnel->peers.rows], true);
 }
 
+json_t *hk_tunnel_server_stats(const struct hk_tunnel *tunnel)
+{
+	struct hk_tunnel_server *server = tunnel->server;
+	unsigned without = 0, i;
+	json_t *out;
+
+	for (i = 0; i < tunnel->peers.count; i++)
+		without += !tunnel->peers.rows[i].senders_count;
+	pthread_mutex_lock(&server->lock);
+	out = json_pack("{s:s, s:b, s:s, s:I, s:i}", "name", server->client.target.server, "connected",
+		server->connected, "error", server->lost.text, "key-sets", (json_int_t)server->key_sets,
+		"peers-without-key", (int)without);
+	pthread_mutex_unlock(&server->lock);
+	return out;
+}
+
 /* --- the thread's side ------------------------------------------------------------------------- */
 
 /* Leaves a letter and waits until the loop has dealt with it. */
@@ -217,12 +238,30 @@ static bool over(void *context)
 	return atomic_load(&((struct hk_tunnel_server *)context)->over);
 }
 
+static void tell(struct hk_tunnel_server *server, const struct hk_error *lost)
+{
+	const __u64 one = 1;
+
+	pthread_mutex_lock(&server->lock);
+	server->connected = !lost;
+	server->lost = lost ? *lost : (struct hk_error){{0}};
+	pthread_mutex_unlock(&server->lock);
+	if (write(server->event, &one, sizeof(one)) < 0) /* the statistics have changed */
+		hk_log_error("eventfd: %s", strerror(errno));
+}
+
+static void lost(void *context, const struct hk_error *error)
+{
+	tell(context, error);
+}
+
 /* The server pushes new generations within a session; a new session says what we have. */
 static void started(void *context)
 {
 	struct hk_tunnel_server *server = context;
 	unsigned i;
 
+	tell(server, NULL);
 	for (i = 0; i < server->peers_count; i++)
 		atomic_store(&server->resumed[i], true);
 }
@@ -271,6 +310,7 @@ int hk_tunnel_server_plan(
 		.want = want,
 		.over = over,
 		.started = started,
+		.lost = lost,
 	};
 	hk_push_wipe_json();
 	server->client.tls = hk_push_tls(&server->client.target.files, false, error);

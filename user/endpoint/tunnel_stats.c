@@ -142,10 +142,13 @@ void hk_tunnel_stats_write(const struct hk_tunnel *tunnel)
 	if (tunnel->stats_fd < 0)
 		return;
 	root = with_envelope(tunnel, everything(tunnel));
+	if (root && tunnel->server)
+		json_object_set_new(root, "server", hk_tunnel_server_stats(tunnel));
 	text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
 	size = text ? strlen(text) : 0;
-	if (!text || ftruncate(tunnel->stats_fd, 0) ||
-		pwrite(tunnel->stats_fd, text, size, 0) != (ssize_t)size)
+	/* It is never empty, whoever reads it meanwhile. */
+	if (!text || pwrite(tunnel->stats_fd, text, size, 0) != (ssize_t)size ||
+		ftruncate(tunnel->stats_fd, (off_t)size))
 		hk_log_warn("%s: the statistics file cannot be written", tunnel->device);
 	free(text);
 	json_decref(root);

@@ -8,8 +8,10 @@
 
 #include "user/base/log.h"
 
-#define SLICE_MS    200
-#define RETRY_MAX_S 4 /* the server gives us twice as long after its start (HK_KS_SETTLE_S) */
+#define SLICE_MS      200
+#define RETRY_MIN_MS  250
+#define RETRY_MAX_MS  4000 /* the server gives us twice as long after its start (HK_KS_SETTLE_S) */
+#define RETRY_BARE_MS 1000 /* without any keys nothing works here: at most so long */
 
 bool hk_push_option(struct hk_push_target *target, int option, const char *value)
 {
@@ -30,17 +32,22 @@ const char *hk_push_text(const json_t *message, const char *key)
 	return text ? text : "";
 }
 
-static int take_keys(const struct hk_push_session *session, struct hk_push_link *link, const json_t *message,
+static int take_keys(struct hk_push_session *session, struct hk_push_link *link, const json_t *message,
 	struct hk_error *error)
 {
 	json_int_t serial = json_integer_value(json_object_get(message, "serial"));
 	int status = session->keys(session->context, serial, hk_push_text(message, "lines"), error);
 
-	return status ? status
-		      : hk_push_send(link, json_pack("{s:s,s:I}", "op", "ack", "serial", serial), error);
+	if (status)
+		return status;
+	if (session->said.text[0])
+		hk_log_info("server %s: connected again", session->target->server);
+	session->said.text[0] = '\0';
+	session->served = true;
+	return hk_push_send(link, json_pack("{s:s,s:I}", "op", "ack", "serial", serial), error);
 }
 
-static int take(const struct hk_push_session *session, struct hk_push_link *link, const json_t *message,
+static int take(struct hk_push_session *session, struct hk_push_link *link, const json_t *message,
 	struct hk_error *error)
 {
 	const char *type = hk_push_text(message, "type");
@@ -65,7 +72,7 @@ static json_t *subscription(const struct hk_push_session *session)
 }
 
 /* One slice of time: our requests, then at most one message. */
-static int turn(const struct hk_push_session *session, struct hk_push_link *link, unsigned *silent_ms,
+static int turn(struct hk_push_session *session, struct hk_push_link *link, unsigned *silent_ms,
 	struct hk_error *error)
 {
 	json_t *message;
@@ -87,7 +94,7 @@ static int turn(const struct hk_push_session *session, struct hk_push_link *link
 	return status;
 }
 
-int hk_push_session(const struct hk_push_session *session, struct hk_error *error)
+int hk_push_session(struct hk_push_session *session, struct hk_error *error)
 {
 	struct hk_push_link *link;
 	unsigned silent_ms = 0;
@@ -104,17 +111,29 @@ int hk_push_session(const struct hk_push_session *session, struct hk_error *erro
 	return status;
 }
 
-static void rest(const struct hk_push_session *session, unsigned seconds)
+static void rest(const struct hk_push_session *session, unsigned ms)
 {
 	unsigned i;
 
-	for (i = 0; i < seconds * 10 && !session->over(session->context); i++)
-		usleep(100000);
+	for (i = 0; i < ms / 50 && !session->over(session->context); i++)
+		usleep(50000);
 }
 
-void hk_push_stay(const struct hk_push_session *session)
+/* Once for each thing that is wrong: it may stay so for days. */
+static void say_lost(struct hk_push_session *session, const struct hk_error *error)
 {
-	unsigned delay = 1;
+	if (session->lost)
+		session->lost(session->context, error);
+	if (strcmp(session->said.text, error->text) == 0)
+		return;
+	session->said = *error;
+	hk_log_warn("%s; %s: trying again until it answers", error->text,
+		session->served ? "the keys at hand stay in use" : "no keys came from it yet");
+}
+
+void hk_push_stay(struct hk_push_session *session)
+{
+	unsigned ms = RETRY_MIN_MS, most;
 	time_t began;
 
 	while (!session->over(session->context)) {
@@ -123,9 +142,10 @@ void hk_push_stay(const struct hk_push_session *session)
 		began = time(NULL);
 		if (!hk_push_session(session, &error))
 			return;
-		delay = time(NULL) - began > RETRY_MAX_S ? 1 : delay;
-		hk_log_warn("%s; the keys at hand stay in use, next try in %u s", error.text, delay);
-		rest(session, delay);
-		delay = delay < RETRY_MAX_S ? delay * 2 : RETRY_MAX_S;
+		most = session->served ? RETRY_MAX_MS : RETRY_BARE_MS;
+		ms = time(NULL) - began > RETRY_MAX_MS / 1000 ? RETRY_MIN_MS : ms < most ? ms : most;
+		say_lost(session, &error);
+		rest(session, ms);
+		ms *= 2;
 	}
 }

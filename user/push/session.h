@@ -46,12 +46,17 @@ struct hk_push_session {
 	int (*idle)(void *context, struct hk_push_link *link, struct hk_error *error);
 	bool (*over)(void *context);	/* time to stop? */
 	void (*started)(void *context); /* a new session: requests must be made again; may be NULL */
+	/* It was lost, or none came about; may be NULL. */
+	void (*lost)(void *context, const struct hk_error *error);
+	/* ours: */
+	bool served;	      /* a key set came once */
+	struct hk_error said; /* what was wrong last, until a key set comes */
 };
 
 /* One session: until over() (0), or until it is lost (negative, and a sentence). */
-int hk_push_session(const struct hk_push_session *session, struct hk_error *error);
-/* Sessions until over(). What is at hand stays in use between them. */
-void hk_push_stay(const struct hk_push_session *session);
+int hk_push_session(struct hk_push_session *session, struct hk_error *error);
+/* Sessions until over(). What is at hand stays in use between them; what is wrong is said once. */
+void hk_push_stay(struct hk_push_session *session);
 
 /* A message's text; "" when there is none. */
 const char *hk_push_text(const json_t *message, const char *key);
