@@ -83,6 +83,8 @@ time_boxes() {
 	check "after it all are expired and wiped" wait_for 12 state_is '.spi > 200 and .spi < 204' expired
 }
 
+inspector_is_not() { local now; now=$(box status --json | jq -r .processes.inspector); [ -n "$now" ] && [ "$now" != "$1" ] && box_ready; }
+
 topology_up 1
 mkdir -m 700 "$topology_dir/files" "$topology_dir/more"
 (umask 077; : >"$topology_dir/branch.keys")
@@ -99,12 +101,27 @@ check_equal "every kind of command is in the document" "1 1 2" \
 command=$(commands rotate)
 check "$command" run_command "$command"
 check "the next generation is there, and the older one has an end" wait_for 5 state_is '.generation == 2' next
-check_equal "an hour from now" true "$(box keys list --json | jq 'all(.[] | select(.kind == "master" and .generation == 1); .not_after - now | . > 3500 and . <= 3600)')"
+ends() { box keys list --json | jq -c '[.[] | select(.kind == "master" and .generation == 1) | .not_after]'; }
+ends=$(ends)
+check_equal "an hour from now" true "$(jq 'length > 0 and all(.[]; . - now | . > 3000 and . <= 3600)' <<<"$ends")"
+check "a reload of the file that holds them" box reload
+check_equal "leaves them their end" "$ends" "$(ends)"
 command=$(commands retire)
 check "$command" run_command "$command"
 before=$(box_count stale-key)
 pings client 10.9.0.9 >/dev/null
 check "late packets are stale-key" wait_for 5 counted stale-key $((before + 3))
+stays_away() { # WHAT: the file holds the key as before
+	check_equal "$1: the retired key does not come back" 0 "$(box keys list --json |
+		jq '[.[] | select(.kind == "master" and .generation == 1 and .slot == 0 and .receiver == "192.0.2.9" and .state != "retired")] | length')"
+	check_equal "$1: the others keep their end" true "$(jq -n --argjson was "$ends" --argjson is "$(ends)" '($is | length > 0) and ($is - $was == [])')"
+}
+check "reload" box reload
+stays_away reload
+old=$(box status --json | jq -r .processes.inspector)
+kill -9 "$old"
+check "the inspector is replaced" wait_for 20 inspector_is_not "$old"
+stays_away "a crash"
 imports "$(commands import | head -n 1)" gcm single
 imports "$(commands import | tail -n 1)" gcm-split split
 time_boxes

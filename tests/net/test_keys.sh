@@ -57,8 +57,8 @@ by_directory() {
 	check "status shows the sentence" grep -q 'two.keys:1' <<<"$(box status --json | jq -r .reloads.last_error)"
 	rm "$topology_dir/more/two.keys"
 	box reload >/dev/null
-	sleep 1
-	check_equal "a reload reads the directory, too" $((n + 1)) "$(box keys list --json | jq '[.[] | select(.state != "retired")] | length + 1')"
+	in_directory() { [ "$(box keys list --json | jq '[.[] | select(.state != "retired")] | length + 1')" = $((n + 1)) ]; }
+	check "a reload reads the directory, too" wait_for 10 in_directory
 	sed "s|^domains:|&\n  - {name: other, envelope: psp, profile: split, receivers: [198.51.100.0/24], keys: kept.keys, keys-dir: ./more}|" \
 		"$topology_dir/halfkey.yaml" >"$topology_dir/two.yaml"
 	cp "$topology_dir/halfkey.yaml" "$topology_dir/one.yaml"
@@ -75,13 +75,17 @@ by_directory() {
 timed() {
 	local d=$1 now
 	now=$(date +%s)
-	echo "receiver=192.0.2.9 spi=93 version=5 side=enc key=$(random_key 32) not-before=$((now + 2)) not-after=$((now + 4))" |
+	echo "receiver=192.0.2.9 spi=93 version=5 side=enc key=$(random_key 32) not-before=$((now + 8)) not-after=$((now + 11))" |
 		box keys add "$d" - >/dev/null
 	state_93() { box keys list --json | jq -r '.[] | select(.spi == 93) | .state'; }
 	is_93() { [ "$(state_93)" = "$1" ]; }
-	check_equal "before its time a key waits" not-yet "$(state_93)"
-	check "then it is in force" wait_for 4 is_93 current
-	check "then it is expired and wiped" wait_for 5 is_93 expired
+	if [ "$(date +%s)" -lt $((now + 8)) ]; then
+		check_equal "before its time a key waits" not-yet "$(state_93)"
+	else
+		skip "before its time a key waits - the machine was too slow"
+	fi
+	check "then it is in force" wait_for 12 is_93 current
+	check "then it is expired and wiped" wait_for 12 is_93 expired
 }
 
 # The inspector dies with all its memory: keys that no file holds come back with the

@@ -1,65 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Keys that outlive an inspector: what its heir finds, what it must not find, and what damage does. */
-#include "tests/unit/ring_help.h"
+#include "tests/unit/heir_help.h"
 
 #include <sys/wait.h>
 
-#define FILE_KEY "slot=0 generation=1 side=enc key=" KEY("01") R1 "\n"
-#define PUSHED	 "receiver=192.0.2.1 spi=9 version=5 side=enc key=" KEY("03") "\n"
-
-struct heirs {
-	struct ring ring;
-	struct hk_kept *kept;
-	struct hk_restored restored;
-};
-
-static void begin(struct heirs *heirs)
-{
-	CU_ASSERT_EQUAL_FATAL(hk_kept_open(heirs->kept), 0);
-	hk_keyring_restore(heirs->ring.keyring, heirs->kept, &heirs->ring.box.config, &heirs->restored);
-}
-
-static void heirs_init(struct heirs *heirs)
-{
-	memset(heirs, 0, sizeof(*heirs));
-	heirs->kept = hk_kept_new(64);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(heirs->kept);
-	ring_init(&heirs->ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, FILE_KEY);
-	begin(heirs);
-	CU_ASSERT_EQUAL(heirs->restored.keys, 0);
-}
-
-static void heirs_free(struct heirs *heirs)
-{
-	ring_free(&heirs->ring);
-	hk_kept_free(heirs->kept);
-}
-
-/* The inspector's memory is gone; the next one reads the files and what is kept. */
-static void crash(struct heirs *heirs)
-{
-	struct box *box = &heirs->ring.box;
-
-	hk_keyring_free(heirs->ring.keyring);
-	CU_ASSERT_EQUAL_FATAL(
-		hk_keyring_new(&heirs->ring.keyring, box->arena, &box->config, &box->files, &box->error), 0);
-	begin(heirs);
-}
-
-static unsigned marked(const struct heirs *heirs)
-{
-	unsigned count = 0;
-	__u32 place = 0;
-
-	while ((place = hk_kept_next(heirs->kept, place)))
-		count++;
-	return count;
-}
-
-static unsigned reason(struct heirs *heirs, __u32 spi, unsigned slot, unsigned *last)
-{
-	return choose(&heirs->ring, "192.0.2.1", spi, slot, 5, last);
-}
+#define PUSHED "receiver=192.0.2.1 spi=9 version=5 side=enc key=" KEY("03") "\n"
 
 static void an_heir_has_the_same_keys(void)
 {

@@ -43,6 +43,28 @@ static int refused(const struct hk_error *error, const char *name)
 	return hk_fail("keys", &named);
 }
 
+static void print_json(const struct hk_key_pushed *done)
+{
+	json_t *answer = json_pack("{s:i, s:i, s:i, s:i, s:i, s:s*}", "added", (int)done->added, "known",
+		(int)done->known, "retired", (int)done->retired, "graced", (int)done->graced,
+		"still_in_files", (int)done->filed, "file", done->filed ? done->file : NULL);
+
+	json_dumpf(answer, stdout, 0);
+	putchar('\n');
+	json_decref(answer);
+}
+
+static void print_done(const struct hk_key_push *push, const struct hk_key_pushed *done)
+{
+	printf("domain %s: %u added, %u known before, %u retired, %u older ones with an end\n", push->domain,
+		done->added, done->known, done->retired, done->graced);
+	if (done->filed)
+		printf("%u of them still in %s%s: no reload and no crash brings them back, but a new start "
+		       "of "
+		       "halfkeyd reads the file as it is; take their lines out of it\n",
+			done->filed, done->file, done->filed > 1 ? " or other files" : "");
+}
+
 static int push_text(const struct hk_options *options, struct hk_key_push *push, const char *name)
 {
 	struct hk_error error = {""};
@@ -57,11 +79,9 @@ static int push_text(const struct hk_options *options, struct hk_key_push *push,
 	if (code)
 		return refused(&error, name);
 	if (options->json)
-		printf("{\"added\": %u, \"known\": %u, \"retired\": %u, \"graced\": %u}\n", done.added,
-			done.known, done.retired, done.graced);
+		print_json(&done);
 	else
-		printf("domain %s: %u added, %u known before, %u retired, %u older ones with an end\n",
-			push->domain, done.added, done.known, done.retired, done.graced);
+		print_done(push, &done);
 	return HK_EXIT_DONE;
 }
 

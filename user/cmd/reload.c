@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 65000 /* the starter gives up after 60 s, and says so */
 #define STEP_MS	    50
 
 static json_t *reloads_of(const struct hk_options *options)

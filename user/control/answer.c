@@ -237,8 +237,10 @@ static json_t *change_keys(const struct asking *asking)
 		return NULL;
 	code = asking->view->keys_change(asking->view->context, &change, &done, asking->error);
 	if (!code)
-		return json_pack("{s:i, s:i, s:i, s:i}", "added", (int)done.added, "known", (int)done.known,
-			"retired", (int)done.retired, "graced", (int)done.graced);
+		return json_pack("{s:i, s:i, s:i, s:i, s:i, s:o}", "added", (int)done.added, "known",
+			(int)done.known, "retired", (int)done.retired, "graced", (int)done.graced,
+			"still_in_files", (int)done.filed, "file",
+			done.filed ? hk_control_text(done.file) : json_null());
 	hk_error_set(asking->error, -code, "the keys could not be changed: %s", strerror(-code));
 	return NULL;
 }

@@ -96,6 +96,9 @@ static int keys_restore(struct hk_inspector *inspector, struct hk_error *error)
 		inspector->inspection->keyring, inspector->given.kept, inspector->config, &restored);
 	if (restored.keys)
 		hk_log_info("keys: %u from the control socket in force again", restored.keys);
+	if (restored.words)
+		hk_log_info("keys: %u in files stay retired, or keep their end, as the control socket said",
+			restored.words);
 	if (restored.lost)
 		hk_log_error("keys: %u from the control socket lost: push them again (the first: %s)",
 			restored.lost, restored.why.text[0] ? restored.why.text : "its record is damaged");

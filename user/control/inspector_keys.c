@@ -129,6 +129,17 @@ static const struct hk_domain_config *domain_named(const struct hk_inspector *in
 	return NULL;
 }
 
+static void say_changed(const struct hk_domain_config *domain, const struct hk_key_result *result)
+{
+	hk_log_info("keys of domain %s: %u added, %u known, %u retired, %u with an end (control socket)",
+		domain->name, result->added, result->known, result->retired, result->graced);
+	if (result->filed)
+		hk_log_warn(
+			"keys of domain %s: %u of those with an end or retired stand in %s or other files: a "
+			"new start would have them as the files say",
+			domain->name, result->filed, result->file);
+}
+
 int hk_inspector_change_keys(struct hk_inspector *inspector, const struct hk_view_keys *wanted,
 	struct hk_key_result *result, struct hk_error *error)
 {
@@ -144,9 +155,7 @@ int hk_inspector_change_keys(struct hk_inspector *inspector, const struct hk_vie
 		return hk_error_set(error, EBUSY, "a reload is under way: try again");
 	code = change_text(inspector, &update, wanted->fd, result, error);
 	if (!code)
-		hk_log_info(
-			"keys of domain %s: %u added, %u known, %u retired, %u with an end (control socket)",
-			update.domain->name, result->added, result->known, result->retired, result->graced);
+		say_changed(update.domain, result);
 	return code;
 }
 
@@ -171,8 +180,10 @@ void hk_inspector_keys_file(struct hk_inspector *inspector, const struct hk_requ
 
 	answer(inspector, code, &error);
 	if (!code && update.domain && update.domain->envelope != HK_ENVELOPE_TLS) /* logs grow all the time */
-		hk_log_info("keys of domain %s: %u added, %u known, %u retired (%s)", update.domain->name,
-			result.added, result.known, result.retired, keys->path);
+		hk_log_info("keys of domain %s: %u added, %u known, %u retired%s (%s)", update.domain->name,
+			result.added, result.known, result.retired,
+			result.withheld ? "; others stay away, the control socket retired or ended them" : "",
+			keys->path);
 	if (fd >= 0)
 		close(fd);
 }

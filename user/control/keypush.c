@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -35,6 +36,18 @@ static unsigned number_of(const json_t *answer, const char *key)
 	return (unsigned)json_integer_value(json_object_get(answer, key));
 }
 
+static void pushed_read(const json_t *answer, struct hk_key_pushed *done)
+{
+	const char *file = json_string_value(json_object_get(answer, "file"));
+
+	*done = (struct hk_key_pushed){.added = number_of(answer, "added"),
+		.known = number_of(answer, "known"),
+		.retired = number_of(answer, "retired"),
+		.graced = number_of(answer, "graced"),
+		.filed = number_of(answer, "still_in_files")};
+	snprintf(done->file, sizeof(done->file), "%s", file ? file : "");
+}
+
 int hk_control_push_keys(const struct hk_key_push *push, struct hk_key_pushed *done, struct hk_error *error)
 {
 	json_t *request, *answer;
@@ -49,10 +62,7 @@ int hk_control_push_keys(const struct hk_key_push *push, struct hk_key_pushed *d
 	if (!answer)
 		return -EIO;
 	if (done)
-		*done = (struct hk_key_pushed){.added = number_of(answer, "added"),
-			.known = number_of(answer, "known"),
-			.retired = number_of(answer, "retired"),
-			.graced = number_of(answer, "graced")};
+		pushed_read(answer, done);
 	json_decref(answer);
 	return 0;
 }

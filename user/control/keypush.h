@@ -43,6 +43,8 @@ struct hk_key_pushed {
 	unsigned known; /* were in force already */
 	unsigned retired;
 	unsigned graced; /* got an end by `rotate` */
+	unsigned filed;	 /* of the retired and graced: a file holds them still */
+	char file[256];	 /* one such file; "": none */
 };
 
 /* 0, or negative errno and the daemon's sentence; nothing changed then. `done` may be NULL. */

@@ -16,11 +16,7 @@ static void entry_line(const struct hk_key_entry *entry, struct hk_key_line *lin
 	const struct hk_key_row *row = &entry->row;
 
 	*line = (struct hk_key_line){.line = entry->line,
-		.form = row->is_level	    ? HK_KEY_LEVEL
-			: !row->is_explicit ? HK_KEY_MASTER
-			: row->is_root	    ? HK_KEY_ROOT
-			: row->version >= 0 ? HK_KEY_PSP
-					    : HK_KEY_ESP,
+		.form = hk_key_row_form(row),
 		.is_explicit = row->is_explicit,
 		.side = row->side,
 		.has_receiver = row->has_receiver,
@@ -89,6 +85,8 @@ unsigned hk_keyring_carry(
 	unsigned i, left = 0;
 	__u32 same;
 
+	if (previous->kept)
+		hk_keyring_heed(now, previous->kept);
 	for (i = 0; i < previous->top; i++) {
 		entry = &previous->entries[i];
 		if (!entry->cell || !entry->linked)
@@ -109,6 +107,18 @@ static bool shares_record(const struct hk_keyring *keyring, const struct hk_key_
 	return index != HK_KEY_NONE && keyring->entries[index].kept == entry->kept;
 }
 
+/* What was said about keys that no file has any more. */
+static void drop_unheeded(struct hk_kept *kept, const struct hk_keyring *now)
+{
+	struct hk_kept_word word;
+	struct hk_key_row row;
+	__u32 place = 0;
+
+	while ((place = hk_kept_next_word(kept, place)))
+		if (hk_kept_read_word(kept, place, &row, &word) || word.serial != (__u32)now->serial)
+			hk_kept_drop(kept, place);
+}
+
 void hk_keyring_inherit(struct hk_keyring *now, struct hk_keyring *previous)
 {
 	unsigned i;
@@ -117,11 +127,15 @@ void hk_keyring_inherit(struct hk_keyring *now, struct hk_keyring *previous)
 		return;
 	/* keys that went since they were carried have no record any more */
 	for (i = 0; i < now->top; i++)
-		if (now->entries[i].kept && !shares_record(previous, &now->entries[i]))
+		if (now->entries[i].kept && !hk_kept_is_word(previous->kept, now->entries[i].kept) &&
+			!shares_record(previous, &now->entries[i]))
 			now->entries[i].kept = 0;
 	for (i = 0; i < previous->top; i++)
-		if (previous->entries[i].kept && !shares_record(now, &previous->entries[i]))
+		if (previous->entries[i].kept &&
+			!hk_kept_is_word(previous->kept, previous->entries[i].kept) &&
+			!shares_record(now, &previous->entries[i]))
 			hk_kept_drop(previous->kept, previous->entries[i].kept);
+	drop_unheeded(previous->kept, now);
 	now->kept = previous->kept;
 	previous->kept = NULL;
 }
@@ -160,7 +174,8 @@ void hk_keyring_restore(struct hk_keyring *keyring, struct hk_kept *kept, const 
 	__u32 place = 0;
 	int result;
 
-	*out = (struct hk_restored){0};
+	*out = (struct hk_restored){.words = hk_keyring_heed(keyring, kept)};
+	drop_unheeded(kept, keyring);
 	while ((place = hk_kept_next(kept, place))) {
 		memset(&error, 0, sizeof(error));
 		result = restore_one(keyring, kept, place, config, &error);

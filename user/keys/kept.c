@@ -9,7 +9,11 @@
 
 #include <halfkey/crypto.h>
 
+#include "user/keys/load.h"
+
 #define MARKED 0x4b455054u /* anything that memory does not hold by accident */
+
+enum { KIND_KEY, KIND_TIMES, KIND_RETIRED };
 
 struct record {
 	__u32 mark; /* MARKED: the rest is whole */
@@ -20,9 +24,19 @@ struct record {
 	__u8 has_receiver, has_id;
 	__s8 version;
 	__u16 domain;
-	__u8 salt[4];
+	union {
+		__u8 salt[4];
+		__u32 serial;
+	};
 	char level[HK_KEY_LEVEL_NAME + 1];
-	__u8 key[32];
+	__u8 kind;
+	union {
+		__u8 key[32];
+		struct said {
+			__u8 fingerprint[8];
+			__u64 before, after, file;
+		} said;
+	};
 };
 
 _Static_assert(sizeof(struct record) == 120, "no room is lost between the fields");
@@ -32,6 +46,7 @@ struct hk_kept {
 	__u32 count;
 	__u32 *free; /* places; a stack, each process's own */
 	__u32 free_count;
+	unsigned words;
 };
 
 static size_t bytes(const struct hk_kept *kept)
@@ -42,10 +57,13 @@ static size_t bytes(const struct hk_kept *kept)
 struct hk_kept *hk_kept_new(unsigned keys)
 {
 	struct hk_kept *kept = calloc(1, sizeof(*kept));
-	int code;
+	int code = hk_key_fingerprints_begin();
 
-	if (!kept)
+	if (!kept || code) {
+		free(kept);
+		errno = code ? -code : ENOMEM;
 		return NULL;
+	}
 	kept->count = keys;
 	kept->records = mmap(NULL, bytes(kept), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (kept->records == MAP_FAILED || madvise(kept->records, bytes(kept), MADV_DONTDUMP)) {
@@ -85,28 +103,34 @@ int hk_kept_open(struct hk_kept *kept)
 	__u32 place;
 
 	free(kept->free);
-	kept->free_count = 0;
+	kept->free_count = kept->words = 0;
 	kept->free = calloc(kept->count, sizeof(*kept->free));
 	if (!kept->free)
 		return -ENOMEM;
 	for (place = kept->count; place; place--) {
-		if (is_marked(kept, place))
+		if (is_marked(kept, place)) {
+			kept->words += record_at(kept, place)->kind != KIND_KEY;
 			continue;
+		}
 		hk_wipe(record_at(kept, place), sizeof(struct record));
 		kept->free[kept->free_count++] = place;
 	}
 	return 0;
 }
 
+static struct record *record_new(struct hk_kept *kept, __u32 *place)
+{
+	*place = kept->free_count ? kept->free[--kept->free_count] : 0;
+	return *place ? record_at(kept, *place) : NULL;
+}
+
 __u32 hk_kept_put(struct hk_kept *kept, __u16 domain, const struct hk_key_line *line)
 {
-	struct record *record;
 	__u32 place;
+	struct record *record = record_new(kept, &place);
 
-	if (!kept->free_count)
+	if (!record)
 		return 0;
-	place = kept->free[--kept->free_count];
-	record = record_at(kept, place);
 	*record = (struct record){.generation = line->generation,
 		.spi = line->spi,
 		.id = line->id,
@@ -128,6 +152,57 @@ __u32 hk_kept_put(struct hk_kept *kept, __u16 domain, const struct hk_key_line *
 	return place;
 }
 
+__u32 hk_kept_put_word(struct hk_kept *kept, const struct hk_key_row *row, const struct hk_kept_word *word)
+{
+	__u32 place;
+	struct record *record = record_new(kept, &place);
+
+	if (!record)
+		return 0;
+	*record = (struct record){.generation = row->generation,
+		.spi = row->spi,
+		.id = row->id,
+		.not_before = word->not_before,
+		.not_after = word->not_after,
+		.receiver = row->receiver,
+		.form = (__u8)hk_key_row_form(row),
+		.side = row->side,
+		.suite = row->suite,
+		.slot = row->slot,
+		.key_size = 32,
+		.has_receiver = row->has_receiver,
+		.has_id = row->has_id,
+		.version = (__s8)row->version,
+		.domain = row->domain,
+		.serial = word->serial,
+		.kind = KIND_TIMES,
+		.said = {.before = word->said_before, .after = word->said_after, .file = word->file}};
+	memcpy(record->level, row->level, sizeof(record->level));
+	memcpy(record->said.fingerprint, word->fingerprint, sizeof(record->said.fingerprint));
+	kept->words++;
+	return place;
+}
+
+void hk_kept_retire(struct hk_kept *kept, __u32 place)
+{
+	__atomic_store_n(&record_at(kept, place)->kind, KIND_RETIRED, __ATOMIC_RELAXED);
+}
+
+void hk_kept_heed(struct hk_kept *kept, __u32 place, __u32 serial)
+{
+	record_at(kept, place)->serial = serial;
+}
+
+bool hk_kept_is_word(const struct hk_kept *kept, __u32 place)
+{
+	return place && record_at(kept, place)->kind != KIND_KEY;
+}
+
+unsigned hk_kept_words(const struct hk_kept *kept)
+{
+	return kept->words;
+}
+
 void hk_kept_mark(struct hk_kept *kept, __u32 place)
 {
 	__atomic_store_n(&record_at(kept, place)->mark, MARKED, __ATOMIC_RELEASE);
@@ -143,31 +218,45 @@ void hk_kept_drop(struct hk_kept *kept, __u32 place)
 {
 	if (!place)
 		return;
+	kept->words -= hk_kept_is_word(kept, place);
 	__atomic_store_n(&record_at(kept, place)->mark, 0, __ATOMIC_RELEASE);
 	hk_wipe(record_at(kept, place), sizeof(struct record));
 	kept->free[kept->free_count++] = place;
 }
 
-__u32 hk_kept_next(const struct hk_kept *kept, __u32 place)
+static __u32 next_of(const struct hk_kept *kept, __u32 place, bool word)
 {
 	while (++place <= kept->count)
-		if (is_marked(kept, place))
+		if (is_marked(kept, place) && hk_kept_is_word(kept, place) == word)
 			return place;
 	return 0;
+}
+
+__u32 hk_kept_next(const struct hk_kept *kept, __u32 place)
+{
+	return next_of(kept, place, false);
+}
+
+__u32 hk_kept_next_word(const struct hk_kept *kept, __u32 place)
+{
+	return next_of(kept, place, true);
+}
+
+static bool is_explicit(const struct record *record)
+{
+	return record->form == HK_KEY_PSP || record->form == HK_KEY_ESP || record->form == HK_KEY_ROOT;
 }
 
 /* Whoever wrote it died: nothing here may lead outside an array. */
 static bool is_sane(const struct record *record)
 {
-	bool is_explicit =
-		record->form == HK_KEY_PSP || record->form == HK_KEY_ESP || record->form == HK_KEY_ROOT;
-
 	return record->form <= HK_KEY_ROOT && record->form != HK_KEY_COMBINED &&
 	       record->side <= HK_SIDE_READER && record->suite <= HK_SUITE_CBC_HMAC && record->slot < 4 &&
 	       record->receiver.length <= 128 && record->version >= -1 &&
 	       record->version <= HK_PSP_SPLIT_256 &&
 	       (record->key_size == 32 || (record->key_size == 16 && record->form == HK_KEY_PSP)) &&
-	       record->has_receiver <= 1 && record->has_id <= 1 && (!is_explicit || record->has_receiver) &&
+	       record->kind <= KIND_RETIRED && record->has_receiver <= 1 && record->has_id <= 1 &&
+	       (!is_explicit(record) || record->has_receiver) &&
 	       memchr(record->level, '\0', sizeof(record->level)) &&
 	       (record->form == HK_KEY_LEVEL) == (record->level[0] != '\0');
 }
@@ -181,8 +270,7 @@ int hk_kept_read(const struct hk_kept *kept, __u32 place, __u16 *domain, struct 
 	*domain = record->domain;
 	*line = (struct hk_key_line){.line = place,
 		.form = record->form,
-		.is_explicit = record->form == HK_KEY_PSP || record->form == HK_KEY_ESP ||
-			       record->form == HK_KEY_ROOT,
+		.is_explicit = is_explicit(record),
 		.side = record->side,
 		.has_receiver = record->has_receiver,
 		.receiver = record->receiver,
@@ -200,5 +288,40 @@ int hk_kept_read(const struct hk_kept *kept, __u32 place, __u16 *domain, struct 
 	memcpy(line->key, record->key, sizeof(line->key));
 	memcpy(line->salt, record->salt, sizeof(line->salt));
 	line->has_salt = line->form == HK_KEY_ESP && line->suite != HK_SUITE_CBC_HMAC;
+	return 0;
+}
+
+int hk_kept_read_word(
+	const struct hk_kept *kept, __u32 place, struct hk_key_row *row, struct hk_kept_word *word)
+{
+	const struct record *record = record_at(kept, place);
+
+	if (!is_sane(record) || record->kind == KIND_KEY)
+		return -EINVAL;
+	*row = (struct hk_key_row){.domain = record->domain,
+		.is_explicit = is_explicit(record),
+		.is_root = record->form == HK_KEY_ROOT,
+		.is_level = record->form == HK_KEY_LEVEL,
+		.has_receiver = record->has_receiver,
+		.receiver = record->receiver,
+		.slot = record->slot,
+		.side = record->side,
+		.version = record->version,
+		.suite = record->suite,
+		.generation = record->generation,
+		.spi = record->spi,
+		.has_id = record->has_id,
+		.id = record->id,
+		.not_before = record->not_before,
+		.not_after = record->not_after};
+	memcpy(row->level, record->level, sizeof(row->level));
+	*word = (struct hk_kept_word){.not_before = record->not_before,
+		.not_after = record->not_after,
+		.said_before = record->said.before,
+		.said_after = record->said.after,
+		.file = record->said.file,
+		.retired = record->kind == KIND_RETIRED,
+		.serial = record->serial};
+	memcpy(word->fingerprint, record->said.fingerprint, sizeof(word->fingerprint));
 	return 0;
 }

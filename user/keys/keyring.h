@@ -43,9 +43,9 @@ int hk_keyring_new(struct hk_keyring **out, struct hk_arena *arena, const struct
 	const struct hk_files *files, struct hk_error *error);
 void hk_keyring_free(struct hk_keyring *keyring);
 /*
- * Before a reload takes effect: keys that came to `previous` while it ran (update.h)
- * go on in `now`, unless their domain is gone, they are in its files by now, or do not
- * fit it any more; how many were left behind. Off the packets' path.
+ * Before a reload takes effect: keys that came to `previous` while it ran (update.h), and
+ * what was said there about keys of files, go on in `now`, unless their domain is gone, they are in its files
+ * by now, or do not fit it any more; how many were left behind. Off the packets' path.
  */
 unsigned hk_keyring_carry(
 	struct hk_keyring *now, const struct hk_keyring *previous, const struct hk_config *config);
@@ -56,6 +56,7 @@ struct hk_kept;
 struct hk_restored {
 	unsigned keys;	     /* in force again */
 	unsigned lost;	     /* fit the configuration no more */
+	unsigned words;	     /* keys of files that ended or were retired, and stay so */
 	struct hk_error why; /* of the first that was lost */
 };
 

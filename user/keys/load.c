@@ -33,6 +33,11 @@ static const __u8 *instance_key(void)
 	return ready ? key : NULL;
 }
 
+int hk_key_fingerprints_begin(void)
+{
+	return instance_key() ? 0 : -EIO;
+}
+
 void hk_key_fingerprint(const __u8 *key, size_t size, __u8 out[8])
 {
 	hk_crypto_fingerprint(instance_key(), key, size, out);
@@ -166,6 +171,17 @@ void hk_key_fill_row(
 		.not_after = line->not_after,
 	};
 	memcpy(row->level, line->level, sizeof(row->level));
+}
+
+enum hk_key_form hk_key_row_form(const struct hk_key_row *row)
+{
+	if (row->is_level)
+		return HK_KEY_LEVEL;
+	if (!row->is_explicit)
+		return HK_KEY_MASTER;
+	if (row->is_root)
+		return HK_KEY_ROOT;
+	return row->version >= 0 ? HK_KEY_PSP : HK_KEY_ESP;
 }
 
 static void *make_cell(struct hk_arena_part *part, const struct hk_key_line *line, int *result)
@@ -487,7 +503,7 @@ int hk_keyring_new(struct hk_keyring **out, struct hk_arena *arena, const struct
 	unsigned i;
 	int result = 0;
 
-	if (!instance_key())
+	if (hk_key_fingerprints_begin())
 		return hk_error_set(error, EIO, "the kernel's random generator gave no bytes");
 	keyring = make_keyring(arena);
 	if (!keyring)

@@ -29,6 +29,8 @@ int hk_key_stage(
 void hk_key_unstage(struct hk_keyring *keyring, __u32 index);
 int hk_key_refuse_twice(const struct hk_key_loader *loader, const struct hk_key_line *line,
 	const struct hk_key_entry *other, struct hk_error *error);
+/* What form of line says such a key (combined ones are master keys by now). */
+enum hk_key_form hk_key_row_form(const struct hk_key_row *row);
 void hk_key_fill_row(
 	struct hk_key_row *row, const struct hk_domain_config *domain, const struct hk_key_line *line);
 /* Of a key that is in use here: keyed with a secret of the process. */
@@ -37,7 +39,13 @@ void hk_key_fingerprint(const __u8 *key, size_t size, __u8 out[8]);
 void hk_key_serial(struct hk_keyring *keyring);
 unsigned hk_key_state_at(const struct hk_key_row *row, __u64 now_s);
 
-/* update.c: what is past its time when a keyring is built goes before anybody looks. */
+/* Draws the secret behind fingerprints, once: processes made from now on have the same. 0 or -EIO. */
+int hk_key_fingerprints_begin(void);
+
+/* words.c: what was said (kept.h) of keys that `keyring` has from files holds there, too; of how many. */
+unsigned hk_keyring_heed(struct hk_keyring *keyring, struct hk_kept *kept);
+
+/* commit.c: what is past its time when a keyring is built goes before anybody looks. */
 int hk_keyring_settle(struct hk_keyring *keyring);
 
 #endif

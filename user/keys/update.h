@@ -28,6 +28,9 @@ struct hk_key_update {
 
 struct hk_key_result {
 	unsigned added, known, retired, graced, expired, woken;
+	unsigned withheld; /* a file says them, and an operator took them away */
+	unsigned filed;	   /* of the retired and graced: still in a file, `file` for one */
+	const char *file;
 	unsigned evicted; /* TLS connections that gave way */
 };
 
