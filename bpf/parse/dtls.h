@@ -98,10 +98,15 @@ HK_PARSE unsigned hk_dtls_check_clear(const __u8 *header, __u32 left)
 	return HK_REASON_DTLS_CONTROL;
 }
 
-/* What a refused record's length leads to, where it can be believed: the next record. Else 0. */
-HK_PARSE __u32 hk_dtls_bound(unsigned reason, __u32 size, __u32 left)
+/*
+ * Where a record ends whose length stands at `at`, if it has the form of one: then a receiver
+ * that cannot read it passes over it, whatever its type. Else 0: nobody can say.
+ */
+HK_PARSE __u32 hk_dtls_end(const __u8 *header, __u32 at, __u32 left)
 {
-	if (reason == HK_REASON_DTLS_VERSION || reason == HK_REASON_DTLS_CID || size > left)
+	__u32 version = hk_load16(header + 1), size = at + 2 + hk_load16(header + at);
+
+	if ((version != HK_DTLS_VERSION_12 && version != HK_DTLS_VERSION_10) || size > left)
 		return 0;
 	return size;
 }
@@ -116,26 +121,24 @@ HK_PARSE unsigned hk_dtls_read_record(const struct hk_cursor *cursor, __u32 *siz
 	const __u8 *header = hk_cursor_peek(cursor, HK_DTLS_HEADER_SIZE);
 	__u32 left = hk_cursor_left(cursor);
 	const __u8 *first = hk_cursor_peek(cursor, 1);
-	unsigned reason;
+	int is_13 = first && (*first & 0xe0) == 0x20; /* unified header, RFC 9147 */
 
 	*size = 0;
-	if (first && (*first & 0xe0) == 0x20)
-		return HK_REASON_DTLS_13; /* unified header, RFC 9147 */
 	if (!header)
-		return HK_REASON_DTLS_SHORT;
+		return is_13 ? HK_REASON_DTLS_13 : HK_REASON_DTLS_SHORT;
 	if (header[0] == HK_DTLS_TYPE_CID) {
 		header = hk_cursor_peek(cursor, HK_DTLS_CID_HEADER_SIZE);
 		if (!header)
 			return HK_REASON_DTLS_SHORT;
-		reason = hk_dtls_check_cid(header, left);
-		*size = hk_dtls_bound(reason, HK_DTLS_CID_HEADER_SIZE + hk_load16(header + 23), left);
-		return reason;
+		*size = hk_dtls_end(header, HK_DTLS_CID_HEADER_SIZE - 2, left);
+		return hk_dtls_check_cid(header, left);
 	}
+	*size = hk_dtls_end(header, HK_DTLS_HEADER_SIZE - 2, left);
+	if (is_13)
+		return HK_REASON_DTLS_13;
 	if (header[0] < HK_DTLS_CCS || header[0] > HK_DTLS_HEARTBEAT)
 		return HK_REASON_LEGACY; /* STUN, RTP and others share ports with DTLS: RFC 7983 */
-	reason = hk_dtls_check_clear(header, left);
-	*size = hk_dtls_bound(reason, HK_DTLS_HEADER_SIZE + hk_load16(header + 11), left);
-	return reason;
+	return hk_dtls_check_clear(header, left);
 }
 
 /* HK_REASON_TO_WORKER with spi and payload_offset in `meta`, or why the datagram is not for a worker. */
