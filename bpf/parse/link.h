@@ -19,11 +19,48 @@
 #define HK_ETHERTYPE_VLAN    0x8100
 #define HK_ETHERTYPE_QINQ    0x88a8
 #define HK_ETHERTYPE_QINQ_91 0x9100
+#define HK_ETHERTYPE_MIN     0x0600 /* below it stands a length, and LLC follows */
+#define HK_ETHERTYPE_TEB     0x6558 /* Ethernet in Ethernet */
+#define HK_ETHERTYPE_MPLS    0x8847
+#define HK_ETHERTYPE_MPLS_MC 0x8848
+#define HK_ETHERTYPE_PPPOE   0x8864 /* its sessions; discovery has another one */
+#define HK_ETHERTYPE_PBB     0x88e7
+#define HK_ETHERTYPE_NSH     0x894f
+#define HK_LLC_SIZE	     8 /* with SNAP: DSAP, SSAP, control, OUI(3), EtherType(2) */
+#define HK_LLC_SAP_IP	     0x06
+#define HK_LLC_SAP_SNAP	     0xaa
 
 HK_PARSE int hk_link_is_vlan(__u16 ethertype)
 {
 	return ethertype == HK_ETHERTYPE_VLAN || ethertype == HK_ETHERTYPE_QINQ ||
 	       ethertype == HK_ETHERTYPE_QINQ_91;
+}
+
+HK_PARSE int hk_link_is_ip(__u16 ethertype)
+{
+	return ethertype == HK_ETHERTYPE_IP4 || ethertype == HK_ETHERTYPE_IP6;
+}
+
+/* IP behind LLC, by its own SAP or by SNAP, with or without a VLAN tag in between. */
+HK_PARSE int hk_link_llc_has_ip(const struct hk_cursor *cursor)
+{
+	const __u8 *header = hk_cursor_peek(cursor, HK_LLC_SIZE);
+	__u16 ethertype;
+
+	if (!header || (header[0] & 0xfe) == HK_LLC_SAP_IP)
+		return header != 0;
+	ethertype = hk_load16(header + 6);
+	return (header[0] & 0xfe) == HK_LLC_SAP_SNAP &&
+	       (hk_link_is_ip(ethertype) || hk_link_is_vlan(ethertype));
+}
+
+HK_PARSE int hk_link_wraps_ip(const struct hk_cursor *cursor, __u16 ethertype)
+{
+	if (ethertype < HK_ETHERTYPE_MIN)
+		return hk_link_llc_has_ip(cursor);
+	return ethertype == HK_ETHERTYPE_MPLS || ethertype == HK_ETHERTYPE_MPLS_MC ||
+	       ethertype == HK_ETHERTYPE_PPPOE || ethertype == HK_ETHERTYPE_TEB ||
+	       ethertype == HK_ETHERTYPE_PBB || ethertype == HK_ETHERTYPE_NSH;
 }
 
 HK_PARSE unsigned hk_link_parse(struct hk_cursor *cursor, struct hk_packet *packet)
@@ -47,8 +84,8 @@ HK_PARSE unsigned hk_link_parse(struct hk_cursor *cursor, struct hk_packet *pack
 	}
 	if (hk_link_is_vlan(packet->ethertype))
 		return HK_REASON_VLAN_DEPTH;
-	if (packet->ethertype != HK_ETHERTYPE_IP4 && packet->ethertype != HK_ETHERTYPE_IP6)
-		return HK_REASON_CONTROL;
+	if (!hk_link_is_ip(packet->ethertype))
+		return hk_link_wraps_ip(cursor, packet->ethertype) ? HK_REASON_LEGACY : HK_REASON_CONTROL;
 	packet->l3_offset = (__u16)cursor->at;
 	return HK_REASON_OK;
 }
