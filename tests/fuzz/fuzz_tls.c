@@ -16,6 +16,7 @@
 
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/wipe.h"
+#include "user/envelope/hello.h"
 #include "user/envelope/openers.h"
 #include "user/envelope/streams.h"
 #include "user/keys/connections.h"
@@ -89,6 +90,22 @@ void hk_crypto_gcm_open(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32
 }
 
 #ifndef WRITE_SEEDS
+/* Whatever the hello was, its name is one. */
+static void check_name(const struct hk_opening *opening, unsigned where)
+{
+	struct hk_tls_tuple tuple = {.client = where & 1 ? opening->outer_dst : opening->outer_src,
+		.server = where & 1 ? opening->outer_src : opening->outer_dst,
+		.client_port = (uint16_t)(4 << 8 | where >> 7),
+		.server_port = 443};
+	struct hk_hello hello;
+	unsigned i;
+
+	if (!hk_hello_get(&tuple, &hello))
+		return;
+	for (i = 0; i < hello.server_name_length; i++)
+		demand(hello.server_name[i] > ' ' && hello.server_name[i] <= '~', "no name");
+}
+
 static void run(
 	struct hk_streams *streams, const uint8_t *data, size_t length, unsigned where, uint32_t sequence)
 {
@@ -129,6 +146,7 @@ static void run(
 		demand(opening.inner_length < 65536, "more than a record of the feeds holds");
 		demand(opening.has_record, "a nonce that nobody watches");
 	}
+	check_name(&opening, where);
 	free(frame);
 }
 
@@ -168,7 +186,8 @@ static void put(FILE *file, int where, int place, const uint8_t *bytes, size_t s
 
 int main(int argc, char **argv)
 {
-	static const uint8_t client[100] = {22, 3, 1, 0, 95, 1, 0, 0, 91, 3, 3, 1};
+	static const uint8_t client[100] = {22, 3, 1, 0, 95, 1, 0, 0, 91, 3, 3, 1, [44] = 0, 2, 0xc0, 0x2f, 1,
+		0, 0, 14, 0, 0, 0, 10, 0, 8, 0, 0, 5, 'w', '.', 'x', '.', 'y'};
 	static const uint8_t server[100] = {22, 3, 3, 0, 95, 2, 0, 0, 91, 3, 3, 7, [43] = 0, 0xc0, 0x2f};
 	static const uint8_t ccs[] = {20, 3, 3, 0, 1, 1};
 	static const uint8_t record[45] = {23, 3, 3, 0, 40};

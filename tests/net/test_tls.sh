@@ -12,7 +12,7 @@ config() {
 	box_config <<-YAML
 		mode: inline
 		$(tls_domain)
-		feeds: {pcapng: {path: $topology_dir/$1.pcapng}}
+		feeds: {pcapng: {path: $topology_dir/$1.pcapng}, eve: {path: $topology_dir/$1.json}}
 	YAML
 }
 
@@ -74,6 +74,8 @@ tls_12
 other_version
 box_stop
 check "feeds saw what both sides said" seen "$topology_dir/one.pcapng"
+check "EVE names the server" jq -e -n --arg name "$tls_name" \
+	'[inputs | select(.event_type == "flow" and .tls.sni == $name)] | length == 1' "$topology_dir/one.json"
 "$O/halfkey" detach -i "$topology_instance" >/dev/null
 config two
 box_start

@@ -4,6 +4,7 @@
 # what the other heard.
 
 tls_suite=ECDHE-RSA-AES128-GCM-SHA256
+tls_name=www.halfkey.test
 tls_pids=()
 
 # tls_begin NAME: the test's first line behind those it sources
@@ -60,7 +61,7 @@ tls_up() {
 	exec 8>"$dir/pipe.server"
 	wait_for 5 tls_listens "$port" || return 1
 	nsenter --net=/run/netns/"$topology_client" -- timeout 120 openssl s_client -quiet -ign_eof \
-		-connect "192.0.2.9:$port" <"$dir/pipe.client" >"$dir/client.out" 2>"$dir/client.log" &
+		-connect "192.0.2.9:$port" -servername "$tls_name" <"$dir/pipe.client" >"$dir/client.out" 2>"$dir/client.log" &
 	tls_pids+=($!)
 	exec 9>"$dir/pipe.client"
 	wait_for 5 tls_connected "$port" && wait_for 5 grep -q "^[A-Z]" "$log"

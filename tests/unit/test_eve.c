@@ -135,6 +135,18 @@ static void tls_is_a_payload(void)
 	counts(root, "tunnel", "dest_port", 443);
 	lacks(root, "tunnel", "spi");
 	lacks(root, "tunnel", "suite");
+	lacks(root, "tls", "sni");
+	json_decref(root);
+	record = tls_record(HK_RECORD_FLOW);
+	record.data_length = 11;
+	root = through(&record, "www.example and more");
+	says(root, "tls", "sni", "www.example");
+	json_decref(root);
+	record = tls_record(HK_RECORD_DROP); /* has the name as well, where others have a header */
+	record.data_length = 2;
+	root = through(&record, "\"\n");
+	says(root, "tls", "sni", "\"\n");
+	lacks(root, "drop", "len");
 	json_decref(root);
 	record = tls_record(HK_RECORD_FLOW);
 	root = through(&record, NULL);

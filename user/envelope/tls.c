@@ -299,7 +299,7 @@ static unsigned read_clear(struct segment *segment, const __u8 *record, __u32 le
 	switch (record[0]) {
 	case HANDSHAKE:
 		tuple = tuple_of(stream);
-		hk_hello_read(&tuple, record + RECORD_HEADER, length);
+		hk_hello_read(&tuple, stream->server, record + RECORD_HEADER, length);
 		return HK_REASON_OK;
 	case CHANGE_CIPHER_SPEC:
 		stream->encrypted = true;

@@ -163,12 +163,14 @@ static void eve_tunnel(struct eve *eve, struct hk_json *json, const struct hk_re
 }
 
 /* Of what was opened: other versions never are. */
-static void eve_tls(struct hk_json *json, const struct hk_record *record)
+static void eve_tls(struct hk_json *json, const struct hk_record *record, const __u8 *data)
 {
 	if (!record->has_inner ||
 		(record->envelope != HK_ENVELOPE_TLS && record->envelope != HK_ENVELOPE_DTLS))
 		return;
 	hk_json_open(json, "tls");
+	if (hk_record_has_name(record) && record->data_length)
+		hk_json_string(json, "sni", (const char *)data, record->data_length);
 	hk_json_string(json, "version", record->envelope == HK_ENVELOPE_TLS ? "TLS 1.2" : "DTLS 1.2", 16);
 	hk_json_close(json);
 }
@@ -340,7 +342,7 @@ static void eve_write(void *state, const struct hk_record *record, const __u8 *d
 	eve_head(eve, &json, record, kinds[record->kind].name);
 	kinds[record->kind].body(&json, record, data);
 	eve_tunnel(eve, &json, record);
-	eve_tls(&json, record);
+	eve_tls(&json, record, data);
 	eve_hook(eve, &json, record);
 	hk_json_close(&json);
 	if (hk_json_line(&json))

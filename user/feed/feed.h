@@ -28,6 +28,8 @@ enum hk_record_kind {
 	HK_RECORD_DROP,	   /* a packet that was dropped: data is its IP header, the inner one if it opened */
 	HK_RECORD_FLOW,	   /* an inner flow that ended or was evicted: `flow` is valid */
 	HK_RECORD_ANOMALY, /* something about the traffic itself: `reason` says what */
+	/* Of opened TLS all but PACKET have other data: the server's name that the client asked for, or
+	   none. */
 };
 
 #define HK_RECORD_WANTS(kind) (1u << (kind))
@@ -85,6 +87,12 @@ struct hk_record {
 static inline bool hk_record_not_ip(const struct hk_record *record)
 {
 	return record->has_inner && !record->inner_version;
+}
+
+/* Its data is the name of a TLS server. */
+static inline bool hk_record_has_name(const struct hk_record *record)
+{
+	return record->envelope == HK_ENVELOPE_TLS && record->has_inner && record->kind != HK_RECORD_PACKET;
 }
 
 struct hk_feeds;

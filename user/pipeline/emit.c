@@ -12,6 +12,7 @@
 #include <halfkey/reason.h>
 
 #include "user/base/text.h"
+#include "user/envelope/hello.h"
 
 #define FLOW_ID_BITS 53 /* what JSON readers hold exactly */
 #define DROP_HEADER  40 /* of a dropped packet: its IP header, without options */
@@ -26,10 +27,35 @@ static bool wanted(const struct hk_pipeline *pipeline, unsigned kind)
 	return pipeline->wants & HK_RECORD_WANTS(kind);
 }
 
+static bool find_name(const struct hk_record *record, bool swapped, struct hk_hello *out)
+{
+	const struct hk_tls_tuple tuple = {.client = swapped ? record->inner_dst : record->inner_src,
+		.server = swapped ? record->inner_src : record->inner_dst,
+		.client_port = swapped ? record->inner_dst_port : record->inner_src_port,
+		.server_port = swapped ? record->inner_src_port : record->inner_dst_port,
+		.domain = record->domain};
+
+	return hk_hello_get(&tuple, out) && out->has_client;
+}
+
+/* TLS: the data is the server's name, from the client's hello. `hello` holds it. */
+static const void *name_server(struct hk_record *record, struct hk_hello *hello)
+{
+	record->data_length = 0;
+	if (!find_name(record, false, hello) && !find_name(record, true, hello))
+		return NULL;
+	record->data_length = hello->server_name_length;
+	return hello->server_name;
+}
+
 static void put(struct hk_pipeline *pipeline, const void *data)
 {
-	bool taken = hk_feed_put(pipeline->options.feed, &pipeline->record, data);
+	struct hk_hello hello;
+	bool taken;
 
+	if (hk_record_has_name(&pipeline->record))
+		data = name_server(&pipeline->record, &hello);
+	taken = hk_feed_put(pipeline->options.feed, &pipeline->record, data);
 	hk_count_raise(
 		taken ? &pipeline->options.counts->feed_records : &pipeline->options.counts->feed_lost, 1);
 }
