@@ -137,11 +137,10 @@ box_has_keys() { [ "$(box keys list --json | jq length)" -ge 2 ]; }
 
 # ks_box DOMAIN-LINE: a box whose keys come over its control socket alone
 ks_box() {
-	(umask 077; : >"$ks/none.keys")
 	box_config <<-YAML
 		mode: inline
 		domains:
-		  - {name: sealed, $1, receivers: ["192.0.2.1", "192.0.2.9"], keys: none.keys}
+		  - {name: sealed, $1, receivers: ["192.0.2.1", "192.0.2.9"]}
 	YAML
 	box_start
 	ks_pull --into sealed

@@ -64,16 +64,16 @@ check_equal "and says what a rotation waits for" client "$(runs "$(cat "$block")
 
 # --- the box ---------------------------------------------------------------------------------------------
 
-(umask 077; : >"$topology_dir/none.keys")
 box_config <<-YAML
 	mode: inline
 	domains:
-	  - {name: sealed, envelope: psp, profile: split, receivers: ["192.0.2.1", "192.0.2.9"], keys: none.keys}
+	  - {name: sealed, envelope: psp, profile: split, receivers: ["192.0.2.1", "192.0.2.9"]}
 YAML
 box_start
 block "--into sealed"
 stays "$(command_of 1)" pull
 has_keys() { [ "$(box keys list --json | jq length)" -ge 2 ]; }
+check "halfkeyd had said that it has none" grep -q 'domain sealed: has no keys yet: .*halfkey keys pull --into sealed' "$topology_dir/halfkeyd.log"
 check "keys pull --into puts them into halfkeyd" wait_for 10 has_keys
 block "--out /etc/halfkey/box.keys --once"
 check "keys pull --out --once writes a file" runs "$(command_of 1)"

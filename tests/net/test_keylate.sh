@@ -29,11 +29,10 @@ receive() { # tcp|udp PORT COUNT: its pid in $receiver
 
 # --- before the key server is there ---------------------------------------------------------------------
 
-(umask 077; : >"$ks/none.keys")
 box_config <<-YAML
 	mode: inline
 	domains:
-	  - {name: sealed, envelope: psp, profile: split, receivers: ["192.0.2.1", "192.0.2.9"], keys: none.keys}
+	  - {name: sealed, envelope: psp, profile: split, receivers: ["192.0.2.1", "192.0.2.9"]}
 YAML
 box_start
 ks_pull --into sealed

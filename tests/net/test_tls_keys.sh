@@ -8,7 +8,7 @@
 . tests/net/tls.sh
 tls_begin tls_keys
 
-config() { # with-domain | shared | without
+config() { # with-domain | shared | bare | without
 	{
 		echo "mode: inline"
 		[ "$1" = without ] || { tls_domain; echo "    keys-dir: more"; }
@@ -21,7 +21,7 @@ config() { # with-domain | shared | without
 			    keys: keys.log
 		YAML
 		echo "feeds: {pcapng: {path: $topology_dir/opened.pcapng}}"
-	} | box_config
+	} | if [ "$1" = bare ]; then sed '/^    keys:/d'; else cat; fi | box_config
 }
 
 listed() { [ "$(box keys list --json | jq "[.[] | select(.kind == \"connection\" and .source == \"$1\")] | length")" = "$2" ]; }
@@ -141,6 +141,21 @@ one_log() {
 	check_equal "one log: nothing was refused" null "$(box status --json | jq -r .reloads.last_error)"
 }
 
+# A domain without a log of its own has its keys-dir, and the control socket.
+no_log() {
+	config bare
+	check "no log: a domain without \`keys\`" box reload
+	check_equal "no log: what its log had given has gone" 0 "$(box keys list --json | jq length)"
+	check "no log: it is said" grep -q 'domain web: has no keys yet: .*keys add web.*keys-dir' "$topology_dir/halfkeyd.log"
+	(umask 077 && made_up >"$topology_dir/more/live.keys")
+	check "no log: keys come from its directory" wait_for 5 listed more/live.keys 1
+	check "no log: and over the control socket" box keys add web - <<<"$(made_up)"
+	check_equal "no log: both are there" 2 "$(box keys list --json | jq length)"
+	rm "$topology_dir/more/live.keys"
+	check "no log: the file's go with it" wait_for 5 listed more/live.keys 0
+	check_equal "no log: nothing was refused" null "$(box status --json | jq -r .reloads.last_error)"
+}
+
 tls_topology
 mkdir -m 700 "$topology_dir/more"
 config without
@@ -150,6 +165,7 @@ in_directory
 late
 two_ends
 one_log
+no_log
 config without
 check "the last TLS domain goes with a reload" box reload
 check_equal "and takes its keys along" 0 "$(box keys list --json | jq length)"

@@ -49,6 +49,8 @@ static void unknown_commands(void)
 #define BOX                                                                                                \
 	"ports: [a, b]\ndomains:\n - {name: east, envelope: psp, profile: split, receivers: [192.0.2.9], " \
 	"keys: e.keys}\n"
+#define WITHOUT(name, receiver, envelope, profile) \
+	" - {name: " name ", envelope: " envelope ", receivers: [" receiver "], profile: " profile "}\n"
 #define KEY                                                                                                  \
 	"slot=0 generation=1 side=enc key=e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0 " \
 	"receiver=192.0.2.9\n"
@@ -149,6 +151,16 @@ static void check_notes(void)
 	CU_ASSERT(run_said("note: policy: `control: drop`"));
 	CU_ASSERT(run_said("note: policy: `bad-icv: pass`"));
 	CU_ASSERT(run_said("implausible: drop"));
+	run_file("box.yaml", 0600,
+		"ports: [a, b]\ndomains:\n" WITHOUT("east", "192.0.2.9", "psp", "split")
+			WITHOUT("web", "192.0.2.9", "tls", "single, tls: {ports: [443]}")
+				WITHOUT("west", "192.0.2.8", "psp", "split, keys-dir: more"));
+	CU_ASSERT_EQUAL(run_shell("mkdir more && $H check -c box.yaml"), 0);
+	CU_ASSERT(run_said("domain east: has no keys yet: give it some with `halfkey keys add east` or "
+			   "`halfkey keys pull --into east`: until then"));
+	CU_ASSERT(run_said(
+		"domain web: has no keys yet: give it some with `halfkey keys add web`: until then"));
+	CU_ASSERT(run_said("`halfkey keys pull --into west`, or in a file NAME.keys of its keys-dir: until"));
 	run_file("box.yaml", 0600, "mode: monitor\n" BOX "policy: {no-key: drop}\n");
 	CU_ASSERT_EQUAL(run_shell("$H check -c box.yaml"), 0);
 	CU_ASSERT(run_said("was forwarded already"));

@@ -8,7 +8,7 @@ static void domain_refusals(void)
 	bad(HEAD "domains:\n - {name: \"a b\"}\n", NAME ":4: \"a b\"", "domain name");
 	bad(DOMAIN("profile: split"), NAME ":4: domain east", "`envelope`");
 	bad(DOMAIN("envelope: psp"), NAME ":4: domain east", "`profile`");
-	bad(DOMAIN("envelope: psp, profile: split"), NAME ":4: domain east", "`keys`");
+	bad(DOMAIN("envelope: psp, profile: split"), NAME ":4: domain east", "`receivers`");
 	bad(DOMAIN("envelope: psp, profile: split, keys: k"), NAME ":4: domain east", "`receivers`");
 	bad(DOMAIN("envelope: esq, profile: split, keys: k"), NAME ":4: envelope: \"esq\"", "psp, esp");
 	bad(DOMAIN(PSP "esp: {}, receivers: [10.0.0.1]"), NAME ":4: domain east: `esp`",

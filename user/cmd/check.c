@@ -46,10 +46,11 @@ static void note(struct checked *checked, const char *format, ...)
 static void note_domain(struct checked *checked, const struct hk_domain_config *domain)
 {
 	const __u8 *policy = checked->config->policy;
+	char text[HK_KEYLESS_TEXT];
 
 	if (!checked->keys[domain->id])
-		note(checked, "domain %s: %s holds no key: all its packets will be `no-key`", domain->name,
-			domain->keys);
+		note(checked, "domain %s: %s: until then all its packets are `no-key`", domain->name,
+			hk_domain_keyless(domain, text, sizeof(text)));
 	if (domain->esn && domain->suite == HK_SUITE_GCM)
 		note(checked,
 			"domain %s: gcm with esn: the ICV covers bits that are not sent: its packets will be "
@@ -178,6 +179,11 @@ static const char *suite_text(const struct hk_domain_config *domain)
 	return hk_suite_name(domain->profile == HK_PROFILE_SPLIT ? HK_SUITE_GCM_SPLIT : HK_SUITE_GCM);
 }
 
+static const char *key_file(const struct hk_domain_config *domain)
+{
+	return domain->keys ? domain->keys : "-";
+}
+
 static void print_domains(const struct checked *checked)
 {
 	const struct hk_domain_config *domain;
@@ -194,12 +200,12 @@ static void print_domains(const struct checked *checked)
 		if (domain->receivers_count == 1)
 			hk_table_add(&table, "%s|%s|%s|%s|%s|%u|%s", domain->name,
 				hk_envelope_name(domain->envelope), hk_profile_name(domain->profile),
-				suite_text(domain), receiver, checked->keys[domain->id], domain->keys);
+				suite_text(domain), receiver, checked->keys[domain->id], key_file(domain));
 		else
 			hk_table_add(&table, "%s|%s|%s|%s|%s and %u more|%u|%s", domain->name,
 				hk_envelope_name(domain->envelope), hk_profile_name(domain->profile),
 				suite_text(domain), receiver, domain->receivers_count - 1,
-				checked->keys[domain->id], domain->keys);
+				checked->keys[domain->id], key_file(domain));
 	}
 	putchar('\n');
 	hk_table_print(&table, 0);
@@ -280,7 +286,7 @@ static json_t *domains_json(const struct checked *checked)
 		for (r = 0; r < domain->receivers_count; r++)
 			json_array_append_new(
 				receivers, json_string(hk_prefix_format(&domain->receivers[r], text)));
-		row = json_pack("{s:s, s:s, s:s, s:o, s:s, s:i}", "name", domain->name, "envelope",
+		row = json_pack("{s:s, s:s, s:s, s:o, s:s?, s:i}", "name", domain->name, "envelope",
 			hk_envelope_name(domain->envelope), "profile", hk_profile_name(domain->profile),
 			"receivers", receivers, "key_file", domain->keys, "keys",
 			(int)checked->keys[domain->id]);

@@ -465,8 +465,10 @@ int hk_config_load(struct hk_config **out, const char *path, enum hk_config_use 
 static int open_keys(const struct hk_config *config, const struct hk_domain_config *domain,
 	struct hk_files *files, struct hk_error *error)
 {
-	int code = hk_files_open(files, HK_FILE_KEYS, config->directory, domain->keys, error);
+	int code = 0;
 
+	if (domain->keys)
+		code = hk_files_open(files, HK_FILE_KEYS, config->directory, domain->keys, error);
 	if (!code && domain->keys_dir)
 		code = hk_files_open_directory(files, config->directory, domain->keys_dir, error);
 	return code;

@@ -26,6 +26,9 @@ int hk_config_load(struct hk_config **out, const char *path, enum hk_config_use 
 	const struct hk_config *previous, struct hk_error *error);
 /* Opens every key file and settings file the configuration names (not feeds' outputs). */
 int hk_config_open_files(const struct hk_config *config, struct hk_files *files, struct hk_error *error);
+#define HK_KEYLESS_TEXT 512
+/* What to say of a domain that nothing has given a key: `out`. */
+const char *hk_domain_keyless(const struct hk_domain_config *domain, char *out, size_t room);
 /* NULL, or a sentence: what a running daemon cannot change by reload (ports, mode, queues, ...). */
 int hk_config_can_replace(const struct hk_config *now, const struct hk_config *next, struct hk_error *error);
 void hk_config_free(struct hk_config *config);

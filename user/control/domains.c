@@ -117,8 +117,6 @@ static int read_words(struct hk_domain_reading *this)
 		return refuse(this, NULL, "has no `envelope` (psp or esp)");
 	if (!raw->profile)
 		return refuse(this, NULL, "has no `profile` (split or single)");
-	if (!raw->keys)
-		return refuse(this, NULL, "has no `keys`: the path of its key file");
 	code = hk_read_choice(
 		reading, at(this, "envelope"), "envelope", raw->envelope, envelopes, &domain->envelope);
 	if (!code)
@@ -496,4 +494,17 @@ int hk_read_domains(struct hk_reading *reading)
 	if (!code)
 		code = check_directories(reading);
 	return code ? code : check_receivers(reading);
+}
+
+const char *hk_domain_keyless(const struct hk_domain_config *domain, char *out, size_t room)
+{
+	bool tls = domain->envelope == HK_ENVELOPE_TLS, directory = !domain->keys && domain->keys_dir;
+
+	if (domain->keys)
+		snprintf(out, room, "%s holds no key", domain->keys);
+	else
+		snprintf(out, room, "has no keys yet: give it some with `halfkey keys add %s`%s%s%s%s",
+			domain->name, tls ? "" : " or `halfkey keys pull --into ", tls ? "" : domain->name,
+			tls ? "" : "`", directory ? ", or in a file NAME.keys of its keys-dir" : "");
+	return out;
 }

@@ -150,14 +150,16 @@ void hk_inspector_say_keyless(const struct hk_inspector *inspector)
 {
 	const struct hk_config *config = inspector->config;
 	struct keyed keyed = {0};
+	char text[HK_KEYLESS_TEXT];
 	unsigned i;
 
 	if (hk_keyring_list(inspector->inspection->keyring, key_seen, &keyed))
 		return;
 	for (i = 0; i < config->domains_count; i++)
 		if (!keyed.domain[config->domains[i].id])
-			hk_log_warn("domain %s: %s holds no key: none of its packets will be opened (no-key)",
-				config->domains[i].name, config->domains[i].keys);
+			hk_log_warn("domain %s: %s: until then none of its packets is opened (no-key)",
+				config->domains[i].name,
+				hk_domain_keyless(&config->domains[i], text, sizeof(text)));
 }
 
 void hk_inspector_say_unlocked(struct hk_inspector *inspector)

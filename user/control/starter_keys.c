@@ -55,22 +55,26 @@ static int watch_directory(const struct hk_starter *starter, const struct hk_con
 	return domain->keys_dir ? watch_add(starter, config, domain->keys_dir, events | IN_ONLYDIR) : -ENOENT;
 }
 
+static bool has_log(const struct hk_domain_config *domain)
+{
+	return domain->envelope == HK_ENVELOPE_TLS && domain->keys;
+}
+
 static int watch_log(const struct hk_starter *starter, const struct hk_config *config,
 	const struct hk_domain_config *domain)
 {
-	return domain->envelope == HK_ENVELOPE_TLS ? watch_add(starter, config, domain->keys, LOG_EVENTS)
-						   : -ENOENT;
+	return has_log(domain) ? watch_add(starter, config, domain->keys, LOG_EVENTS) : -ENOENT;
 }
 
 /* The directory that the log lies in. */
 static int watch_log_home(const struct hk_starter *starter, const struct hk_config *config,
 	const struct hk_domain_config *domain)
 {
-	const char *slash = strrchr(domain->keys, '/');
+	const char *slash = has_log(domain) ? strrchr(domain->keys, '/') : NULL;
 	char path[PATH_MAX] = ".";
 	size_t length = slash ? (size_t)(slash - domain->keys) + 1 : 0;
 
-	if (domain->envelope != HK_ENVELOPE_TLS || length >= sizeof(path))
+	if (!has_log(domain) || length >= sizeof(path))
 		return -ENOENT;
 	if (slash)
 		snprintf(path, sizeof(path), "%.*s", (int)length, domain->keys);
@@ -113,7 +117,7 @@ int hk_starter_keys_watch(struct hk_starter *starter, const struct hk_config *co
 
 	for (i = 0; i < config->domains_count; i++) {
 		domain = &config->domains[i];
-		if (!domain->keys_dir && domain->envelope != HK_ENVELOPE_TLS)
+		if (!domain->keys_dir && !has_log(domain))
 			continue;
 		if (watch_open(starter, error))
 			return -EMFILE;
@@ -153,7 +157,7 @@ static const char *meaning(const struct hk_starter *starter, const struct hk_dom
 	if (event->mask & files && hk_files_is_key_name(name) &&
 		watch_directory(starter, starter->config, domain) == event->wd)
 		return name;
-	if (event->mask & LOG_COMES && strcmp(name, base_name(domain->keys)) == 0 &&
+	if (event->mask & LOG_COMES && has_log(domain) && strcmp(name, base_name(domain->keys)) == 0 &&
 		watch_log_home(starter, starter->config, domain) == event->wd) {
 		watch_log(starter, starter->config, domain);
 		return "";

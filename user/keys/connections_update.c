@@ -204,14 +204,14 @@ static struct hk_tls_log *log_of(struct hk_tls_change *change)
 
 static int read_log(struct hk_tls_change *change, struct hk_keylog_reading *reading, struct hk_error *error)
 {
-	const char *name = change->update->name;
+	const char *name = change->update->name, *keys = change->domain->keys;
+	bool own = keys && strcmp(name, keys) == 0; /* its `keys`, not a file of keys-dir */
 	__u32 i;
 	int result = 0;
 
-	change->source = strcmp(name, change->domain->keys) == 0 ? HK_SOURCE_KEYS
-								 : hk_key_source(change->keyring, name);
+	change->source = own ? HK_SOURCE_KEYS : hk_key_source(change->keyring, name);
 	change->log = log_of(change);
-	if (!change->log || (!change->source && strcmp(name, change->domain->keys) != 0))
+	if (!change->log || (!change->source && !own))
 		return hk_error_set(error, ENOMEM, "%s: out of memory", name);
 	if (read_before(change))
 		reading->first = change->log->lines + 1;

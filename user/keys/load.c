@@ -447,12 +447,13 @@ static int load_domain(struct hk_keyring *keyring, const struct hk_domain_config
 {
 	struct hk_key_loader loader = {
 		.keyring = keyring, .domain = domain, .name = domain->keys, .source = HK_SOURCE_KEYS};
-	int result;
+	int result = 0;
 
 	if (domain->id >= HK_DOMAINS_MAX)
 		return hk_error_set(error, EINVAL, "domain '%s' has number %u: there are at most %u domains",
 			domain->name, domain->id, HK_DOMAINS_MAX);
-	result = load_file(&loader, files, error);
+	if (domain->keys)
+		result = load_file(&loader, files, error);
 	if (!result && domain->keys_dir)
 		result = load_directory(&loader, files, error);
 	return result;
