@@ -9,6 +9,7 @@
 #include <halfkey/hook.h>
 #include <halfkey/reason.h>
 
+#include "user/base/error.h"
 #include "user/base/nearest.h"
 #include "user/base/text.h"
 
@@ -160,6 +161,17 @@ static void nearest_names(void)
 	CU_ASSERT_STRING_EQUAL(near(big), "");
 }
 
+static void sentences_steer_no_terminal(void)
+{
+	struct hk_error error = {""};
+
+	CU_ASSERT_EQUAL(hk_error_set(&error, 22, "\"%s\" \xc3\xa4", "a\x1b[2J\n\x7f\x01~ b"), -22);
+	CU_ASSERT_STRING_EQUAL(error.text, "\"a?[2J???~ b\" \xc3\xa4");
+	CU_ASSERT_EQUAL(hk_error_set(&error, 5, "another"), -5);
+	CU_ASSERT_STRING_EQUAL(error.text, "\"a?[2J???~ b\" \xc3\xa4");
+	CU_ASSERT_EQUAL(hk_error_set(NULL, 5, "nobody hears it"), -5);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -170,6 +182,7 @@ int main(void)
 		{"hex", hex},
 		{"names of the lists", names},
 		{"nearest name", nearest_names},
+		{"sentences steer no terminal", sentences_steer_no_terminal},
 		{0},
 	};
 

@@ -5,6 +5,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 int hk_error_set(struct hk_error *error, int code, const char *format, ...)
 {
 	va_list arguments;
@@ -14,5 +21,6 @@ int hk_error_set(struct hk_error *error, int code, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(error->text, sizeof(error->text), format, arguments);
 	va_end(arguments);
+	make_printable(error->text);
 	return -code;
 }

@@ -11,7 +11,10 @@ struct hk_error {
 	char text[512];
 };
 
-/* Writes the sentence if none is there yet; returns -code (code is a positive errno). */
+/*
+ * Writes the sentence if none is there yet; returns -code (code is a positive errno).
+ * Control characters become '?': what a hostile file or peer says must not steer a terminal.
+ */
 int hk_error_set(struct hk_error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -436,8 +436,6 @@ int hk_config_parse(struct hk_config **out, const char *path, const char *text, 
 	else
 		*out = reading.config;
 out:
-	if (code && error)
-		hk_make_printable(error->text);
 	hk_raw_config_free(raw);
 	hk_outline_free(&reading.outline);
 	return code;

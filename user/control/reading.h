@@ -23,9 +23,6 @@ struct hk_reading {
 int hk_reading_refuse(struct hk_reading *reading, const char *where, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Control characters become '?': what a hostile file says must not steer a terminal. */
-void hk_make_printable(char *text);
-
 /*
  * Values. `text` NULL means the key is absent: the target keeps its default.
  * `key` is what the user wrote, `where` its place in the outline.

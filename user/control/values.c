@@ -11,13 +11,6 @@
 #include "user/base/nearest.h"
 #include "user/base/text.h"
 
-void hk_make_printable(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
-}
-
 int hk_reading_refuse(struct hk_reading *reading, const char *where, const char *format, ...)
 {
 	unsigned line = hk_outline_line(&reading->outline, where);
