@@ -61,6 +61,16 @@ static const struct packet_case cases_dtls[] = {
 		RECORD(HANDSHAKE, 0xfefd), IN_CLEAR(28)),
 	DATAGRAM("DTLS from the server's port", GOOD, 40001, 40, 0, RECORD(HANDSHAKE, 0xfefd), IN_CLEAR(26),
 		{AT_TRANSPORT, 0, 4433 >> 8}, {AT_TRANSPORT, 1, 4433 & 0xff}),
+	DATAGRAM("DTLS change of cipher", HK_REASON_DTLS_CONTROL, DTLS_PORT, 14, 0, RECORD(20, 0xfefd),
+		IN_CLEAR(1)),
+	DATAGRAM("the content type below DTLS's", HK_REASON_LEGACY, DTLS_PORT, 14, 0, RECORD(19, 0xfefd),
+		IN_CLEAR(1)),
+	DATAGRAM("the content type behind DTLS's", HK_REASON_LEGACY, DTLS_PORT, 14, 0, RECORD(26, 0xfefd),
+		IN_CLEAR(1)),
+	DATAGRAM("DTLS heartbeat", HK_REASON_DTLS_NO_CID, DTLS_PORT, 14, 0, RECORD(24, 0xfefd), IN_CLEAR(1)),
+	DATAGRAM("DTLS handshake of a later epoch", HK_REASON_DTLS_NO_CID, DTLS_PORT, 14, 0,
+		RECORD(HANDSHAKE, 0xfefd), BYTE_AT(4, 1), IN_CLEAR(1)),
+	DATAGRAM("DTLS 1.3 of one byte", HK_REASON_DTLS_13, DTLS_PORT, 1, 0x2f, {0}),
 };
 
 #undef DATAGRAM

@@ -37,6 +37,7 @@ static const struct packet_case cases_tls[] = {
 	SEGMENT("TLS TCP of 3 bytes", HK_REASON_TLS_TCP, 3, BYTE_AT(2, 8443 >> 8)),
 	SEGMENT("TLS TCP header of 16 bytes", HK_REASON_TLS_TCP, 64, TO(8443), WORDS(4)),
 	SEGMENT("TLS TCP header past the end", HK_REASON_TLS_TCP, 59, TO(8443), WORDS(15)),
+	SEGMENT("the ports of another TCP connection, and no more", HK_REASON_LEGACY, 4, TO(8444)),
 };
 
 #undef SEGMENT
