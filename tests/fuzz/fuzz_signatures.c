@@ -62,7 +62,8 @@ static void check_lists(
 
 static void check_matching(const struct hk_signature *rule)
 {
-	struct hk_hook_packet there = {.protocol = 6, .flags = HK_PACKET_PORTS, .src_port = 80, .dst_port = 7};
+	struct hk_hook_packet there = {
+		.protocol = 6, .flags = HK_PACKET_PORTS, .src_port = 80, .dst_port = 7};
 	struct hk_hook_packet back = {.protocol = 6, .flags = HK_PACKET_PORTS, .src_port = 7, .dst_port = 80};
 	static const __u8 v4[4] = {10, 1, 2, 3}, v6[16] = {0x20, 0x01, 0x0d, 0xb8};
 

@@ -12,6 +12,8 @@
 
 #include "user/base/complaint.h"
 
+#define PIECE 4096
+
 int hk_hooks_refuse(struct hk_hooks_refusal *refusal, const char *format, ...)
 {
 	va_list arguments;
@@ -27,49 +29,51 @@ int hk_hooks_refuse(struct hk_hooks_refusal *refusal, const char *format, ...)
 	return -1;
 }
 
-/* Fills `text` up to `max` + 1 bytes; negative: unreadable. */
-static ssize_t read_bounded(int fd, char *text, size_t max)
+/* What a file holds, up to `max` + 1 bytes and a zero; NULL and errno: unreadable, or no memory. */
+static char *read_bounded(int fd, size_t max, size_t *used)
 {
-	size_t used = 0;
-	ssize_t got;
+	size_t room = 0;
+	char *text = NULL, *more;
+	ssize_t got = 1;
 
-	while (used <= max) {
-		got = pread(fd, text + used, max + 1 - used, (off_t)used);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
+	for (*used = 0; got && *used <= max; *used += got > 0 ? (size_t)got : 0) {
+		if (*used == room) {
+			room = room < max / 2 ? 2 * room + PIECE : max + 1;
+			more = realloc(text, room + 1);
+			if (!more)
+				break;
+			text = more;
+		}
+		got = pread(fd, text + *used, room - *used, (off_t)*used);
+		if (got < 0 && errno != EINTR)
 			break;
-		used += (size_t)got;
 	}
-	return (ssize_t)used;
+	if (got == 0 || *used > max) {
+		text[*used] = '\0';
+		return text;
+	}
+	free(text);
+	return NULL;
 }
 
 char *hk_settings_read(
 	const struct hk_hook_setup *setup, size_t max, size_t *size, struct hk_hooks_refusal *refusal)
 {
-	char *text = NULL;
-	ssize_t got = -1;
+	char *text;
 
 	if (setup->settings_fd < 0) {
 		hk_hooks_refuse(refusal, "this hook needs one: name it in the configuration");
 		return NULL;
 	}
-	text = malloc(max + 2);
-	if (text)
-		got = read_bounded(setup->settings_fd, text, max);
-	if (got < 0)
+	text = read_bounded(setup->settings_fd, max, size);
+	if (!text)
 		hk_hooks_refuse(refusal, "cannot be read: %s", strerror(errno));
-	else if ((size_t)got > max)
+	else if (*size > max)
 		hk_hooks_refuse(refusal, "is larger than %zu bytes: split or shorten it", max);
-	else if (memchr(text, '\0', (size_t)got))
+	else if (memchr(text, '\0', *size))
 		hk_hooks_refuse(refusal, "holds NUL bytes: it must be text");
-	else {
-		text[got] = '\0';
-		*size = (size_t)got;
+	else
 		return text;
-	}
 	free(text);
 	return NULL;
 }
