@@ -79,7 +79,7 @@ static inline unsigned choose_key(struct ring *ring, const char *receiver, __u32
 		.slot = (__u8)slot,
 		.variant = (__u8)variant};
 
-	memset(choice, 0, sizeof(*choice));
+	memset(choice, 0xff, sizeof(*choice)); /* of another packet: nothing of it may stay */
 	return hk_keyring_choose(ring->keyring, &request, choice);
 }
 

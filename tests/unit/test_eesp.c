@@ -256,6 +256,14 @@ static void ambiguous_spis(void)
 			CU_ASSERT_PTR_NOT_NULL(strstr(box.error.text, "would be read as EESP"));
 		box_free(&box);
 	}
+	/* nobody else's packets, and nobody's at that address, are in between */
+	box_init(&box);
+	box_domain(&box, HK_ENVELOPE_ESP, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC, keys[0])->config = &box.config;
+	box_domain(&box, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, "# none\n")->config = &box.config;
+	box_domain(&box, HK_ENVELOPE_EESP, HK_PROFILE_SPLIT, 0, "# none\n")->receivers++;
+	box.domains[2].receivers_count--;
+	CU_ASSERT_EQUAL(box_build(&box, NULL, 2048, 0), 0);
+	box_free(&box);
 }
 
 static void names_are_checked(void)

@@ -230,6 +230,94 @@ static void masters_are_chosen(void)
 	hk_host_keys_free(keys);
 }
 
+/* The fingerprint of what `text` gives this receiver and SPI; 0: nothing. */
+static __u64 fingerprint(
+	const char *text, unsigned envelope, unsigned variant, const char *receiver, __u32 spi)
+{
+	struct hk_crypto *crypto = hk_crypto_new("libcrypto");
+	struct hk_host_keys *keys = must_parse(text, NULL);
+	struct hk_sa_name name = {
+		.envelope = (__u8)envelope, .variant = (__u8)variant, .mkid = 1, .spi = spi};
+	struct hk_sa *sa = NULL;
+	__u64 out = 0;
+
+	CU_ASSERT_EQUAL(hk_address_parse(receiver, &name.receiver), 0);
+	if (hk_host_keys_sa(keys, crypto, &name, &sa) == HK_REFUSAL_NONE)
+		memcpy(&out, hk_sa_fingerprint(sa), sizeof(out));
+	hk_sa_free(sa);
+	hk_host_keys_free(keys);
+	hk_crypto_free(crypto);
+	return out;
+}
+
+/* Whatever the order of the lines: the longest receiver, then the highest generation, explicit before both.
+ */
+static void sa_has_the_key_that_is_closest(void)
+{
+#define LINE(receiver, generation, digit) \
+	"receiver=" receiver " slot=0 generation=" generation " side=single key=" KEY(digit) "\n"
+#define EXPLICIT "receiver=192.0.2.9 spi=9 version=0 side=single key=" K("7") K("7") K("7") K("7") "\n"
+	static const char wide[] = LINE("192.0.2.0/24", "9", "1"), near[] = LINE("192.0.2.9", "1", "2"),
+			  newer[] = LINE("192.0.2.9", "3", "3");
+	char all[1024];
+	__u64 wanted = fingerprint(newer, HK_ENVELOPE_PSP, 0, "192.0.2.9", 8), other;
+	unsigned i;
+
+	CU_ASSERT_NOT_EQUAL(wanted, 0);
+	for (i = 0; i < 6; i++) {
+		const char *lines[3] = {wide, near, newer};
+
+		snprintf(all, sizeof(all), "%s%s%s" EXPLICIT, lines[i % 3], lines[(i + 1 + i / 3) % 3],
+			lines[(i + 2 - i / 3) % 3]);
+		CU_ASSERT_EQUAL(fingerprint(all, HK_ENVELOPE_PSP, 0, "192.0.2.9", 8), wanted);
+	}
+	other = fingerprint(wide, HK_ENVELOPE_PSP, 0, "192.0.2.8", 8);
+	CU_ASSERT(other != 0 && other != wanted);
+	CU_ASSERT_EQUAL(fingerprint(all, HK_ENVELOPE_PSP, 0, "192.0.2.8", 8), other);
+	other = fingerprint(EXPLICIT, HK_ENVELOPE_PSP, 0, "192.0.2.9", 9);
+	CU_ASSERT_NOT_EQUAL(other, 0);
+	CU_ASSERT_EQUAL(fingerprint(all, HK_ENVELOPE_PSP, 0, "192.0.2.9", 9), other);
+	CU_ASSERT_EQUAL(fingerprint(EXPLICIT, HK_ENVELOPE_ESP, HK_SUITE_GCM, "192.0.2.9", 9), 0);
+	refused(EXPLICIT EXPLICIT, NULL, "host.keys:");
+}
+
+/* A root may stand anywhere in the file, the first line too. */
+static void roots_are_found_from_the_first_line_on(void)
+{
+	struct hk_host_keys *keys =
+		must_parse("receiver=192.0.2.9 spi=0x1000 side=single root=" KEY("1") "\n", NULL);
+	struct hk_master master;
+	struct hk_address ours;
+	__u32 spi = 0;
+
+	CU_ASSERT_EQUAL(hk_address_parse("192.0.2.9", &ours), 0);
+	CU_ASSERT_EQUAL(hk_host_keys_roots(keys, &ours, &spi, 1), 1);
+	CU_ASSERT_EQUAL(spi, 0x1000);
+	CU_ASSERT_TRUE_FATAL(hk_host_keys_root(keys, &ours, 0x1000, &master));
+	CU_ASSERT(master.enc[0] == 0x11 && !master.auth);
+	hk_host_keys_free(keys);
+}
+
+/* The table is of fixed size: one line more than it holds is refused, be it a key or a sender. */
+static void too_many_lines_are_refused(void)
+{
+	static const char *const forms[] = {
+		"receiver=10.0.%u.%u spi=1 version=1 side=single key=" KEY("1") "\n",
+		"sender=10.0.%u.%u spis=0x00001000/0xffffff00\n"};
+	char *text = malloc(4200 * 160);
+	size_t size;
+	unsigned i, form;
+
+	for (form = 0; form < 2; form++) {
+		size = (size_t)sprintf(
+			text, "receiver=192.0.2.1 spi=1 version=1 side=single key=" KEY("2") "\n");
+		for (i = 0; i < 4097; i++)
+			size += (size_t)sprintf(text + size, forms[form], i / 256, i % 256);
+		refused(text, NULL, "more than 4096 keys or senders in one file");
+	}
+	free(text);
+}
+
 /* --- key files that would undo the split ------------------------------------------------------- */
 
 static int parse_keys(const char *text)
@@ -286,6 +374,9 @@ int main(void)
 		{"levels that are not there, not whole or not named are refused", levels_are_refused},
 		{"the order of levels counts", order_of_levels_counts},
 		{"a master key is chosen by receiver, id, slot and generation", masters_are_chosen},
+		{"an SA has the key that is closest to it", sa_has_the_key_that_is_closest},
+		{"roots are found from the first line on", roots_are_found_from_the_first_line_on},
+		{"too many lines are refused", too_many_lines_are_refused},
 		{"key files that would undo the split are refused", bad_key_files_are_refused},
 		{0},
 	};

@@ -220,6 +220,125 @@ static void damage_is_harmless(void)
 	heirs_free(&heirs);
 }
 
+static const struct hk_key_line kinds[] = {
+	{.form = HK_KEY_MASTER,
+		.side = HK_SIDE_ENC,
+		.version = -1,
+		.slot = 3,
+		.has_id = true,
+		.id = 0xffffff},
+	{.form = HK_KEY_MASTER, .side = HK_SIDE_READER, .version = -1, .generation = 0xffffffff},
+	{.form = HK_KEY_LEVEL, .side = HK_SIDE_SINGLE, .version = -1, .level = "sixteen-letters-"},
+	{.form = HK_KEY_PSP, .side = HK_SIDE_SINGLE, .version = 0, .key_size = 16, .spi = 0x80000001},
+	{.form = HK_KEY_PSP, .side = HK_SIDE_ENC, .version = 5, .spi = 1},
+	{.form = HK_KEY_ESP,
+		.side = HK_SIDE_ENC,
+		.version = -1,
+		.suite = HK_SUITE_GCM_SPLIT,
+		.has_salt = true},
+	{.form = HK_KEY_ESP, .side = HK_SIDE_ENC, .version = -1, .suite = HK_SUITE_CBC_HMAC},
+	{.form = HK_KEY_ROOT, .side = HK_SIDE_SINGLE, .version = -1, .spi = 256},
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+/* A kind with all that its lines have in common. */
+static struct hk_key_line whole_line(unsigned kind)
+{
+	struct hk_key_line line = kinds[kind];
+
+	line.is_explicit = line.form == HK_KEY_PSP || line.form == HK_KEY_ESP || line.form == HK_KEY_ROOT;
+	line.has_receiver = line.is_explicit;
+	if (line.is_explicit)
+		line.receiver = (struct hk_prefix){.address = address("192.0.2.1"), .length = 128};
+	line.key_size = line.key_size ? line.key_size : 32;
+	line.not_before = 1000 + kind;
+	line.not_after = 2000 + kind;
+	memset(line.key, 0x11 + (int)kind, line.key_size);
+	if (line.has_salt)
+		memset(line.salt, 0x77, sizeof(line.salt));
+	return line;
+}
+
+/* Nothing of a line is lost or changed but its place in a text. */
+static void every_kind_of_key_comes_back_whole(void)
+{
+	struct hk_kept *kept = hk_kept_new(KINDS);
+	struct hk_key_line line, back;
+	__u16 domain;
+	__u32 place;
+	unsigned i;
+
+	CU_ASSERT_EQUAL_FATAL(hk_kept_open(kept), 0);
+	for (i = 0; i < KINDS; i++) {
+		line = whole_line(i);
+		place = hk_kept_put(kept, (__u16)(60 + i), &line);
+		hk_kept_mark(kept, place);
+		memset(&back, 0xff, sizeof(back));
+		CU_ASSERT_EQUAL(hk_kept_read(kept, place, &domain, &back), 0);
+		CU_ASSERT_EQUAL(domain, 60 + i);
+		CU_ASSERT(back.form == line.form && back.is_explicit == line.is_explicit && !back.retire);
+		CU_ASSERT(back.side == line.side && back.slot == line.slot && back.spi == line.spi);
+		CU_ASSERT(back.generation == line.generation && back.version == line.version);
+		CU_ASSERT(back.suite == line.suite && back.key_size == line.key_size);
+		CU_ASSERT(back.has_id == line.has_id && back.id == line.id);
+		CU_ASSERT(back.not_before == line.not_before && back.not_after == line.not_after);
+		CU_ASSERT(back.has_receiver == line.has_receiver && back.has_salt == line.has_salt);
+		CU_ASSERT_EQUAL(memcmp(&back.receiver, &line.receiver, sizeof(line.receiver)), 0);
+		CU_ASSERT_EQUAL(memcmp(back.key, line.key, sizeof(line.key)), 0);
+		CU_ASSERT_EQUAL(memcmp(back.salt, line.salt, sizeof(line.salt)), 0);
+		CU_ASSERT_STRING_EQUAL(back.level, line.level);
+	}
+	CU_ASSERT_EQUAL(hk_kept_put(kept, 0, &line), 0); /* full */
+	hk_kept_drop(kept, 3);
+	CU_ASSERT_EQUAL(hk_kept_put(kept, 0, &line), 3);
+	hk_kept_free(kept);
+	hk_kept_free(NULL);
+}
+
+/* Where a field stands in a record, and a value beside its bounds. */
+enum {
+	AT_PREFIX = 48,
+	AT_FORM,
+	AT_SIDE,
+	AT_SUITE,
+	AT_SLOT,
+	AT_SIZE,
+	AT_RECEIVER,
+	AT_ID,
+	AT_VERSION,
+	AT_LEVEL = 64
+};
+
+static void no_field_leaves_its_bounds(void)
+{
+	static const struct {
+		unsigned kind, at;
+		__u8 value;
+	} rows[] = {{4, AT_PREFIX, 129}, {4, AT_FORM, HK_KEY_COMBINED}, {4, AT_FORM, HK_KEY_SENDER},
+		{4, AT_SIDE, HK_SIDE_READER + 1}, {6, AT_SUITE, HK_SUITE_CBC_HMAC + 1}, {0, AT_SLOT, 4},
+		{4, AT_SIZE, 0}, {4, AT_SIZE, 31}, {4, AT_SIZE, 33}, {5, AT_SIZE, 16}, {0, AT_SIZE, 16},
+		{0, AT_RECEIVER, 2}, {4, AT_RECEIVER, 0}, {5, AT_RECEIVER, 0}, {7, AT_RECEIVER, 0},
+		{0, AT_ID, 2}, {0, AT_VERSION, 0xfe}, {4, AT_VERSION, 6}, {0, AT_LEVEL, 'x'},
+		{2, AT_LEVEL, 0}, {2, AT_LEVEL + 16, 'x'}};
+	struct hk_kept *kept = hk_kept_new(2);
+	struct hk_key_line line;
+	__u16 domain;
+	__u32 place;
+	unsigned i;
+
+	CU_ASSERT_EQUAL_FATAL(hk_kept_open(kept), 0);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		line = whole_line(rows[i].kind);
+		place = hk_kept_put(kept, 0, &line);
+		hk_kept_mark(kept, place);
+		CU_ASSERT_EQUAL(hk_kept_read(kept, place, &domain, &line), 0);
+		record_bytes(kept, place)[rows[i].at] = rows[i].value;
+		CU_ASSERT_EQUAL(hk_kept_read(kept, place, &domain, &line), -EINVAL);
+		hk_kept_drop(kept, place);
+	}
+	hk_kept_free(kept);
+}
+
 /* What the kernel knows of the memory: not in core files; and it is one for parent and child. */
 static void the_memory_is_shared_and_secret(void)
 {
@@ -266,6 +385,8 @@ int main(void)
 		{"what expires in a reload is dropped once", what_expires_in_a_reload_is_dropped_once},
 		{"half a change is not inherited", half_a_change_is_not_inherited},
 		{"damage is harmless", damage_is_harmless},
+		{"every kind of key comes back whole", every_kind_of_key_comes_back_whole},
+		{"no field leaves its bounds", no_field_leaves_its_bounds},
 		{"the memory is shared and secret", the_memory_is_shared_and_secret},
 		{0},
 	};

@@ -90,6 +90,34 @@ static void esp_keys_may_serve_the_whole_domain(void)
 	ring_free(&ring);
 }
 
+/* What names no receiver, or no secure domain, is held against what the domain itself says. */
+static void absent_words_are_the_domains(void)
+{
+	static const char key[] = "slot=0 generation=1 side=enc key=" KEY("01");
+	static const struct {
+		unsigned envelope;
+		__u32 mkid;
+		const char *says; /* NULL: taken */
+	} rows[] = {{HK_ENVELOPE_ESP, 1, NULL}, {HK_ENVELOPE_TSS, 1, NULL},
+		{HK_ENVELOPE_TSS, 0, "id= is missing"}};
+	struct hk_keyring *keyring;
+	struct box box;
+	unsigned i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		keyring = NULL;
+		box_init(&box);
+		box_domain(&box, rows[i].envelope, HK_PROFILE_SPLIT, HK_SUITE_CTR_HMAC, key);
+		box.domains[0].receivers_count = 1; /* IPv4 alone */
+		box.domains[0].mkid = (__u16)rows[i].mkid;
+		CU_ASSERT_EQUAL(hk_keyring_new(&keyring, box.arena, &box.config, &box.files, &box.error),
+			rows[i].says ? -EINVAL : 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(box.error.text, rows[i].says ? rows[i].says : ""));
+		hk_keyring_free(keyring);
+		box_free(&box);
+	}
+}
+
 /* An IPv6 prefix, however short, says nothing about IPv4; a line without receiver serves both. */
 static void short_prefixes_keep_to_their_ip_version(void)
 {
@@ -513,6 +541,7 @@ static void the_kernel_knows_the_arena_is_secret(void)
 int main(void)
 {
 	static const struct test tests[] = {
+		{"a key without receiver or id is the domain's", absent_words_are_the_domains},
 		{"receiver, then slot, then generation", receiver_then_slot_then_generation},
 		{"explicit keys come first", explicit_keys_come_first},
 		{"ESP keys may serve the whole domain", esp_keys_may_serve_the_whole_domain},
