@@ -70,7 +70,7 @@ static __always_inline unsigned passage_cached_verdict(
 	const struct hk_passage *passage, const struct hk_packet *packet, const struct hk_meta *meta)
 {
 	struct hk_verdict_key key = {
-		.src = packet->src, .dst = packet->dst, .spi = meta->spi, .domain = meta->domain};
+		.src = packet->src, .dst = packet->dst, .spi = meta->spi, .envelope = meta->envelope};
 	const struct hk_verdict_value *value = bpf_map_lookup_elem(&verdicts, &key);
 
 	if (!value || value->expires_ns <= passage->now_ns)

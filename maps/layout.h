@@ -11,7 +11,7 @@
 #ifndef HALFKEY_MAPS_LAYOUT_H
 #define HALFKEY_MAPS_LAYOUT_H
 
-#define HK_MAPS_VERSION 3
+#define HK_MAPS_VERSION 4
 #define HK_PIN_ROOT	"/sys/fs/bpf/halfkey"
 /* Pins: HK_PIN_ROOT/v<version>/<instance>/{<map name>,link-<port>,dispatch-<port>-<ifindex>} */
 

@@ -13,12 +13,15 @@
 
 #include <halfkey/address.h>
 
-/* `spi` in host byte order; `domain` as in the receivers map. */
+/*
+ * `spi` in host byte order. The destination and the envelope say whose flow it is; a
+ * domain's number would not do, since a restart or two reloads may give it to another one.
+ */
 struct hk_verdict_key {
 	struct hk_address src; /* outer */
 	struct hk_address dst;
 	__u32 spi;
-	__u16 domain;
+	__u16 envelope; /* enum hk_envelope */
 	__u16 reserved; /* 0 */
 };
 

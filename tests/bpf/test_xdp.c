@@ -205,7 +205,7 @@ static void frame_size(void)
 
 static struct hk_verdict_key verdict_key(void)
 {
-	struct hk_verdict_key key = {.spi = 0x12345678, .domain = DOMAIN_EAST};
+	struct hk_verdict_key key = {.spi = 0x12345678, .envelope = HK_ENVELOPE_PSP};
 
 	hk_address_parse("192.0.2.200", &key.src);
 	hk_address_parse("192.0.2.9", &key.dst);
@@ -244,7 +244,7 @@ static void verdict_is_for_its_flow_alone(void)
 	key.spi ^= 1;
 	put_verdict(&key, HK_VERDICT_DROP, ~0ull);
 	key = verdict_key();
-	key.domain ^= 1;
+	key.envelope = HK_ENVELOPE_ESP;
 	put_verdict(&key, HK_VERDICT_DROP, ~0ull);
 	key = verdict_key();
 	key.src.bytes[15] ^= 1;
@@ -253,6 +253,25 @@ static void verdict_is_for_its_flow_alone(void)
 	key.dst.bytes[15] ^= 1;
 	put_verdict(&key, HK_VERDICT_DROP, ~0ull);
 	expect(HK_REASON_TO_WORKER, XDP_REDIRECT, 0);
+}
+
+/* A restart or two reloads give a domain another number: its flows are the same. */
+static void verdict_outlives_a_domains_number(void)
+{
+	struct hk_config config = *frames_config();
+	struct hk_domain_config domains[HK_DOMAINS_MAX];
+	struct hk_verdict_key key = verdict_key();
+	unsigned i;
+
+	memcpy(domains, config.domains, config.domains_count * sizeof(domains[0]));
+	for (i = 0; i < config.domains_count; i++)
+		domains[i].id += 100;
+	config.domains = domains;
+	start(&good_psp);
+	put_verdict(&key, HK_VERDICT_DROP, ~0ull);
+	CU_ASSERT_EQUAL_FATAL(fixture_receivers(&fixture, &config), 0);
+	expect(HK_REASON_VERDICT_DROP, XDP_DROP, 1);
+	CU_ASSERT_EQUAL_FATAL(fixture_receivers(&fixture, frames_config()), 0);
 }
 
 /* An operator's verdict holds while nobody inspects, whatever the fail policy. */
@@ -464,6 +483,7 @@ int main(void)
 		{"verdict cache", verdict_cache},
 		{"a verdict is for its flow alone", verdict_is_for_its_flow_alone},
 		{"a verdict holds without a worker", verdict_holds_without_a_worker},
+		{"a verdict outlives its domain's number", verdict_outlives_a_domains_number},
 		{"monitor copies and forwards", monitor_copies_and_forwards},
 		{"monitor loses copies, not packets", monitor_loses_copies_not_packets},
 		{"monitor without a worker", monitor_without_a_worker},

@@ -16,8 +16,12 @@
 
 static struct hk_prefix receiver = {.length = 0};
 static struct hk_domain_config domains[] = {
-	{.name = (char *)"east", .receivers = &receiver, .receivers_count = 1},
-	{.name = (char *)"west", .id = 1, .receivers = &receiver, .receivers_count = 1}};
+	{.name = (char *)"east", .envelope = HK_ENVELOPE_PSP, .receivers = &receiver, .receivers_count = 1},
+	{.name = (char *)"west",
+		.id = 1,
+		.envelope = HK_ENVELOPE_ESP,
+		.receivers = &receiver,
+		.receivers_count = 1}};
 static const struct hk_config config = {.domains = domains, .domains_count = 2};
 
 json_t *hk_control_report_status(const struct hk_view *view)
@@ -87,17 +91,22 @@ static const struct hk_config *view_config(void *context)
 	return &config;
 }
 
+static int is_ours(const struct hk_verdict_key *key)
+{
+	return key->envelope == HK_ENVELOPE_PSP || key->envelope == HK_ENVELOPE_ESP;
+}
+
 static int view_put(void *context, const struct hk_verdict_key *key, const struct hk_verdict_value *value)
 {
 	(void)context;
-	demand(key->domain < 2 && key->spi && value->expires_ns, "a verdict without a flow or an end");
+	demand(is_ours(key) && key->spi && value->expires_ns, "a verdict without a flow or an end");
 	return 0;
 }
 
 static int view_delete(void *context, const struct hk_verdict_key *key)
 {
 	(void)context;
-	demand(key->domain < 2 && key->spi, "a verdict without a flow");
+	demand(is_ours(key) && key->spi, "a verdict without a flow");
 	return -ENOENT;
 }
 

@@ -255,7 +255,7 @@ static void verdicts(void)
 	put_code = delete_code = 0;
 	CU_ASSERT_EQUAL(run_shell("$H verdicts add east 192.0.2.1 192.0.2.9 0x1234 drop 60 -s %s", path), 0);
 	CU_ASSERT_EQUAL(put_key.spi, 0x1234);
-	CU_ASSERT_EQUAL(put_key.domain, 3);
+	CU_ASSERT_EQUAL(put_key.envelope, HK_ENVELOPE_PSP);
 	CU_ASSERT_EQUAL(run_shell("$H verdicts -s %s delete east 192.0.2.1 192.0.2.9 4660", path), 0);
 	CU_ASSERT_EQUAL(deleted_key.spi, 0x1234);
 	delete_code = -ENOENT;

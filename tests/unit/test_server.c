@@ -209,7 +209,7 @@ static void verdicts(void)
 		"{\"command\": \"verdict-add\", " FLOW ", \"verdict\": \"drop\", \"seconds\": 60}", &error);
 	CU_ASSERT_PTR_NOT_NULL(result);
 	json_decref(result);
-	CU_ASSERT_EQUAL(put_key.domain, 3);
+	CU_ASSERT_EQUAL(put_key.envelope, HK_ENVELOPE_PSP);
 	CU_ASSERT_EQUAL(put_key.spi, 4096);
 	CU_ASSERT_STRING_EQUAL(hk_address_format(&put_key.dst, text), "192.0.2.9");
 	CU_ASSERT_EQUAL(put_value.verdict, HK_VERDICT_DROP);

@@ -26,8 +26,11 @@ static int stop_pipe[2];
 
 static struct hk_prefix receivers[] = {
 	{.address = {.bytes = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 0}}, .length = 120}};
-static struct hk_domain_config domain = {
-	.name = (char *)"east", .id = 3, .receivers = receivers, .receivers_count = 1};
+static struct hk_domain_config domain = {.name = (char *)"east",
+	.id = 3,
+	.envelope = HK_ENVELOPE_PSP,
+	.receivers = receivers,
+	.receivers_count = 1};
 static struct hk_config config = {.path = (char *)"box.yaml",
 	.instance = (char *)"default",
 	.mode = HK_MODE_INLINE,
@@ -64,7 +67,7 @@ static void view_status(void *context, struct hk_view_status *out)
 	out->armed = true;
 	out->calls_refused = 3;
 	out->crypto = "libcrypto";
-	out->pin_path = "/sys/fs/bpf/halfkey/v3/default";
+	out->pin_path = "/sys/fs/bpf/halfkey/v4/default";
 	out->workers = 1;
 	out->ports_count = 1;
 	strcpy(out->ports[0].name, "box-c");
@@ -94,7 +97,8 @@ static int view_each(void *context,
 	void *arg)
 {
 	struct hk_verdict_value value = {.expires_ns = ~0ull, .verdict = HK_VERDICT_DROP};
-	struct hk_verdict_key key = {.domain = 3};
+	struct hk_verdict_key key = {
+		.envelope = HK_ENVELOPE_PSP, .dst = hk_address_v4((const __u8[]){192, 0, 2, 9})};
 	unsigned i;
 
 	(void)context;

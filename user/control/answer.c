@@ -60,31 +60,32 @@ static int get_address(const struct asking *asking, const char *key, struct hk_a
 	return 0;
 }
 
-static int get_domain(const struct asking *asking, __u16 *out)
+static const struct hk_domain_config *get_domain(const struct asking *asking)
 {
 	const struct hk_config *config = asking->view->config(asking->view->context);
 	const char *name = get_text(asking, "domain");
 	unsigned i;
 
 	if (!name)
-		return -EINVAL;
+		return NULL;
 	for (i = 0; i < config->domains_count; i++)
-		if (strcmp(config->domains[i].name, name) == 0) {
-			*out = config->domains[i].id;
-			return 0;
-		}
-	return hk_error_set(asking->error, ENOENT, "there is no domain \"%.64s\"", name);
+		if (strcmp(config->domains[i].name, name) == 0)
+			return &config->domains[i];
+	hk_error_set(asking->error, ENOENT, "there is no domain \"%.64s\"", name);
+	return NULL;
 }
 
-static int get_flow(const struct asking *asking, struct hk_verdict_key *key)
+static int get_flow(
+	const struct asking *asking, const struct hk_domain_config *domain, struct hk_verdict_key *key)
 {
 	json_int_t spi = 0;
 	int code;
 
 	memset(key, 0, sizeof(*key));
-	code = get_domain(asking, &key->domain);
-	if (!code)
-		code = get_address(asking, "src", &key->src);
+	if (!domain)
+		return -EINVAL;
+	key->envelope = domain->envelope;
+	code = get_address(asking, "src", &key->src);
 	if (!code)
 		code = get_address(asking, "dst", &key->dst);
 	if (!code)
@@ -146,17 +147,15 @@ static int get_verdict(const struct asking *asking, struct hk_verdict_value *val
 }
 
 /* A verdict on a flow to somebody else would never be met: source and destination the wrong way round. */
-static int check_receiver(const struct asking *asking, const struct hk_verdict_key *key)
+static int check_receiver(
+	const struct asking *asking, const struct hk_domain_config *domain, const struct hk_verdict_key *key)
 {
-	const struct hk_config *config = asking->view->config(asking->view->context);
 	char text[HK_ADDRESS_TEXT];
-	unsigned i, j;
+	unsigned i;
 
-	for (i = 0; i < config->domains_count; i++)
-		for (j = 0; config->domains[i].id == key->domain && j < config->domains[i].receivers_count;
-			j++)
-			if (hk_prefix_holds(&config->domains[i].receivers[j], &key->dst))
-				return 0;
+	for (i = 0; i < domain->receivers_count; i++)
+		if (hk_prefix_holds(&domain->receivers[i], &key->dst))
+			return 0;
 	return hk_error_set(asking->error, EINVAL,
 		"dst: %s is not among the domain's receivers: its packets never meet this verdict",
 		hk_address_format(&key->dst, text));
@@ -164,11 +163,13 @@ static int check_receiver(const struct asking *asking, const struct hk_verdict_k
 
 static json_t *add_verdict(const struct asking *asking)
 {
+	const struct hk_domain_config *domain = get_domain(asking);
 	struct hk_verdict_value value;
 	struct hk_verdict_key key;
 	int code;
 
-	if (get_flow(asking, &key) || check_receiver(asking, &key) || get_verdict(asking, &value))
+	if (get_flow(asking, domain, &key) || check_receiver(asking, domain, &key) ||
+		get_verdict(asking, &value))
 		return NULL;
 	code = asking->view->verdict_put(asking->view->context, &key, &value);
 	if (!code)
@@ -185,7 +186,7 @@ static json_t *delete_verdict(const struct asking *asking)
 	struct hk_verdict_key key;
 	int code;
 
-	if (get_flow(asking, &key))
+	if (get_flow(asking, get_domain(asking), &key))
 		return NULL;
 	code = asking->view->verdict_delete(asking->view->context, &key);
 	if (!code)

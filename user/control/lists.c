@@ -155,6 +155,26 @@ json_t *hk_control_list_keys(const struct hk_view *view, unsigned from)
 	return finish(&page, "keys");
 }
 
+/* Whose flow it is: of the envelope's domains the one with the longest prefix around the destination. */
+static const char *verdict_domain(const struct hk_config *config, const struct hk_verdict_key *key)
+{
+	const struct hk_domain_config *domain;
+	const char *name = "?";
+	unsigned i, j;
+	int longest = -1;
+
+	for (i = 0; i < config->domains_count; i++) {
+		domain = &config->domains[i];
+		for (j = 0; domain->envelope == key->envelope && j < domain->receivers_count; j++)
+			if (domain->receivers[j].length > longest &&
+				hk_prefix_holds(&domain->receivers[j], &key->dst)) {
+				longest = domain->receivers[j].length;
+				name = domain->name;
+			}
+	}
+	return name;
+}
+
 static int add_verdict(void *context, const struct hk_verdict_key *key, const struct hk_verdict_value *value)
 {
 	struct page *page = context;
@@ -164,7 +184,7 @@ static int add_verdict(void *context, const struct hk_verdict_key *key, const st
 	if (!left || !in_page(page)) /* an expired one is none: XDP ignores it */
 		return 0;
 	json_array_append_new(page->rows,
-		json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "domain", domain_name(page->config, key->domain),
+		json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "domain", verdict_domain(page->config, key),
 			"src", hk_address_format(&key->src, src), "dst", hk_address_format(&key->dst, dst),
 			"spi", (json_int_t)key->spi, "verdict",
 			value->verdict == HK_VERDICT_DROP ? "drop" : "accept", "seconds_left",

@@ -94,7 +94,7 @@ void hk_worker_verdict_put(struct hk_worker *worker, const struct hk_frame *fram
 	if (!outer_addresses(frame, &row->key))
 		return;
 	row->key.spi = frame->meta.spi;
-	row->key.domain = frame->meta.domain;
+	row->key.envelope = frame->meta.envelope;
 	row->value.verdict = fate->kernel_verdict;
 	row->value.expires_ns = worker->now_ns + fate->kernel_lifetime_ms * 1000000ull;
 	__atomic_store_n(&worker->verdicts_head, head + 1, __ATOMIC_RELEASE);
