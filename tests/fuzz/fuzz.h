@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,21 +19,27 @@ static inline void demand(int holds, const char *what)
 	abort();
 }
 
-/* main() of WRITE_SEEDS where seeds are texts: one file each in the folder that is named. */
-static inline int write_texts(int argc, char **argv, const char *const *texts, size_t count)
+/* One input to begin with, in the folder that WRITE_SEEDS is told; 0, or 1 when it cannot be written. */
+static inline int write_seed(const char *folder, unsigned number, const void *bytes, size_t size)
 {
 	char path[512];
 	FILE *file;
-	size_t i;
+
+	snprintf(path, sizeof(path), "%s/%03u", folder, number);
+	file = fopen(path, "wb");
+	return !file || fwrite(bytes, 1, size, file) != size || fclose(file);
+}
+
+/* main() of WRITE_SEEDS where seeds are texts: one file each in the folder that is named. */
+static inline int write_texts(int argc, char **argv, const char *const *texts, size_t count)
+{
+	unsigned i;
 
 	if (argc != 2)
 		return 1;
-	for (i = 0; i < count; i++) {
-		snprintf(path, sizeof(path), "%s/%zu", argv[1], i);
-		file = fopen(path, "wb");
-		if (!file || fputs(texts[i], file) < 0 || fclose(file))
+	for (i = 0; i < count; i++)
+		if (write_seed(argv[1], i, texts[i], strlen(texts[i])))
 			return 1;
-	}
 	return 0;
 }
 

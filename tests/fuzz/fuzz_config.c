@@ -99,18 +99,15 @@ static char reference[1 << 16];
 int main(int argc, char **argv)
 {
 	FILE *file = fopen("docs/configuration.md", "r");
-	char path[512], *start = reference, *end;
+	char *start = reference, *end;
 	unsigned count = 0;
 
 	if (argc < 2 || !file || !fread(reference, 1, sizeof(reference) - 1, file))
 		return 1;
 	fclose(file);
 	while ((start = strstr(start, "```yaml\n")) && (end = strstr(start + 8, "```"))) {
-		snprintf(path, sizeof(path), "%s/example-%u", argv[1], count++);
-		file = fopen(path, "wb");
 		start += 8;
-		if (!file || fwrite(start, 1, (size_t)(end - start), file) != (size_t)(end - start) ||
-			fclose(file))
+		if (write_seed(argv[1], count++, start, (size_t)(end - start)))
 			return 1;
 		start = end + 3;
 	}

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "user/control/answer.h"
 
 static struct hk_prefix receiver = {.length = 0};
@@ -60,30 +61,11 @@ int main(int argc, char **argv)
 		"{\"command\": \"verdict-delete\", \"domain\": \"east\", \"src\": \"2001:db8::1\", \"dst\": "
 		"\"2001:db8::9\", \"spi\": 4096}",
 		"{\"command\": \"reload\"}", "{\"command\": \"statu\303\274\"}", "[]"};
-	char path[512];
-	unsigned i;
-	FILE *file;
 
-	if (argc != 2)
-		return 1;
-	for (i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%u", argv[1], i);
-		file = fopen(path, "w");
-		if (!file || fputs(seeds[i], file) < 0 || fclose(file))
-			return 1;
-	}
-	return 0;
+	return write_texts(argc, argv, seeds, sizeof(seeds) / sizeof(seeds[0]));
 }
 
 #else
-
-static void demand(int holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_control: %s\n", what);
-	abort();
-}
 
 static const struct hk_config *view_config(void *context)
 {

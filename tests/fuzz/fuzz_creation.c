@@ -24,10 +24,8 @@ int main(int argc, char **argv)
 {
 	struct hk_creation creation = {.next_header = 17, .spi = 0x2002, .lifetime = 600};
 	__u8 header[HK_CREATION_MAX];
-	char path[512];
 	unsigned seed;
 	__u32 size;
-	FILE *file;
 
 	for (seed = 0; argc == 2 && seed < 5; seed++) {
 		creation.scope = (__u8)(seed < 4 ? seed + 1 : HK_SCOPE_RANGE);
@@ -35,9 +33,7 @@ int main(int argc, char **argv)
 		hk_address_parse(seed < 4 ? "192.0.2.9" : "2001:db8::9", &creation.high);
 		creation.protocol = creation.scope >= HK_SCOPE_PROTOCOL ? 17 : 0;
 		size = hk_creation_write(&creation, header);
-		snprintf(path, sizeof(path), "%s/scope-%u", argv[1], seed);
-		file = fopen(path, "wb");
-		if (!file || fwrite(header, 1, size, file) != size || fclose(file))
+		if (write_seed(argv[1], seed, header, size))
 			return 1;
 	}
 	return argc != 2;

@@ -126,27 +126,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 #else
+#define SEED_RECORDS 20
+
 int main(int argc, char **argv)
 {
 	static const uint8_t record[] = {25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0xd1, 2, 0, 1, 1, 2, 3, 4, 5,
 		6, 7, 8, 0, 30, [33] = 'a', 'b', 23, [54] = 1};
 	static const uint8_t hello[] = {22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4};
+	uint8_t seed[1 + SEED_RECORDS * (sizeof(hello) + sizeof(record))];
 	unsigned count, first;
-	char path[512];
-	FILE *file;
+	size_t size;
 
-	for (count = 0; argc > 1 && count < 20; count++) {
-		snprintf(path, sizeof(path), "%s/records-%02u", argv[1], count);
-		file = fopen(path, "wb");
-		if (!file)
-			return 1;
-		fputc(count & 1, file);
-		for (first = 0; first < count; first++) {
-			if (first % 5 == 2)
-				fwrite(hello, 1, sizeof(hello), file);
-			fwrite(record, 1, sizeof(record), file);
+	for (count = 0; argc > 1 && count < SEED_RECORDS; count++) {
+		seed[0] = count & 1;
+		for (size = 1, first = 0; first < count; first++) {
+			if (first % 5 == 2) {
+				memcpy(seed + size, hello, sizeof(hello));
+				size += sizeof(hello);
+			}
+			memcpy(seed + size, record, sizeof(record));
+			size += sizeof(record);
 		}
-		if (fclose(file))
+		if (write_seed(argv[1], count, seed, size))
 			return 1;
 	}
 	return 0;

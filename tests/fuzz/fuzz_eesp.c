@@ -133,18 +133,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 #else
-static int write_seed(const char *directory, unsigned number, __u8 kind, const __u8 *bytes, size_t size)
+static int write_kind(const char *folder, unsigned number, __u8 kind, const __u8 *bytes, size_t size)
 {
-	char path[512];
-	FILE *file;
+	__u8 seed[1 + 128] = {kind};
 
-	snprintf(path, sizeof(path), "%s/seed-%02u", directory, number);
-	file = fopen(path, "wb");
-	if (!file)
-		return 1;
-	fputc(kind, file);
-	fwrite(bytes, 1, size, file);
-	return fclose(file) != 0;
+	memcpy(seed + 1, bytes, size);
+	return write_seed(folder, number, seed, 1 + size);
 }
 
 int main(int argc, char **argv)
@@ -165,10 +159,10 @@ int main(int argc, char **argv)
 	memcpy(null + 12, inner, sizeof(inner));
 	derived[44 + 33] = 4, null[12 + 33] = 4;
 	for (i = 0; i < 4; i++) {
-		if (write_seed(argv[1], 4 * i, (__u8)(i << 1), sub, 24 + 32 + 16) ||
-			write_seed(argv[1], 4 * i + 1, (__u8)(i << 1), context, 48 + 32 + 16) ||
-			write_seed(argv[1], 4 * i + 2, (__u8)(i << 1 | 1), derived, 44 + 34 + 2 + 16) ||
-			write_seed(argv[1], 4 * i + 3, (__u8)(i << 1 | 1), null, 12 + 34 + 16))
+		if (write_kind(argv[1], 4 * i, (__u8)(i << 1), sub, 24 + 32 + 16) ||
+			write_kind(argv[1], 4 * i + 1, (__u8)(i << 1), context, 48 + 32 + 16) ||
+			write_kind(argv[1], 4 * i + 2, (__u8)(i << 1 | 1), derived, 44 + 34 + 2 + 16) ||
+			write_kind(argv[1], 4 * i + 3, (__u8)(i << 1 | 1), null, 12 + 34 + 16))
 			return 1;
 		context[11] = i & 1 ? 0xfa : 0xe0;
 		context[3] = 8 * (__u8)i;

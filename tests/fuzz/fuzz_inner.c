@@ -17,34 +17,22 @@
 
 #ifdef WRITE_SEEDS
 
-static void write_seed(const char *folder, unsigned number, const __u8 *data, __u32 length)
-{
-	char path[512];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%u", folder, number);
-	file = fopen(path, "wb");
-	if (!file || fwrite(data, 1, length, file) != length || fclose(file))
-		exit(1);
-}
-
 int main(int argc, char **argv)
 {
 	unsigned number = 0;
 	__u8 data[256];
-	int version;
+	int version, failed = 0;
 
 	if (argc != 2)
 		return 1;
 	for (version = 4; version <= 6; version += 2) {
-		write_seed(argv[1], number++, data, make_tcp(data, version, 0x02, 20));
-		write_seed(argv[1], number++, data, make_udp(data, version, 7, 9, 20));
+		failed |= write_seed(argv[1], number++, data, make_tcp(data, version, 0x02, 20));
+		failed |= write_seed(argv[1], number++, data, make_udp(data, version, 7, 9, 20));
 	}
 	make_ip(data, 6, 0, 72);
 	memset(data + 40, 0, 72);
 	data[40] = 43, data[48] = 44, data[56] = 51, data[64] = 60, data[65] = 1, data[80] = 6;
-	write_seed(argv[1], number, data, 112);
-	return 0;
+	return failed | write_seed(argv[1], number, data, 112);
 }
 
 #else

@@ -308,24 +308,17 @@ int main(int argc, char **argv)
 {
 	static const __u8 ways[] = {0x00, 0x01, 0x32, 0x33};
 	unsigned kind, way;
-	char path[512];
-	__u8 bytes[256];
+	__u8 seed[4 + 256];
 	size_t size;
-	FILE *file;
 
 	for (kind = 0; argc > 1 && kind < KINDS; kind++)
 		for (way = 0; way < 4; way++) {
-			snprintf(path, sizeof(path), "%s/kind-%u-%u", argv[1], kind, way);
-			size = seed_of(&kinds[kind], bytes);
-			file = fopen(path, "wb");
-			if (!file)
-				return 1;
-			fputc((int)kind, file);
-			fputc(ways[way], file);
-			fputc(0, file);
-			fputc((int)(14 + 20 + size - 4), file);
-			fwrite(bytes, 1, size, file);
-			if (fclose(file))
+			size = seed_of(&kinds[kind], seed + 4);
+			seed[0] = (__u8)kind;
+			seed[1] = ways[way];
+			seed[2] = 0;
+			seed[3] = (__u8)(14 + 20 + size - 4);
+			if (write_seed(argv[1], kind * 4 + way, seed, 4 + size))
 				return 1;
 		}
 	return 0;

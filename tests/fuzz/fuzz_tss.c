@@ -87,17 +87,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 int main(int argc, char **argv)
 {
 	struct frame frame;
-	char path[512];
-	FILE *file;
-	size_t i;
+	unsigned i;
 
 	for (i = 0; argc > 1 && packet_case(i); i++) {
 		if (packet_case(i)->payload != TSS)
 			continue;
 		frame_build(&frame, packet_case(i));
-		snprintf(path, sizeof(path), "%s/case-%03zu", argv[1], i);
-		file = fopen(path, "wb");
-		if (!file || fwrite(frame.data, 1, frame.length, file) != frame.length || fclose(file))
+		if (write_seed(argv[1], i, frame.data, frame.length))
 			return 1;
 	}
 	return 0;
