@@ -75,7 +75,7 @@ static void look_at_delivery(
 /* What is to be looked at beyond our reach: where, and with which command. */
 static void look_elsewhere(struct hk_findings *findings, const char *subject, const struct hk_peer *peer)
 {
-	char todo[224], where[96] = "", end[48];
+	char todo[320], where[96] = "", end[48];
 
 	snprintf(end, sizeof(end), "%s", peer->name);
 	if (!peer->name[0])
