@@ -14,9 +14,7 @@
 
 #include "bpf/parse/esp.h"
 
-#define HK_INLINE_CHILD_FIXED  (HK_ESP_HEADER_SIZE + HK_ESP_IV_SIZE + HK_ESP_ICV_SIZE)
-#define HK_INLINE_NONCE_SIZE   16
-#define HK_INLINE_PARENT_FIXED (HK_INLINE_CHILD_FIXED + HK_INLINE_NONCE_SIZE)
+#define HK_INLINE_CHILD_FIXED (HK_ESP_HEADER_SIZE + HK_ESP_IV_SIZE + HK_ESP_ICV_SIZE)
 
 /* ESP's packets and its neighbours on UDP 4500, where the receiver is ours. */
 HK_PARSE unsigned hk_inline_claim(const struct hk_cursor *cursor, const struct hk_packet *packet,

@@ -26,7 +26,7 @@ static void *make(unsigned workers, const char *text)
 struct queue {
 	__u64 release[WAITING];
 	unsigned first, count;
-	__u64 sent, sent_bytes, dropped, last_release;
+	__u64 sent, dropped, last_release;
 	unsigned longest;
 };
 

@@ -163,13 +163,12 @@ static const struct reason_row reasons[HK_REASON_COUNT] = {
 
 struct policy_row {
 	const char *name;
-	const char *text;
 	unsigned action;
 };
 
 static const struct policy_row policies[HK_POLICY_COUNT] = {
 #define HK_P(id, key, default_action, words) \
-	[HK_POLICY_##id] = {.name = key, .text = words, .action = HK_ACTION_##default_action},
+	[HK_POLICY_##id] = {.name = key, .action = HK_ACTION_##default_action},
 	HK_POLICIES(HK_P)
 #undef HK_P
 };
@@ -210,11 +209,6 @@ unsigned hk_reason_policy(unsigned reason)
 const char *hk_policy_name(unsigned policy)
 {
 	return policy < HK_POLICY_COUNT ? policies[policy].name : NULL;
-}
-
-const char *hk_policy_text(unsigned policy)
-{
-	return policy < HK_POLICY_COUNT ? policies[policy].text : NULL;
 }
 
 unsigned hk_policy_default(unsigned policy)

@@ -39,7 +39,6 @@ const char *hk_reason_name(unsigned reason);
 const char *hk_reason_text(unsigned reason);
 unsigned hk_reason_policy(unsigned reason); /* enum hk_policy */
 const char *hk_policy_name(unsigned policy);
-const char *hk_policy_text(unsigned policy);
 unsigned hk_policy_default(unsigned policy); /* enum hk_action */
 const char *hk_envelope_name(unsigned envelope);
 const char *hk_suite_name(unsigned suite);

@@ -23,7 +23,6 @@ struct hk_inspector {
 	struct hk_view view;
 	int counters_fd;
 	int verdicts_fd;
-	int lock_fd;
 	bool memory_locked;
 	const char *crypto;	/* the backend's name */
 	__u64 verdicts_refused; /* by a full cache, since it was last said */

@@ -212,7 +212,7 @@ int hk_attach_port(struct hk_attachment *out, const struct hk_pins *pins, unsign
 			hk_attach_remove(pins, port);
 			err = link_new(path, device, program_fd, attach, error);
 		}
-		/* link_remove() may have ended what device_prepare() began */
+		/* link_remove() may have ended what hk_device_prepare() began */
 		if (!err)
 			err = hk_device_prepare(device, error);
 	}

@@ -15,7 +15,7 @@ struct hk_copies {
 	const unsigned long *producer; /* a page, then the data, twice */
 	const __u8 *data;
 	size_t page;
-	unsigned long at; /* how far peek() went */
+	unsigned long at; /* how far hk_copies_peek() went */
 };
 
 int hk_copies_open(struct hk_copies **out, int fd, struct hk_error *error)

@@ -37,7 +37,7 @@
 
 #include <stdbool.h>
 
-#include "user/endpoint/newfile.h"
+#include "user/endpoint/newdir.h"
 #include "user/endpoint/seal.h"
 #include "user/endpoint/secret.h"
 #include "user/endpoint/tss.h"

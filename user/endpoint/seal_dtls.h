@@ -22,7 +22,6 @@
 #include "user/endpoint/refusal.h"
 
 #define HK_DTLS_CONTENT_MAX 16384 /* RFC 6347 4.1: bytes of a record's plaintext */
-#define HK_DTLS_OVERHEAD    (25 + 8 + 1 + 16)
 
 struct hk_dtls;
 

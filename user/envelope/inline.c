@@ -31,7 +31,7 @@ static bool is_parent(const struct hk_opening *opening)
 static unsigned place_spans(struct hk_opening *opening)
 {
 	const struct hk_meta *meta = opening->meta;
-	__u32 aad = HK_ESP_HEADER_SIZE + (is_parent(opening) ? HK_INLINE_NONCE_SIZE : 0);
+	__u32 aad = HK_ESP_HEADER_SIZE + (is_parent(opening) ? HK_INLINE_NONCE : 0);
 	__u32 start = meta->envelope_offset + aad + HK_ESP_IV_SIZE;
 
 	if (meta->envelope_offset + HK_ESP_HEADER_SIZE != meta->payload_offset)

@@ -416,16 +416,6 @@ void hk_classifier_free(struct hk_classifier *c)
 	free(c);
 }
 
-size_t hk_classifier_size(const struct hk_classifier *c)
-{
-	size_t size = sizeof(*c) + c->rows.used * 8 + 2 * (NO_PORTS + 1) * sizeof(__u32), i;
-
-	for (i = 0; i < 2; i++)
-		size += c->addresses[i].count4 * 8 + c->addresses[i].six.count * (sizeof(hk_value) + 4);
-	size += c->rows.words * (64 * sizeof(*c->numbers) + sizeof(*c->ends));
-	return size + HK_CLASSIFIER_FIELDS * (c->rows.words + c->rows.summaries) * 8;
-}
-
 /* --- the packet path ------------------------------------------------------------------------- */
 
 static __u32 find4(const struct addresses *addresses, __u32 address)

@@ -53,7 +53,5 @@ void hk_classifier_look_up(const struct hk_classifier *classifier, const struct 
 /* The first selector from number `from` on that matches, or -1. */
 int hk_classifier_next(
 	const struct hk_classifier *classifier, const struct hk_classifier_key *key, unsigned from);
-/* Bytes of memory in use. */
-size_t hk_classifier_size(const struct hk_classifier *classifier);
 
 #endif

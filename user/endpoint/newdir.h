@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * New files with keys, or with configuration beside them, and whole directories
- * of them: complete, or not there at all. What exists is never written over.
+ * A directory of files with keys and with configuration beside them: complete,
+ * or not there at all. What exists is never written over.
  */
-#ifndef HK_ENDPOINT_NEWFILE_H
-#define HK_ENDPOINT_NEWFILE_H
+#ifndef HK_ENDPOINT_NEWDIR_H
+#define HK_ENDPOINT_NEWDIR_H
 
 #include <signal.h>
 #include <stdbool.h>
@@ -12,13 +12,6 @@
 #include <sys/types.h>
 
 #include "user/base/error.h"
-
-/*
- * Writes all of `text` to `path` and syncs it. One that exists is refused, a
- * symbolic link as well: keys are never overwritten. 0, or negative errno and a
- * sentence, with nothing of it left.
- */
-int hk_newfile_write(const char *path, mode_t mode, const char *text, size_t size, struct hk_error *error);
 
 #define HK_NEWDIR_PATH 512
 
@@ -35,6 +28,7 @@ struct hk_newdir {
 
 /* `path` must not exist, or be an empty directory. 0, or negative errno and a sentence. */
 int hk_newdir_begin(struct hk_newdir *dir, const char *path, struct hk_error *error);
+/* `name` must be new in it: a file is not written twice. 0, or negative errno and a sentence. */
 int hk_newdir_write(struct hk_newdir *dir, const char *name, mode_t mode, const char *text, size_t size,
 	struct hk_error *error);
 /* All files appear, at once; mode 0700. On failure nothing does. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* New files and directories with keys: see newfile.h. */
-#include "user/endpoint/newfile.h"
+/* A directory of new files with keys: see newdir.h. */
+#include "user/endpoint/newdir.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -25,8 +25,7 @@ static int write_all(int fd, const char *text, size_t size)
 	return 0;
 }
 
-static int write_new(
-	const char *path, mode_t mode, const char *text, size_t size, bool sync, struct hk_error *error)
+static int write_new(const char *path, mode_t mode, const char *text, size_t size, struct hk_error *error)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	int status;
@@ -37,19 +36,12 @@ static int write_new(
 	if (fd < 0)
 		return hk_error_set(error, errno, "%s: cannot write: %s", path, strerror(errno));
 	status = write_all(fd, text, size);
-	if (!status && sync && fsync(fd))
-		status = -errno;
 	if (close(fd) && !status)
 		status = -errno;
 	if (!status)
 		return 0;
 	unlink(path);
 	return hk_error_set(error, -status, "%s: cannot write all of it: %s", path, strerror(-status));
-}
-
-int hk_newfile_write(const char *path, mode_t mode, const char *text, size_t size, struct hk_error *error)
-{
-	return write_new(path, mode, text, size, true, error);
 }
 
 /* --- directories --- */
@@ -131,7 +123,7 @@ int hk_newdir_write(struct hk_newdir *dir, const char *name, mode_t mode, const 
 	char path[2 * HK_NEWDIR_PATH];
 
 	snprintf(path, sizeof(path), "%s/%s", dir->stage, name);
-	return write_new(path, mode, text, size, false, error);
+	return write_new(path, mode, text, size, error);
 }
 
 /* `sync`: fsync() for the names in it, syncfs() for hundreds of files in one go. */
