@@ -94,6 +94,7 @@ fi
 if is lint; then
 	run_alone lint 1800 tests/lint.sh
 	run no_seal_symbols 120 bash tests/test_no_seal_symbols.sh
+	run rooms 60 bash tests/test_rooms.sh
 	run install 300 bash tests/test_install.sh
 fi
 is asan && run_alone asan 1800 tests/asan.sh

@@ -4,7 +4,7 @@
  * with all its promises kept, or refused with one printable sentence.
  * With WRITE_SEEDS it writes the corpus to begin with: the reference's examples.
  *
- * SOURCES: user/control/config.c user/control/domains.c user/control/values.c user/control/outline.c
+ * SOURCES: user/control/config.c user/control/domains.c user/control/values.c user/base/outline.c
  * SOURCES: user/control/schema*.c user/control/replace.c
  * SOURCES: user/base/error.c user/base/files.c user/base/text.c user/base/names.c user/base/nearest.c
  * SOURCES: user/base/complaint.c

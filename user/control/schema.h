@@ -13,7 +13,7 @@
 #include <halfkey/config.h>
 
 #include "user/base/error.h"
-#include "user/control/outline.h"
+#include "user/base/outline.h"
 
 /* An envelope's own mapping in a domain: its schema_<envelope>.c says what is which word. */
 #define HK_OPTIONS_MAX 16

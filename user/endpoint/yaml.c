@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "user/base/complaint.h"
-#include "user/control/outline.h"
+#include "user/base/outline.h"
 
 #define FILE_MAX (1 << 20)
 

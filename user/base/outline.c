@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One pass over libyaml's events: see outline.h. Nothing here looks at values. */
-#include "user/control/outline.h"
+#include "user/base/outline.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -4,8 +4,8 @@
  * so that a refusal can name the line. Making it also bounds what the schema
  * reader behind it will ever see: no aliases, no deep nesting, one document.
  */
-#ifndef HK_CONTROL_OUTLINE_H
-#define HK_CONTROL_OUTLINE_H
+#ifndef HK_BASE_OUTLINE_H
+#define HK_BASE_OUTLINE_H
 
 #include <stddef.h>
 
