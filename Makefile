@@ -34,9 +34,13 @@ say = @printf '  %-8s%s\n' $(1) $(2);
 Q   = @
 endif
 
-HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE -D_FORTIFY_SOURCE=2
+# CFLAGS, CPPFLAGS and LDFLAGS of a distribution come behind ours; WERROR= where another compiler
+# or level of optimization warns of more than ours does.
+FORTIFY  := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-D_FORTIFY_SOURCE=2)
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE $(FORTIFY)
 OPT      ?= -O2 -g
-CFLAGS_  := -std=gnu11 $(OPT) -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+WERROR   ?= -Werror
+CFLAGS_  := -std=gnu11 $(OPT) -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wvla -Wformat=2 -Wno-format-nonliteral $(HARDEN) -pthread
 CPPFLAGS_ := -I. -Iinclude -I$(O)/bpf -D_GNU_SOURCE -DHK_VERSION='"$(VERSION)"' -MMD -MP
 LDFLAGS_ := -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread -rdynamic
@@ -80,7 +84,7 @@ BENCHES  := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC)) \
 HOOKS    := $(patsubst docs/examples/%.c,$(O)/hooks/%.so,$(HOOK_SRC))
 BPF_SKEL := $(O)/bpf/halfkey.skel.h
 
-.PHONY: all help packages demo check unit units hooks bpftests nettests bench fuzz lint format install clean
+.PHONY: all help packages demo check unit units hooks bpftests nettests bench fuzz lint format install uninstall clean
 .SECONDARY:
 .DEFAULT_GOAL := all
 
@@ -94,7 +98,7 @@ help:
 	@echo 'make bench      measure: in memory and over veth (root)'
 	@echo 'make fuzz       fuzz every parser for hours; RUNS=N inputs each'
 	@echo 'make lint       static analysis and formatting; make format: reformat'
-	@echo 'make install DESTDIR=DIR PREFIX=/usr'
+	@echo 'make install    DESTDIR=DIR PREFIX=/usr; make uninstall: all of it but configuration, keys and logs'
 	@echo 'make clean'
 
 # --- what everything is made with ------------------------------------------------------------
@@ -106,7 +110,7 @@ STAMP    := $(O)/flags
 stamp_new = $(shell mkdir -p $(O); printf '%s\n' '$(subst ','\'',$(FLAGS))' >$(STAMP).new; \
               cmp -s $(STAMP) $(STAMP).new && rm $(STAMP).new || \
               { [ -e $(STAMP) ] || touch -d @0 $(STAMP).new; mv $(STAMP).new $(STAMP); })
-ifeq ($(filter help clean packages lint format,$(or $(MAKECMDGOALS),all)),)
+ifeq ($(filter help clean packages lint format uninstall,$(or $(MAKECMDGOALS),all)),)
 $(stamp_new)
 endif
 $(STAMP):
@@ -115,7 +119,7 @@ $(STAMP):
 
 BPF_DEPS  := $(wildcard bpf/*.h bpf/parse/*.h maps/*.h include/halfkey/*.h)
 BPF_ARCH  := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
-BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -D__TARGET_ARCH_$(BPF_ARCH) -D__BPF__ -I. -Iinclude \
+BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra $(WERROR) -D__TARGET_ARCH_$(BPF_ARCH) -D__BPF__ -I. -Iinclude \
              -I/usr/include/$(shell uname -m)-linux-gnu
 
 $(O)/bpf/halfkey.bpf.o: bpf/halfkey.bpf.c $(BPF_DEPS)
@@ -140,7 +144,7 @@ $(CORE_LIB): $(call obj,$(CORE_SRC))
 $(SEAL_LIB): $(call obj,$(SEAL_SRC))
 $(CORE_LIB) $(SEAL_LIB):
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 link = $(CC) $(CFLAGS_) $(CFLAGS) $(LDFLAGS_) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
@@ -156,7 +160,7 @@ $(BINS):
 $(O)/hooks/%.so: docs/examples/%.c include/halfkey/hook.h
 	@mkdir -p $(@D)
 	$(call say,HOOK,$@)
-	$(Q)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -fPIC -shared -Iinclude $< -o $@
+	$(Q)$(CC) -std=gnu11 -O2 -g -Wall -Wextra $(WERROR) -fPIC -shared -Iinclude $< -o $@
 
 # --- tests -----------------------------------------------------------------------------------
 
@@ -182,7 +186,7 @@ $(NETHELP): $(O)/tests/%: $(O)/tests/net/%.o $(SEAL_LIB) $(CORE_LIB)
 $(O)/bench/%.so: tests/bench/hook/%.c include/halfkey/hook.h
 	@mkdir -p $(@D)
 	$(call say,HOOK,$@)
-	$(Q)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -fPIC -shared -Iinclude $< -o $@
+	$(Q)$(CC) -std=gnu11 -O2 -g -Wall -Wextra $(WERROR) -fPIC -shared -Iinclude $< -o $@
 
 $(O)/bench/%: $(O)/tests/bench/%.o $(call obj,$(BENCH_LIB)) $(SEAL_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
@@ -247,6 +251,16 @@ install: all
 	chmod 644 $(DESTDIR)$(UNITDIR)/halfkeyd.service
 	install -m 644 scripts/completion.bash $(DESTDIR)$(COMPDIR)/halfkey
 	ln -sf halfkey $(DESTDIR)$(COMPDIR)/halfkey-endpoint
+
+# Configuration, keys and logs stay; their folders go when they are empty.
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/halfkeyd $(DESTDIR)$(BINDIR)/halfkey $(DESTDIR)$(BINDIR)/halfkey-endpoint
+	rm -f $(patsubst docs/man/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard docs/man/*.8))
+	rm -f $(patsubst docs/man/%,$(DESTDIR)$(MANDIR)/man1/%,$(wildcard docs/man/*.1))
+	rm -f $(DESTDIR)$(UNITDIR)/halfkeyd.service $(DESTDIR)$(COMPDIR)/halfkey $(DESTDIR)$(COMPDIR)/halfkey-endpoint
+	rm -rf $(DESTDIR)$(INCDIR)/halfkey $(DESTDIR)$(DOCDIR)
+	for d in $(DESTDIR)$(CONFDIR) $(DESTDIR)$(LOGDIR); do \
+	  [ ! -d $$d ] || rmdir --ignore-fail-on-non-empty $$d; done
 
 clean:
 	rm -rf $(O)

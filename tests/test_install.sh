@@ -1,7 +1,8 @@
 #!/bin/bash
 # `make install DESTDIR=` gives a whole tree: every program runs and is known to
 # man, the unit starts what was installed, and no link in the documentation is
-# broken, neither here nor there. Needs no root. Run from anywhere:
+# broken, neither here nor there; `make uninstall` leaves nothing but what the
+# operator put there. Needs no root. Run from anywhere:
 # O=build tests/test_install.sh
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -65,4 +66,10 @@ mkdir -p "$root$prefix/share/doc/halfkey/include" &&
 	ln -s "$root$prefix/include/halfkey" "$root$prefix/share/doc/halfkey/include/halfkey"
 links_hold "installed ones, too" "$root$prefix"/share/doc/halfkey/README.md \
 	"$root$prefix"/share/doc/halfkey/docs/*.md "$root$prefix"/share/doc/halfkey/maps/README.md
+
+rm -r "$root$prefix/share/doc/halfkey/include"
+echo mine >"$root/etc/halfkey/box.yaml"
+check "make uninstall" make -s O="$O" uninstall DESTDIR="$root" PREFIX=$prefix
+check_equal "it leaves what the operator put there, and nothing else" "$root/etc/halfkey/box.yaml" \
+	"$(find "$root" -not -type d)"
 exit $test_failed
