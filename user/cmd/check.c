@@ -14,6 +14,7 @@
 #include "user/cmd/replay.h"
 #include "user/cmd/table.h"
 #include "user/control/config.h"
+#include "user/feed/feed.h"
 
 #define NOTES_MAX 32
 
@@ -233,11 +234,15 @@ static void print_hooks(const struct checked *checked)
 
 static void print_feeds(const struct hk_config *config)
 {
+	const char *name, *target;
+	unsigned i;
+
+	printf("\nfeeds      ");
+	for (i = 0; (name = hk_feed_name(i)); i++) {
+		target = hk_feed_target(i, config);
+		printf("%s%s %s", i ? ", " : "", name, target ? target : "off");
+	}
 	putchar('\n');
-	printf("feeds      eve %s, mirror %s, pcapng %s\n",
-		config->feeds.eve_path ? config->feeds.eve_path : "off",
-		config->feeds.mirror_tap ? config->feeds.mirror_tap : "off",
-		config->feeds.pcapng_path ? config->feeds.pcapng_path : "off");
 }
 
 static void print_policy(const struct hk_config *config)

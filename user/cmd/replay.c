@@ -68,8 +68,8 @@ static int open_feeds(struct hk_replay *replay, struct hk_error *error)
 	if (!replay->options.eve)
 		return 0;
 	feeding.directory = NULL; /* the path is of the command line, not of the configuration */
+	memset(&feeding.feeds, 0, sizeof(feeding.feeds));
 	feeding.feeds.eve_path = (char *)replay->options.eve;
-	feeding.feeds.mirror_tap = feeding.feeds.pcapng_path = NULL;
 	return hk_feeds_open(&replay->feeds, &feeding, &replay->files, 1, error);
 }
 

@@ -75,12 +75,12 @@ static void ports_log(const struct hk_starter *starter)
 
 static void feeds_log(const struct hk_config *config)
 {
-	if (config->feeds.eve_path)
-		hk_log_info("feed eve: %s", config->feeds.eve_path);
-	if (config->feeds.mirror_tap)
-		hk_log_info("feed mirror: interface %s", config->feeds.mirror_tap);
-	if (config->feeds.pcapng_path)
-		hk_log_info("feed pcapng: %s", config->feeds.pcapng_path);
+	const char *name;
+	unsigned i;
+
+	for (i = 0; (name = hk_feed_name(i)); i++)
+		if (hk_feed_target(i, config))
+			hk_log_info("feed %s: %s", name, hk_feed_target(i, config));
 }
 
 static int begin(struct hk_starter *starter, struct hk_error *error)

@@ -28,6 +28,16 @@ static const struct hk_feed_ops *const table[HK_FEED_ROWS] = {
 
 _Static_assert(HK_FEED_ROWS <= HK_FEEDS_MAX, "hk_feeds_stats() has room for all");
 
+const char *hk_feed_name(unsigned index)
+{
+	return index < HK_FEED_ROWS ? table[index]->name : NULL;
+}
+
+const char *hk_feed_target(unsigned index, const struct hk_config *config)
+{
+	return index < HK_FEED_ROWS ? table[index]->target(config) : NULL;
+}
+
 void hk_feed_raise(__u64 *counter, __u64 by)
 {
 	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);

@@ -117,6 +117,13 @@ struct hk_feed_stats {
 #define HK_FEEDS_MAX 8
 
 /*
+ * Each feed's name, and what the configuration has it write to: a path, an
+ * interface; NULL: it is off. A name of NULL: past the last feed. Any thread.
+ */
+const char *hk_feed_name(unsigned index);
+const char *hk_feed_target(unsigned index, const struct hk_config *config);
+
+/*
  * Opens what needs rights: called by the starter before the inspector exists.
  * Creates the TAP (down to: no addresses, IPv6 off, up) and opens the files
  * through `files` (kind HK_FILE_OUTPUT). The inspector inherits the result.
