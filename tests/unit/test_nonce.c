@@ -306,7 +306,7 @@ static void write_record(const char *path, __u32 spi, __u64 iv, __u64 sn, long l
 	CU_ASSERT_EQUAL_FATAL(stat(path, &stat_), 0);
 	memset(text, '\n', sizeof(text));
 	size = snprintf(text, sizeof(text),
-		"halfkey-nonces 1 spi=0x%08x iv=%llu sn=%llu inode=%llu written=%lld sender=192.0.2.1 sum=",
+		"halfkey-nonces 2 spi=0x%08x iv=%llu sn=%llu sender=192.0.2.1 inode=%llu written=%lld sum=",
 		spi, iv, sn, (unsigned long long)stat_.st_ino, (long long)time(NULL) - age);
 	SHA256((const unsigned char *)text, (size_t)size, digest);
 	hk_hex_format(digest, 16, sum);
@@ -367,6 +367,52 @@ static void rollback_is_refused(void)
 	CU_ASSERT(try_open(&nonces, sa, "192.0.2.1", false) < 0);
 	directory_remove();
 	hk_sa_free(sa);
+}
+
+static int try_epochs(struct hk_epochs **epochs, bool first_use, struct hk_error *error)
+{
+	const struct hk_state_place place = {
+		.directory = directory, .sender = "192.0.2.1", .first_use = first_use};
+
+	*epochs = NULL;
+	memset(error, 0, sizeof(*error));
+	return hk_epochs_open(epochs, &place, 42, 7, error);
+}
+
+/* A context's epochs stand under the same rules: with one of them come all its numbers again. */
+static void epochs_never_come_back(void)
+{
+	char path[400], away[420], text[600];
+	struct hk_epochs *epochs;
+	struct hk_error error;
+	__u32 first, next;
+	size_t size, i;
+
+	directory_make();
+	CU_ASSERT_EQUAL_FATAL(try_epochs(&epochs, true, &error), 0);
+	CU_ASSERT_EQUAL(hk_epoch_next(epochs, &first, &error), 0);
+	hk_epochs_close(epochs, false);
+	snprintf(path, sizeof(path), "%s/dkc-42-0000000000000007.epoch", directory);
+	snprintf(away, sizeof(away), "%s.old", path);
+	size = slurp(path, text, sizeof(text));
+	CU_ASSERT_EQUAL_FATAL(size, 512);
+	CU_ASSERT_EQUAL_FATAL(try_epochs(&epochs, false, &error), 0);
+	CU_ASSERT_EQUAL(hk_epoch_next(epochs, &next, &error), 0);
+	CU_ASSERT(next > first);
+	hk_epochs_close(epochs, false);
+	for (i = 0; i < size && text[i] != '\n'; i++) {
+		text[i] ^= 1;
+		spill(path, text, size);
+		text[i] ^= 1;
+		CU_ASSERT_EQUAL(try_epochs(&epochs, false, &error), -EUCLEAN);
+	}
+	spill(path, text, size - 1);
+	CU_ASSERT_EQUAL(try_epochs(&epochs, false, &error), -EUCLEAN);
+	CU_ASSERT_EQUAL(rename(path, away), 0); /* keeps the inode number in use */
+	spill(path, text, size);		/* a copy in its place */
+	CU_ASSERT_EQUAL(try_epochs(&epochs, false, &error), -EUCLEAN);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "copy of another file"));
+	directory_remove();
 }
 
 /* Should an old state come back unseen after all (a whole machine's snapshot), IVs follow the clock. */
@@ -480,6 +526,7 @@ int main(void)
 		{"states are apart", states_are_apart},
 		{"damage is refused", damage_is_refused},
 		{"rollback is refused", rollback_is_refused},
+		{"epochs never come back", epochs_never_come_back},
 		{"IVs follow the clock", ivs_follow_the_clock},
 		{"sequence numbers never wrap", sequence_numbers_never_wrap},
 		{"directories are checked", directories_are_checked},

@@ -10,8 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RECORD 128
-
 struct hk_epochs {
 	int fd;
 	bool untouched; /* made by this process, and nothing given out yet */
@@ -49,15 +47,20 @@ static int open_state(struct hk_epochs *epochs, const struct hk_state_place *pla
 
 static int read_state(struct hk_epochs *epochs, struct hk_error *error)
 {
-	char text[RECORD + 1] = "", name[HK_SENDER_TEXT];
+	char text[HK_STATE_TEXT], name[HK_SENDER_TEXT];
+	const char *why = NULL;
+	int status = hk_state_read(epochs->fd, text, &why), end = 0;
 
-	if (pread(epochs->fd, text, RECORD, 0) < 0)
-		return failed(error, epochs, errno, "read");
-	if (sscanf(text, "halfkey-epoch 1 epoch=%u sender=%63s end", &epochs->last, name) != 2 ||
-		!strstr(text, " end\n"))
+	if (status && status != -EUCLEAN)
+		return failed(error, epochs, -status, "read");
+	if (!status &&
+		(sscanf(text, "halfkey-epoch 2 epoch=%u sender=%63s%n", &epochs->last, name, &end) != 2 ||
+			text[end]))
+		status = -EUCLEAN;
+	if (status)
 		return hk_error_set(error, EUCLEAN,
-			"%s: is no epoch state, so a key stream could repeat: take another context",
-			epochs->path);
+			"%s: the epoch state %s, so a key stream could repeat: take another context",
+			epochs->path, why ? why : "is corrupt");
 	if (strcmp(name, epochs->sender) != 0)
 		return hk_error_set(error, EBUSY,
 			"%s: this context belongs to sender '%s', not to '%s': a context has one sender",
@@ -67,13 +70,11 @@ static int read_state(struct hk_epochs *epochs, struct hk_error *error)
 
 static int write_state(struct hk_epochs *epochs, __u32 epoch, struct hk_error *error)
 {
-	char text[RECORD];
+	char text[HK_STATE_TEXT];
 
-	memset(text, '\n', sizeof(text));
-	snprintf(text, sizeof(text), "halfkey-epoch 1 epoch=%u sender=%s end\n", epoch, epochs->sender);
-	if (pwrite(epochs->fd, text, sizeof(text), 0) != sizeof(text) || fsync(epochs->fd))
-		return failed(error, epochs, errno, "write");
-	return 0;
+	snprintf(text, sizeof(text), "halfkey-epoch 2 epoch=%u sender=%s", epoch, epochs->sender);
+	errno = 0;
+	return hk_state_write(epochs->fd, text) ? failed(error, epochs, errno, "write") : 0;
 }
 
 int hk_epochs_open(struct hk_epochs **out, const struct hk_state_place *place, __u32 mkid, __u64 context,

@@ -4,9 +4,9 @@
  * than all before, so its numbers may begin anew (docs/wire-formats.md, 3.1).
  *
  * A file in the state directory holds the last epoch given out, with the
- * sender's name; it is on disk before the epoch is used. Epochs start no lower
- * than the clock in seconds, so an old state file brought back does not repeat
- * one. A ContextID belongs to one sender: another is refused.
+ * sender's name; it is on disk before the epoch is used. A copy of it, or an old
+ * one brought back, is refused (statefile.h), and epochs start no lower than the
+ * clock in seconds besides. A ContextID belongs to one sender: another is refused.
  */
 #ifndef HK_ENDPOINT_EPOCH_H
 #define HK_ENDPOINT_EPOCH_H

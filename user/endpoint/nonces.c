@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Numbers that never repeat: see nonces.h.
- *
- * The state is one line of text, rewritten in place within one disk sector and
- * synced. It carries its own inode number and the time it was written: a copy
- * has another inode, and a file written over by a restore has another change
- * time, which no one can set.
- */
+/* Numbers that never repeat: see nonces.h. */
 #include "user/endpoint/nonces.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +14,7 @@
 
 #include "user/base/text.h"
 
-#define RECORD	  512 /* one sector: written whole or not at all */
-#define CLOCK_GAP 5   /* seconds between the recorded time and the file's change time */
-#define SN_MAX	  0xffffffffull
+#define SN_MAX 0xffffffffull
 
 struct hk_nonce_state {
 	int fd;
@@ -42,8 +32,7 @@ struct hk_nonce_state {
 /* What a record says. */
 struct record {
 	__u32 spi;
-	__u64 iv, sn, inode;
-	long long written;
+	__u64 iv, sn;
 	char sender[HK_SENDER_TEXT];
 };
 
@@ -60,66 +49,37 @@ static int open_error(const struct hk_nonce_state *nonces, struct hk_error *erro
 	return io_error(error, nonces->path, verb);
 }
 
-/* A sum against accidents, over the text up to it; it proves nothing against forgers. */
-static void checksum(const char *text, size_t size, char out[33])
-{
-	__u8 digest[SHA256_DIGEST_LENGTH];
-
-	SHA256((const unsigned char *)text, size, digest);
-	hk_hex_format(digest, 16, out);
-}
-
 static int record_write(struct hk_nonce_state *nonces, __u64 iv, __u64 sn)
 {
-	char text[RECORD], sum[33];
-	struct stat stat;
-	int size;
+	char text[HK_STATE_TEXT];
 
 	if (nonces->fd < 0)
 		return 0; /* fresh: its number of the key server is its state */
-	if (fstat(nonces->fd, &stat))
-		return -EIO;
-	memset(text, '\n', sizeof(text));
-	size = snprintf(text, sizeof(text),
-		"halfkey-nonces 1 spi=0x%08x iv=%llu sn=%llu inode=%llu written=%lld "
-		"sender=%s sum=",
-		nonces->spi, (unsigned long long)iv, (unsigned long long)sn, (unsigned long long)stat.st_ino,
-		(long long)time(NULL), nonces->sender);
-	checksum(text, (size_t)size, sum);
-	memcpy(text + size, sum, 32);
-	text[size + 32] = '\n';
-	if (pwrite(nonces->fd, text, sizeof(text), 0) != sizeof(text) || fdatasync(nonces->fd))
-		return -EIO;
-	return 0;
+	snprintf(text, sizeof(text), "halfkey-nonces 2 spi=0x%08x iv=%llu sn=%llu sender=%s", nonces->spi,
+		(unsigned long long)iv, (unsigned long long)sn, nonces->sender);
+	return hk_state_write(nonces->fd, text);
 }
 
-/* 0 or -EINVAL: not a record of ours, whole and unchanged. */
+/* 0 or -EINVAL: not a record of ours. */
 static int record_parse(const char *text, struct record *out)
 {
-	unsigned long long iv, sn, inode;
-	const char *sum = strstr(text, "sum=");
-	char expected[33];
+	unsigned long long iv, sn;
 	int end = 0;
 
-	if (!sum)
-		return -EINVAL;
-	checksum(text, (size_t)(sum + 4 - text), expected);
-	if (strncmp(sum + 4, expected, 32) != 0 || sum[36] != '\n')
-		return -EINVAL;
-	if (sscanf(text, "halfkey-nonces 1 spi=%x iv=%llu sn=%llu inode=%llu written=%lld sender=%63s %n",
-		    &out->spi, &iv, &sn, &inode, &out->written, out->sender, &end) != 6 ||
-		text + end != sum)
+	if (sscanf(text, "halfkey-nonces 2 spi=%x iv=%llu sn=%llu sender=%63s%n", &out->spi, &iv, &sn,
+		    out->sender, &end) != 4 ||
+		text[end])
 		return -EINVAL;
 	out->iv = iv;
 	out->sn = sn;
-	out->inode = inode;
 	return 0;
 }
 
 static int refuse(struct hk_nonce_state *nonces, struct hk_error *error, const char *what)
 {
 	return hk_error_set(error, EUCLEAN,
-		"%s: %s, so a nonce of SPI 0x%08x could repeat: make new keys (halfkey-endpoint keygen) or "
+		"%s: the nonce state %s, so a nonce of SPI 0x%08x could repeat: make new keys "
+		"(halfkey-endpoint keygen) or "
 		"use "
 		"another SPI",
 		nonces->path, what, nonces->spi);
@@ -127,16 +87,8 @@ static int refuse(struct hk_nonce_state *nonces, struct hk_error *error, const c
 
 static int record_check(struct hk_nonce_state *nonces, const struct record *record, struct hk_error *error)
 {
-	struct stat stat;
-
-	if (fstat(nonces->fd, &stat))
-		return io_error(error, nonces->path, "read");
 	if (record->spi != nonces->spi)
-		return refuse(nonces, error, "the nonce state is of another SPI");
-	if (record->inode != (__u64)stat.st_ino)
-		return refuse(nonces, error, "the nonce state is a copy of another file");
-	if (llabs(record->written - (long long)stat.st_ctime) > CLOCK_GAP)
-		return refuse(nonces, error, "the nonce state was changed or put back by something else");
+		return refuse(nonces, error, "is of another SPI");
 	if (strcmp(record->sender, nonces->sender) != 0)
 		return hk_error_set(error, EBUSY,
 			"%s: SPI 0x%08x belongs to sender '%s', not to '%s': give every sender an SPI of its "
@@ -147,15 +99,19 @@ static int record_check(struct hk_nonce_state *nonces, const struct record *reco
 
 static int state_read(struct hk_nonce_state *nonces, struct hk_error *error)
 {
-	char text[RECORD + 1] = "";
+	char text[HK_STATE_TEXT];
 	struct record record;
-	ssize_t size = pread(nonces->fd, text, RECORD, 0);
-	int status;
+	const char *why;
+	int status = hk_state_read(nonces->fd, text, &why);
 
-	if (size < 0)
+	if (status == -EUCLEAN)
+		return refuse(nonces, error, why);
+	if (status) {
+		errno = -status;
 		return io_error(error, nonces->path, "read");
-	if (size != RECORD || record_parse(text, &record))
-		return refuse(nonces, error, "the nonce state is corrupt");
+	}
+	if (record_parse(text, &record))
+		return refuse(nonces, error, "is corrupt");
 	status = record_check(nonces, &record, error);
 	nonces->iv = record.iv;
 	nonces->sn = record.sn;

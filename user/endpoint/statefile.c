@@ -4,10 +4,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/sha.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <linux/types.h>
+
+#include "user/base/text.h"
+
+#define RECORD	  512 /* one sector: written whole or not at all */
+#define SUM	  32  /* hex digits */
+#define CLOCK_GAP 5   /* seconds between the recorded time and the file's change time */
 
 int hk_state_directory(const char *directory, struct hk_error *error)
 {
@@ -46,4 +57,75 @@ int hk_state_file(const struct hk_state_place *place, const char *name)
 		return -ENAMETOOLONG;
 	fd = open(path, flags, 0600);
 	return fd < 0 ? -errno : fd;
+}
+
+/* A sum against accidents, over the text up to it; it proves nothing against forgers. */
+static void checksum(const char *text, size_t size, char out[SUM + 1])
+{
+	__u8 digest[SHA256_DIGEST_LENGTH];
+
+	SHA256((const unsigned char *)text, size, digest);
+	hk_hex_format(digest, SUM / 2, out);
+}
+
+int hk_state_write(int fd, const char *text)
+{
+	char record[RECORD], sum[SUM + 1];
+	struct stat status;
+	int size;
+
+	if (fstat(fd, &status))
+		return -EIO;
+	memset(record, '\n', sizeof(record));
+	size = snprintf(record, sizeof(record), "%.*s inode=%llu written=%lld sum=", HK_STATE_TEXT - 1, text,
+		(unsigned long long)status.st_ino, (long long)time(NULL));
+	checksum(record, (size_t)size, sum);
+	memcpy(record + size, sum, SUM);
+	record[size + SUM] = '\n';
+	if (pwrite(fd, record, sizeof(record), 0) != sizeof(record) || fdatasync(fd))
+		return -EIO;
+	return 0;
+}
+
+/* The tail of a whole record that nobody changed, which begins at the result; NULL: none. */
+static char *find_tail(char *record)
+{
+	char expected[SUM + 1], *sum = strstr(record, " sum="), *tail = strstr(record, " inode=");
+
+	if (!sum || !tail || tail - record >= HK_STATE_TEXT)
+		return NULL;
+	sum += strlen(" sum=");
+	checksum(record, (size_t)(sum - record), expected);
+	return strncmp(sum, expected, SUM) == 0 && sum[SUM] == '\n' ? tail : NULL;
+}
+
+static const char *whats_wrong(int fd, const char *tail)
+{
+	unsigned long long inode;
+	struct stat status;
+	long long written;
+
+	if (sscanf(tail, " inode=%llu written=%lld sum=", &inode, &written) != 2 || fstat(fd, &status))
+		return "is corrupt";
+	if (inode != status.st_ino)
+		return "is a copy of another file";
+	if (llabs(written - (long long)status.st_ctime) > CLOCK_GAP)
+		return "was changed or put back by something else";
+	return NULL;
+}
+
+int hk_state_read(int fd, char text[HK_STATE_TEXT], const char **why)
+{
+	char record[RECORD + 1] = "", *tail;
+	ssize_t size = pread(fd, record, RECORD, 0);
+
+	if (size < 0)
+		return -errno;
+	tail = size == RECORD ? find_tail(record) : NULL;
+	*why = tail ? whats_wrong(fd, tail) : "is corrupt";
+	if (*why)
+		return -EUCLEAN;
+	*tail = '\0';
+	memcpy(text, record, (size_t)(tail - record) + 1);
+	return 0;
 }

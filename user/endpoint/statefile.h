@@ -36,4 +36,15 @@ int hk_state_sender(const char *sender, struct hk_error *error);
  */
 int hk_state_file(const struct hk_state_place *place, const char *name);
 
+/*
+ * What a state file holds: one line, written in place within one disk sector and
+ * synced. Behind it stand the file's inode number, the time and a sum: a copy has
+ * another inode, and a file written over by a restore has another change time,
+ * which no one can set. So numbers from before never come back unseen.
+ */
+#define HK_STATE_TEXT 256		      /* at most, with its NUL */
+int hk_state_write(int fd, const char *text); /* 0 or -EIO; errno says more */
+/* 0; -EUCLEAN: not to be used, and `why` ("is corrupt"); or another negative errno. */
+int hk_state_read(int fd, char text[HK_STATE_TEXT], const char **why);
+
 #endif
