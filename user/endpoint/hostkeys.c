@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "user/base/files.h"
 #include "user/base/text.h"
 #include "user/crypto/levels.h"
+#include "user/endpoint/sa.h"
 #include "user/endpoint/secret.h"
 #include "user/keys/keyfile.h"
 
@@ -87,6 +89,57 @@ static int check_pair(const char *name, const struct hk_key_line *old, const str
 	return 0;
 }
 
+/* --- times ---------------------------------------------------------------------------------------- */
+
+static __u64 now_of_tests;
+
+__u64 hk_host_keys_now(void)
+{
+	return now_of_tests ? now_of_tests : (__u64)time(NULL);
+}
+
+void hk_host_keys_set_now(__u64 now)
+{
+	now_of_tests = now;
+}
+
+/* As the box judges it (user/keys/load.c). */
+static unsigned state_of(const struct hk_key_line *line)
+{
+	__u64 now = hk_host_keys_now();
+
+	if (line->not_after && line->not_after <= now)
+		return HK_REFUSAL_KEY_EXPIRED;
+	return line->not_before > now ? HK_REFUSAL_KEY_NOT_YET : HK_REFUSAL_NONE;
+}
+
+/* A key lives within the times of all that it is made of. */
+static void narrow(struct hk_key_line *line, const struct hk_key_line *other)
+{
+	if (other->not_before > line->not_before)
+		line->not_before = other->not_before;
+	if (other->not_after && (!line->not_after || other->not_after < line->not_after))
+		line->not_after = other->not_after;
+}
+
+static void sooner(__u64 when, __u64 now, __u64 *due)
+{
+	if (when > now && (!*due || when < *due))
+		*due = when;
+}
+
+__u64 hk_host_keys_due(const struct hk_host_keys *keys)
+{
+	__u64 now = hk_host_keys_now(), due = 0;
+	unsigned i;
+
+	for (i = 0; keys && i < keys->count; i++) {
+		sooner(keys->lines[i].not_before, now, &due);
+		sooner(keys->lines[i].not_after, now, &due);
+	}
+	return due;
+}
+
 /* --- levels --------------------------------------------------------------------------------------- */
 
 static const struct hk_key_line *find_level(
@@ -135,6 +188,7 @@ static int combine(const struct hk_host_keys *keys, struct hk_key_line *line, st
 		}
 		memcpy(levels.root[i], root->key, sizeof(levels.root[i]));
 		memcpy(levels.id[i], keys->levels[i], sizeof(levels.id[i]));
+		narrow(line, root);
 	}
 	if (!status) {
 		hk_kdf_combine(&levels, line->side, line->key);
@@ -221,14 +275,17 @@ static const struct hk_key_line *other_side(const struct hk_host_keys *keys, con
 	return of_side(keys, line, line->side == HK_SIDE_ENC ? HK_SIDE_AUTH : HK_SIDE_ENC);
 }
 
-static int check_sides(const struct hk_host_keys *keys, struct hk_error *error)
+static int check_sides(struct hk_host_keys *keys, struct hk_error *error)
 {
 	unsigned i;
 
 	for (i = 0; i < keys->count; i++) {
-		const struct hk_key_line *line = &keys->lines[i];
+		struct hk_key_line *line = &keys->lines[i];
+		const struct hk_key_line *other = is_single(line) ? NULL : other_side(keys, line);
 
-		if (!is_single(line) && !other_side(keys, line))
+		if (other)
+			narrow(line, other);
+		if (!is_single(line) && !other)
 			return hk_error_set(error, EINVAL,
 				"%s:%u: side=%s without its side=%s: an end host needs both (is this the "
 				"box's file?)",
@@ -334,6 +391,8 @@ static bool better(const struct hk_key_line *line, const struct hk_key_line *bes
 	unsigned length = line->has_receiver ? line->receiver.length + 1u : 0;
 	unsigned best_length = best && best->has_receiver ? best->receiver.length + 1u : 0;
 
+	if (best && !state_of(line) != !state_of(best))
+		return !state_of(line);
 	return !best || length > best_length ||
 	       (length == best_length && line->generation > best->generation);
 }
@@ -372,6 +431,8 @@ static unsigned from_explicit(const struct hk_host_keys *keys, const struct hk_k
 	}
 	status = hk_sa_from_keys(out, name, &sa, NULL);
 	hk_wipe(&sa, sizeof(sa));
+	if (!status)
+		(*out)->not_after = line->not_after;
 	return status ? HK_REFUSAL_CIPHER : HK_REFUSAL_NONE;
 }
 
@@ -390,6 +451,8 @@ static unsigned from_master(const struct hk_host_keys *keys, struct hk_crypto *c
 	hk_wipe(&auth, sizeof(auth));
 	if (status == -EINVAL)
 		return HK_REFUSAL_SPI;
+	if (!status)
+		(*out)->not_after = line->not_after;
 	return status ? HK_REFUSAL_CIPHER : HK_REFUSAL_NONE;
 }
 
@@ -402,11 +465,13 @@ unsigned hk_host_keys_sa(const struct hk_host_keys *keys, struct hk_crypto *cryp
 	if (line && variant_of(line) != name->variant)
 		return HK_REFUSAL_DOWNGRADE;
 	if (line)
-		return from_explicit(keys, line, name, out);
+		return state_of(line) ? state_of(line) : from_explicit(keys, line, name, out);
 	line = find_master(keys, name);
 	if (!line)
 		return HK_REFUSAL_NO_KEY;
-	return is_single(line) == split ? HK_REFUSAL_DOWNGRADE : from_master(keys, crypto, line, name, out);
+	if (is_single(line) == split)
+		return HK_REFUSAL_DOWNGRADE;
+	return state_of(line) ? state_of(line) : from_master(keys, crypto, line, name, out);
 }
 
 bool hk_host_keys_sends(
@@ -427,20 +492,37 @@ bool hk_host_keys_sends(
 	return !named;
 }
 
-unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, unsigned variant,
-	const struct hk_address *receiver, __u32 *spis, unsigned max)
+static bool in_use(const struct hk_key_line *line, bool early_or_late)
 {
-	struct hk_sa_name name = {.envelope = (__u8)envelope, .receiver = *receiver};
+	return early_or_late || !state_of(line);
+}
+
+static unsigned list_spis(
+	const struct hk_host_keys *keys, const struct hk_sa_name *name, bool all, __u32 *spis, unsigned max)
+{
+	struct hk_sa_name one = *name;
 	unsigned i, count = 0;
 
 	for (i = 0; i < keys->count && count < max; i++) {
 		const struct hk_key_line *line = &keys->lines[i];
 
-		name.spi = line->spi;
-		if (is_base(line) && explicit_of(line, &name) && variant_of(line) == variant)
+		one.spi = line->spi;
+		if (is_base(line) && explicit_of(line, &one) && variant_of(line) == name->variant &&
+			in_use(line, all))
 			spis[count++] = line->spi;
 	}
 	return count;
+}
+
+unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, unsigned variant,
+	const struct hk_address *receiver, __u32 *spis, unsigned max)
+{
+	const struct hk_sa_name name = {
+		.envelope = (__u8)envelope, .variant = (__u8)variant, .receiver = *receiver};
+	unsigned count = list_spis(keys, &name, false, spis, max);
+
+	/* Where it is no key's time, whoever takes one learns why. */
+	return count ? count : list_spis(keys, &name, true, spis, max);
 }
 
 static void make_master(
@@ -451,6 +533,7 @@ static void make_master(
 
 	*out = (struct hk_master){.id = line->has_id ? line->id : 0,
 		.slot = line->slot,
+		.not_after = line->not_after,
 		.enc = line->key,
 		.auth = auth ? auth->key : NULL,
 		.reader = reader ? reader->key : NULL};
@@ -468,6 +551,17 @@ static bool wished(const struct hk_key_line *line, const struct hk_master_wish *
 	return wish->receiver && hk_prefix_holds(&line->receiver, wish->receiver);
 }
 
+/* Of the line that was found, if it is its time. */
+static bool take_master(
+	const struct hk_host_keys *keys, const struct hk_key_line *line, struct hk_master *out)
+{
+	*out = (struct hk_master){.refusal = line ? state_of(line) : HK_REFUSAL_NO_KEY};
+	if (out->refusal)
+		return false;
+	make_master(keys, line, out);
+	return true;
+}
+
 bool hk_host_keys_master(
 	const struct hk_host_keys *keys, const struct hk_master_wish *wish, struct hk_master *out)
 {
@@ -477,9 +571,7 @@ bool hk_host_keys_master(
 	for (i = 0; i < keys->count; i++)
 		if (wished(&keys->lines[i], wish) && better(&keys->lines[i], best))
 			best = &keys->lines[i];
-	if (best)
-		make_master(keys, best, out);
-	return best;
+	return take_master(keys, best, out);
 }
 
 static bool root_of(const struct hk_key_line *line, const struct hk_address *receiver)
@@ -491,23 +583,30 @@ static bool root_of(const struct hk_key_line *line, const struct hk_address *rec
 bool hk_host_keys_root(
 	const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 spi, struct hk_master *out)
 {
+	const struct hk_key_line *line = NULL;
 	unsigned i;
 
-	for (i = 0; i < keys->count; i++)
-		if (root_of(&keys->lines[i], receiver) && keys->lines[i].spi == spi) {
-			make_master(keys, &keys->lines[i], out);
-			return true;
-		}
-	return false;
+	for (i = 0; i < keys->count && !line; i++)
+		if (root_of(&keys->lines[i], receiver) && keys->lines[i].spi == spi)
+			line = &keys->lines[i];
+	return take_master(keys, line, out);
+}
+
+static unsigned list_roots(const struct hk_host_keys *keys, const struct hk_address *receiver, bool all,
+	__u32 *spis, unsigned max)
+{
+	unsigned i, count = 0;
+
+	for (i = 0; i < keys->count && count < max; i++)
+		if (root_of(&keys->lines[i], receiver) && in_use(&keys->lines[i], all))
+			spis[count++] = keys->lines[i].spi;
+	return count;
 }
 
 unsigned hk_host_keys_roots(
 	const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 *spis, unsigned max)
 {
-	unsigned i, count = 0;
+	unsigned count = list_roots(keys, receiver, false, spis, max);
 
-	for (i = 0; i < keys->count && count < max; i++)
-		if (root_of(&keys->lines[i], receiver))
-			spis[count++] = keys->lines[i].spi;
-	return count;
+	return count ? count : list_roots(keys, receiver, true, spis, max);
 }

@@ -29,8 +29,9 @@ void hk_host_keys_free(struct hk_host_keys *keys);
 /*
  * The SA of `name`: an explicit key of that receiver and SPI first, else derived
  * from the receiver's master keys (longest prefix, then the SPI's slot, then the
- * highest generation). HK_REFUSAL_NONE; NO_KEY; DOWNGRADE where a key exists,
- * but of the other profile or for another version or suite; CIPHER.
+ * highest generation whose time it is). HK_REFUSAL_NONE; NO_KEY; KEY_NOT_YET and
+ * KEY_EXPIRED where it is no key's time; DOWNGRADE where a key exists, but of the
+ * other profile or for another version or suite; CIPHER.
  */
 unsigned hk_host_keys_sa(const struct hk_host_keys *keys, struct hk_crypto *crypto,
 	const struct hk_sa_name *name, struct hk_sa **out);
@@ -48,15 +49,21 @@ struct hk_master {
 	__u32 id;
 	__u8 slot;
 	const __u8 *enc, *auth, *reader; /* auth NULL: one key serves both sides; reader NULL: none */
+	__u64 not_after;		 /* seconds since 1970; 0: no end */
+	unsigned refusal; /* why there is none: HK_REFUSAL_NO_KEY, _KEY_NOT_YET or _KEY_EXPIRED */
 };
 
-/* The master key of the longest receiver, then the highest generation. False: none. */
+/*
+ * The master key whose time it is of the longest receiver, then of the highest
+ * generation. False: none, and out->refusal says why.
+ */
 bool hk_host_keys_master(
 	const struct hk_host_keys *keys, const struct hk_master_wish *wish, struct hk_master *out);
-/* The root of an SA that has sub-SAs. False: none. */
+/* The root of an SA that has sub-SAs. False: none, and out->refusal says why. */
 bool hk_host_keys_root(
 	const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 spi, struct hk_master *out);
-/* The SPIs that have roots, in the file's order; how many were written. */
+/* The SPIs that have roots, in the file's order, those whose time it is if there are any; how many were
+ * written. */
 unsigned hk_host_keys_roots(
 	const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 *spis, unsigned max);
 
@@ -67,8 +74,14 @@ unsigned hk_host_keys_roots(
 bool hk_host_keys_sends(
 	const struct hk_host_keys *keys, const struct hk_address *sender, bool is_id, __u32 number);
 
-/* The explicit SPIs we may send to `receiver` with, in the file's order; how many were written. */
+/* The explicit SPIs we may send to `receiver` with, like those of roots; how many were written. */
 unsigned hk_host_keys_spis(const struct hk_host_keys *keys, unsigned envelope, unsigned variant,
 	const struct hk_address *receiver, __u32 *spis, unsigned max);
+
+/* When the next key's time begins or ends: then what was made of these keys may have changed. 0: never. */
+__u64 hk_host_keys_due(const struct hk_host_keys *keys);
+/* Seconds since 1970. Tests set another time; 0: the system's again. */
+__u64 hk_host_keys_now(void);
+void hk_host_keys_set_now(__u64 now);
 
 #endif

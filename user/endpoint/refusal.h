@@ -23,6 +23,8 @@
 	R(NOT_OURS, "not-ours", "sealed for another receiver")                                             \
 	R(WRONG_ENVELOPE, "wrong-envelope", "another envelope than this host speaks")                      \
 	R(NO_KEY, "no-key", "no key for this SPI")                                                         \
+	R(KEY_NOT_YET, "key-not-yet", "the key's time has not begun (not-before)")                         \
+	R(KEY_EXPIRED, "key-expired", "the key's time is over (not-after)")                                \
 	R(DOWNGRADE, "downgrade", "a single-key version or suite under a split key, or the reverse")       \
 	R(BAD_ICV, "bad-icv", "the ICV does not verify")                                                   \
 	R(REPLAY, "replay", "a number seen before, or too old to tell")                                    \

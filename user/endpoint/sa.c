@@ -171,6 +171,11 @@ const struct hk_sa_name *hk_sa_name(const struct hk_sa *sa)
 	return &sa->name;
 }
 
+__u64 hk_sa_not_after(const struct hk_sa *sa)
+{
+	return sa->not_after;
+}
+
 const __u8 *hk_sa_fingerprint(const struct hk_sa *sa)
 {
 	return sa->fingerprint;

@@ -16,6 +16,7 @@ struct hk_sa {
 	struct hk_protection protection;
 	__u8 salt_enc[4], salt_auth[4];
 	__u8 fingerprint[8];
+	__u64 not_after; /* of the key it is made of, seconds since 1970; 0: no end */
 };
 
 /* An opened envelope, before the inner packet is made of it. */

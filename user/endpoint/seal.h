@@ -69,6 +69,7 @@ void hk_sa_free(struct hk_sa *sa); /* wipes; NULL is fine */
 const struct hk_sa_name *hk_sa_name(const struct hk_sa *sa);
 /* 8 bytes that name the encryption key and reveal nothing of it; the nonce state is filed under them. */
 const __u8 *hk_sa_fingerprint(const struct hk_sa *sa);
+__u64 hk_sa_not_after(const struct hk_sa *sa); /* seconds since 1970; 0: no end */
 
 /* The numbers of one packet. The caller guarantees that an IV never comes twice under one SA. */
 struct hk_numbers {

@@ -74,6 +74,10 @@ static int take(struct hk_capture_run *run, const struct pcap_pkthdr *header, co
 	if (size == -EOVERFLOW)
 		return hk_error_set(error, EOVERFLOW,
 			"SPI 0x%08x has no numbers left: take another one, or new keys", sender->spi);
+	if (size == -EKEYEXPIRED)
+		return hk_error_set(error, EKEYEXPIRED,
+			"SPI 0x%08x: the time of its key is over (not-after): seal with new keys",
+			sender->spi);
 	if (size == -EROFS)
 		return hk_error_set(error, EIO, "SPI 0x%08x: the nonce state cannot be written", sender->spi);
 	if (size == -ENOMSG)

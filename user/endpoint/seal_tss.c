@@ -76,9 +76,10 @@ int hk_tss_from_keys(struct hk_tss **out, const struct hk_tss_setup *setup, __u3
 	const struct hk_master_wish wish = {.has_id = true, .has_slot = true, .id = sdi, .slot = (__u8)an};
 	struct hk_master master;
 
+	master.refusal = HK_REFUSAL_NO_KEY;
 	if (an > 1 || !hk_host_keys_master(keys, &wish, &master))
-		return hk_error_set(error, ENOKEY, "%s: no key for SDI %u in slot %u: id=%u slot=%u", name,
-			sdi, an, sdi, an);
+		return hk_error_set(error, ENOKEY, "%s: no key for SDI %u in slot %u: id=%u slot=%u: %s",
+			name, sdi, an, sdi, an, hk_refusal_text(master.refusal));
 	return hk_tss_new(out, setup, sdi, an, master.enc, master.auth, error);
 }
 

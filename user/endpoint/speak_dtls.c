@@ -163,8 +163,8 @@ static int sender_new(struct hk_sender **out, struct hk_speech *speech, const st
 
 	if (!hk_host_keys_master(sending->keys, &wish, &master))
 		return hk_error_set(error, ENOKEY,
-			"%s: no master key in slot=0 to seal records with: name its id with --mkid",
-			sending->source);
+			"%s: no master key in slot=0 to seal records with: %s; name its id with --mkid",
+			sending->source, hk_refusal_text(master.refusal));
 	sender = calloc(1, sizeof(*sender));
 	if (!sender)
 		return hk_error_set(error, ENOMEM, "no memory for DTLS contexts");
@@ -265,9 +265,10 @@ static unsigned try_context(
 		.has_slot = true};
 	struct hk_master master;
 
-	if ((dtls->only_mkid && name->mkid != dtls->mkid) ||
-		!hk_host_keys_master(receiver->keys, &wish, &master))
+	if (dtls->only_mkid && name->mkid != dtls->mkid)
 		return HK_REFUSAL_NO_KEY;
+	if (!hk_host_keys_master(receiver->keys, &wish, &master))
+		return master.refusal;
 	if (name->split != (master.auth != NULL))
 		return HK_REFUSAL_DOWNGRADE;
 	return make_context(speech, name, &master, out, NULL) ? HK_REFUSAL_CIPHER : HK_REFUSAL_NONE;

@@ -238,14 +238,15 @@ static int find_master(struct eesp_sender *sender, const struct hk_sending *send
 	if (!sender->name.derived)
 		return hk_host_keys_root(sending->keys, sending->to, sending->spi, master)
 			       ? 0
-			       : hk_error_set(error, ENOKEY, "%s: no root= to send to %s with SPI 0x%08x",
-					 sending->source, hk_address_format(sending->to, to), sending->spi);
+			       : hk_error_set(error, ENOKEY, "%s: no root= to send to %s with SPI 0x%08x: %s",
+					 sending->source, hk_address_format(sending->to, to), sending->spi,
+					 hk_refusal_text(master->refusal));
 	if (!hk_host_keys_master(sending->keys, &wish, master))
-		return hk_error_set(error, ENOKEY, "%s: no master key%s%s%s%s to send to %s with",
+		return hk_error_set(error, ENOKEY, "%s: no master key%s%s%s%s to send to %s with: %s",
 			sending->source, wish.has_id ? " with id=" : "",
 			wish.has_id ? hk_wish(sending->wishes, "mkid") : "", wish.has_slot ? " in slot=" : "",
 			wish.has_slot ? hk_wish(sending->wishes, "slot") : "",
-			hk_address_format(sending->to, to));
+			hk_address_format(sending->to, to), hk_refusal_text(master->refusal));
 	sender->name.mkid = master->id;
 	sender->name.slot = master->slot;
 	return 0;
@@ -310,6 +311,7 @@ static int sender_new(struct hk_sender **out, struct hk_speech *speech, const st
 		return status;
 	}
 	name_sender(sender);
+	sender->sender.not_after = master.not_after;
 	*out = &sender->sender;
 	return 0;
 }
@@ -489,7 +491,7 @@ static unsigned find(void *context, const struct hk_eesp_name *name, const struc
 		.has_slot = true,
 		.id = name->mkid,
 		.slot = name->slot};
-	struct hk_master master = {0};
+	struct hk_master master = {.refusal = HK_REFUSAL_NO_KEY};
 	bool found;
 
 	if (name->derived && eesp->only_mkid && name->mkid != eesp->mkid)
@@ -498,7 +500,7 @@ static unsigned find(void *context, const struct hk_eesp_name *name, const struc
 		(name->derived ? hk_host_keys_master(receiver->keys, &wish, &master)
 			       : hk_host_keys_root(receiver->keys, &speech->local, name->spi, &master));
 	if (!found)
-		return HK_REFUSAL_NO_KEY;
+		return master.refusal;
 	*keys = (struct hk_eesp_keys){.enc = master.enc, .auth = master.auth};
 	if (!hk_host_keys_sends(
 		    receiver->keys, sender, name->derived, name->derived ? name->mkid : name->spi))

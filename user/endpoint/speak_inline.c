@@ -149,14 +149,12 @@ static unsigned spis(
 }
 
 static bool find_secrets(const struct hk_host_keys *keys, const struct hk_address *receiver, __u32 spi,
-	struct hk_inline_keys *out)
+	struct hk_inline_keys *out, struct hk_master *root)
 {
-	struct hk_master root;
-
-	if (!hk_host_keys_root(keys, receiver, spi, &root) || !root.auth)
+	if (!hk_host_keys_root(keys, receiver, spi, root) || !root->auth)
 		return false;
-	memcpy(out->enc, root.enc, sizeof(out->enc));
-	memcpy(out->auth, root.auth, sizeof(out->auth));
+	memcpy(out->enc, root->enc, sizeof(out->enc));
+	memcpy(out->auth, root->auth, sizeof(out->auth));
 	return true;
 }
 
@@ -165,12 +163,18 @@ static int make_sender(struct hk_sender **out, struct hk_speech *speech, const s
 {
 	struct inline_sender *sender;
 	struct hk_inline_keys keys;
+	struct hk_master root;
 	char to[HK_ADDRESS_TEXT];
 	int status = need_host(speech, error);
 
 	if (status)
 		return status;
-	if (!find_secrets(sending->keys, sending->to, sending->spi, &keys))
+	if (!find_secrets(sending->keys, sending->to, sending->spi, &keys, &root) && root.refusal &&
+		root.refusal != HK_REFUSAL_NO_KEY)
+		return hk_error_set(error, ENOKEY, "%s: parent SA towards %s with SPI 0x%08x: %s",
+			sending->source, hk_address_format(sending->to, to), sending->spi,
+			hk_refusal_text(root.refusal));
+	if (root.refusal || !root.auth)
 		return hk_error_set(error, ENOKEY,
 			"%s: no parent SA towards %s with SPI 0x%08x: it is given by receiver=, spi= and "
 			"root=, side=enc and side=auth",
@@ -188,6 +192,7 @@ static int make_sender(struct hk_sender **out, struct hk_speech *speech, const s
 		return status;
 	}
 	sender->sender.spi = sending->spi;
+	sender->sender.not_after = root.not_after;
 	memcpy(sender->sender.fingerprint, hk_inline_own_fingerprint(sender->own), 8);
 	*out = &sender->sender;
 	return 0;
@@ -247,12 +252,13 @@ static int take_parents(struct hk_speech *speech, const struct hk_host_keys *key
 	__u32 list[PARENTS_MAX];
 	unsigned count = hk_host_keys_roots(keys, &speech->local, list, PARENTS_MAX), i;
 	struct hk_inline_keys secrets;
+	struct hk_master root;
 	struct hk_error why;
 	int status = 0;
 
 	for (i = 0; i < count && !status; i++) {
 		memset(&why, 0, sizeof(why));
-		if (!find_secrets(keys, &speech->local, list[i], &secrets))
+		if (!find_secrets(keys, &speech->local, list[i], &secrets, &root))
 			continue;
 		status = hk_inline_host_receive(host, list[i], &secrets, place, &why);
 		if (status && say)
@@ -317,12 +323,23 @@ static void watch(struct inline_receiver *receiver, const struct hk_sealed *seal
 {
 	struct hk_speech *speech = receiver->receiver.speech;
 	struct hk_inline_keys keys;
+	struct hk_master root;
 
 	if (memcmp(&sealed->source, &speech->local, sizeof(sealed->source)) != 0 ||
-		!find_secrets(receiver->keys, &sealed->destination, sealed->spi, &keys))
+		!find_secrets(receiver->keys, &sealed->destination, sealed->spi, &keys, &root))
 		return;
 	hk_inline_host_watch(speech_of(speech)->host, &keys, sealed, now(), out);
 	hk_wipe(&keys, sizeof(keys));
+}
+
+/* A parent whose time it is not is none: it has gone, or has not come. */
+static unsigned why_no_key(const struct inline_receiver *receiver, __u32 spi)
+{
+	struct hk_master root;
+
+	return hk_host_keys_root(receiver->keys, &receiver->receiver.speech->local, spi, &root)
+		       ? HK_REFUSAL_NO_KEY
+		       : root.refusal;
 }
 
 static unsigned open_sealed(
@@ -339,7 +356,9 @@ static unsigned open_sealed(
 		return HK_REFUSAL_OTHER_SENDER;
 	if (((struct inline_receiver *)receiver)->watches)
 		watch((struct inline_receiver *)receiver, &read, out);
-	return hk_inline_host_open(speech_of(receiver->speech)->host, &read, now(), out, opened);
+	refusal = hk_inline_host_open(speech_of(receiver->speech)->host, &read, now(), out, opened);
+	return refusal == HK_REFUSAL_NO_KEY ? why_no_key((struct inline_receiver *)receiver, read.spi)
+					    : refusal;
 }
 
 static void receiver_free(struct hk_receiver *receiver)

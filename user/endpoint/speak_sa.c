@@ -68,6 +68,7 @@ int hk_speak_sa_sender(struct hk_sender **out, struct hk_speech *speech, const s
 			hk_refusal_text(refusal));
 	}
 	sender->sender.spi = sending->spi;
+	sender->sender.not_after = hk_sa_not_after(sender->sa);
 	memcpy(sender->sender.fingerprint, hk_sa_fingerprint(sender->sa), 8);
 	*out = &sender->sender;
 	return 0;

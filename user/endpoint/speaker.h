@@ -42,12 +42,15 @@ struct hk_sender {
 	struct hk_speech *speech; /* ours */
 	__u32 spi;		  /* its name in messages and statistics */
 	__u8 fingerprint[8];	  /* of its keys and what else makes it: equal ones are one sender */
+	__u64 not_after;	  /* of its keys, seconds since 1970: no packet later; 0: no end */
 	__u64 sealed;		  /* ours: packets */
 };
 
 struct hk_receiver {
-	struct hk_speech *speech;	/* ours */
-	__u64 counts[HK_REFUSAL_COUNT]; /* ours */
+	struct hk_speech *speech;	  /* ours */
+	const struct hk_host_keys *given; /* ours: its keys */
+	__u64 due;			  /* ours: when the time of one of them begins or ends; 0: never */
+	__u64 counts[HK_REFUSAL_COUNT];	  /* ours */
 };
 
 /* What a sender is made of. */
@@ -136,6 +139,7 @@ int hk_sender_new(struct hk_sender **out, struct hk_speech *speech, const struct
 	struct hk_error *error);
 int hk_sender_start(struct hk_sender *sender, const struct hk_state_place *place, struct hk_error *error);
 bool hk_sender_same(const struct hk_sender *a, const struct hk_sender *b);
+/* As in the row; -EKEYEXPIRED: the time of its key is over. */
 int hk_sender_seal(struct hk_sender *sender, const __u8 *inner, __u32 length, __u8 *out, __u32 room);
 int hk_sender_seal_packet(struct hk_sender *sender, const __u8 *packet, __u32 length, __u8 *out, __u32 room);
 int hk_sender_due(struct hk_sender *sender, __u8 *out, __u32 room);

@@ -163,6 +163,11 @@ bool hk_sender_same(const struct hk_sender *a, const struct hk_sender *b)
 	return a->spi == b->spi && memcmp(a->fingerprint, b->fingerprint, sizeof(a->fingerprint)) == 0;
 }
 
+static bool over(const struct hk_sender *sender)
+{
+	return sender->not_after && hk_host_keys_now() >= sender->not_after;
+}
+
 static int count_sealed(struct hk_sender *sender, int size)
 {
 	sender->sealed += size > 0;
@@ -171,11 +176,15 @@ static int count_sealed(struct hk_sender *sender, int size)
 
 int hk_sender_seal(struct hk_sender *sender, const __u8 *inner, __u32 length, __u8 *out, __u32 room)
 {
+	if (over(sender))
+		return -EKEYEXPIRED;
 	return count_sealed(sender, sender->speech->speaker->seal(sender, inner, length, out, room));
 }
 
 int hk_sender_seal_packet(struct hk_sender *sender, const __u8 *packet, __u32 length, __u8 *out, __u32 room)
 {
+	if (over(sender))
+		return -EKEYEXPIRED;
 	return count_sealed(sender, sender->speech->speaker->seal_packet(sender, packet, length, out, room));
 }
 
@@ -183,7 +192,7 @@ int hk_sender_due(struct hk_sender *sender, __u8 *out, __u32 room)
 {
 	const struct hk_speaker *speaker = sender->speech->speaker;
 
-	return speaker->due ? count_sealed(sender, speaker->due(sender, out, room)) : 0;
+	return speaker->due && !over(sender) ? count_sealed(sender, speaker->due(sender, out, room)) : 0;
 }
 
 void hk_sender_free(struct hk_sender *sender, bool undo)
@@ -197,14 +206,26 @@ int hk_receiver_new(struct hk_receiver **out, struct hk_speech *speech, const st
 {
 	int status = speech->speaker->receiver(out, speech, keys, place, error);
 
-	if (!status)
-		(*out)->speech = speech;
-	return status;
+	if (status)
+		return status;
+	(*out)->speech = speech;
+	(*out)->given = keys;
+	(*out)->due = hk_host_keys_due(keys);
+	return 0;
 }
 
 void hk_receiver_rekey(struct hk_receiver *receiver, const struct hk_host_keys *keys)
 {
 	receiver->speech->speaker->rekey(receiver, keys);
+	receiver->given = keys;
+	receiver->due = hk_host_keys_due(keys);
+}
+
+/* The time of a key has begun or is over: what was made of it goes, as with other keys. */
+static void look_at_clock(struct hk_receiver *receiver)
+{
+	if (receiver->due && receiver->speech->speaker->rekey && hk_host_keys_now() >= receiver->due)
+		hk_receiver_rekey(receiver, receiver->given);
 }
 
 unsigned hk_receiver_open(struct hk_receiver *receiver, unsigned parsed, const struct hk_sealed *sealed,
@@ -212,6 +233,7 @@ unsigned hk_receiver_open(struct hk_receiver *receiver, unsigned parsed, const s
 {
 	unsigned refusal = parsed;
 
+	look_at_clock(receiver);
 	if (!refusal)
 		refusal = receiver->speech->speaker->open(receiver, sealed, out, opened);
 	if (refusal)

@@ -70,6 +70,7 @@ void hk_tunnel_config_free(struct hk_tunnel_config *config);
 	U(INVALID, "invalid", "not a packet that can be sealed")                                            \
 	U(TOO_BIG, "too-big", "larger than an envelope or the path carries")                                \
 	U(SPI_USED_UP, "spi-used-up", "all SPIs for the peer have used their numbers: new keys are needed") \
+	U(KEY_EXPIRED, "key-expired", "the time of its keys is over: new keys are needed")                  \
 	U(NO_KEY, "no-key", "the key server has given no key for the peer yet")                             \
 	U(STATE, "state", "the nonce state could not be written")                                           \
 	U(CIPHER, "cipher", "the crypto library failed")                                                    \
@@ -90,6 +91,7 @@ struct hk_tunnel_peer {
 	unsigned routes_count;
 	struct hk_sender *senders[HK_TUNNEL_SPIS];
 	unsigned senders_count, sender_now;
+	unsigned why_none; /* when the last of them was given up: enum hk_unsent */
 };
 
 struct hk_tunnel_peers {

@@ -115,6 +115,7 @@ static void keep_senders(struct hk_tunnel *tunnel, struct hk_tunnel_peers *peers
 			old = hk_tunnel_peers_find(&tunnel->peers, &peers->rows[i].remote, fresh);
 			if (!old)
 				continue;
+			(*old)->not_after = fresh->not_after;
 			peers->rows[i].senders[j] = *old;
 			*old = fresh;
 		}

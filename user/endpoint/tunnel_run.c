@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "user/base/log.h"
+#include "user/base/text.h"
 #include "user/endpoint/inner.h"
 #include "user/endpoint/tunnel.h"
 
@@ -47,25 +48,44 @@ static unsigned unsent_of(int status)
 	}
 }
 
+/* The next sender's turn: this one has no numbers left, or its time is over. */
+static unsigned give_up(
+	struct hk_tunnel *tunnel, struct hk_tunnel_peer *peer, const struct hk_sender *sender, bool expired)
+{
+	char remote[HK_ADDRESS_TEXT];
+	bool last = ++peer->sender_now == peer->senders_count;
+
+	hk_address_format(&peer->remote, remote);
+	if (expired)
+		hk_log_warn("%s: the time of SPI 0x%08x to %s is over (not-after): %s", tunnel->device,
+			sender->spi, remote,
+			last ? "nothing is sent there until there are new keys (keygen --next, then SIGHUP)"
+			     : "going on with the next");
+	else
+		hk_log_warn("%s: SPI 0x%08x to %s has used all its numbers: %s", tunnel->device, sender->spi,
+			remote, last ? "new keys are needed" : "going on with the next");
+	hk_tunnel_server_want(tunnel, peer);
+	peer->why_none = expired ? HK_UNSENT_KEY_EXPIRED : HK_UNSENT_SPI_USED_UP;
+	return peer->why_none;
+}
+
 /* Seals with the peer's next sender that still has numbers: the size, or -1 and `why`. */
 static int seal(struct loop *loop, struct hk_tunnel_peer *peer, __u32 length, unsigned *why)
 {
 	struct hk_sender *sender;
 	int size;
 
-	*why = peer->senders_count ? HK_UNSENT_SPI_USED_UP : HK_UNSENT_NO_KEY;
+	*why = peer->senders_count ? peer->why_none : HK_UNSENT_NO_KEY;
 	while (peer->sender_now < peer->senders_count) {
 		sender = peer->senders[peer->sender_now];
 		size = hk_sender_seal(sender, loop->inner, length, loop->sealed[loop->out_used], PACKET_MAX);
 		if (size >= 0)
 			return size;
-		if (size != -EOVERFLOW) {
+		if (size != -EOVERFLOW && size != -EKEYEXPIRED) {
 			*why = unsent_of(size);
 			return -1;
 		}
-		hk_log_warn("SPI 0x%08x has used all its numbers: going on with the next", sender->spi);
-		peer->sender_now++;
-		hk_tunnel_server_want(loop->tunnel, peer);
+		*why = give_up(loop->tunnel, peer, sender, size == -EKEYEXPIRED);
 	}
 	return -1;
 }
