@@ -67,9 +67,6 @@ struct hk_cbc_job {
 /*
  * AES-GCM open: decrypts and verifies. When the tag is wrong `verified` is
  * false and `out` is zeroed: unverified plaintext never leaves the call.
- * `cache_id`: nonzero where the key will be seen again (an SPI of a `single`
- * domain): the backend may keep the expanded key under it, together with the
- * key itself, which it compares in constant time before use.
  */
 struct hk_gcm_job {
 	const __u8 *key; /* key_size bytes */
@@ -83,7 +80,6 @@ struct hk_gcm_job {
 	__u8 nonce[12];
 	__u8 tag_size; /* 0: 16, the full length; 8: its first half (the reader tag of wire-formats 3.1) */
 	bool verified; /* OUT */
-	__u64 cache_id;
 };
 
 /* The backends' names, best first: "ipsec-mb", "libcrypto"; NULL past the last. */
@@ -93,7 +89,7 @@ const char *hk_crypto_backend_name(unsigned index);
 struct hk_crypto *hk_crypto_new(const char *backend);
 void hk_crypto_free(struct hk_crypto *crypto);
 const char *hk_crypto_name(const struct hk_crypto *crypto);
-/* Wipes every expanded key that is kept for packets to come. */
+/* Wipes what is left in working memory of the keys of earlier calls. */
 void hk_crypto_forget(struct hk_crypto *crypto);
 
 /* Expands a 256-bit key. Any thread. 0 or negative errno. */

@@ -15,7 +15,7 @@ struct hk_crypto_backend {
 	const char *name;
 	struct hk_crypto *(*create)(void);	   /* NULL and errno: not on this machine */
 	void (*destroy)(struct hk_crypto *crypto); /* wipes all it held */
-	void (*forget)(struct hk_crypto *crypto);  /* wipes what it keeps of keys; NULL: nothing */
+	void (*forget)(struct hk_crypto *crypto);  /* wipes what is left of keys; NULL: nothing is */
 	void (*cmac)(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 count, __u32 blocks,
 		const __u8 *messages, __u8 *out);
 	void (*hmac)(struct hk_crypto *crypto, struct hk_hmac_job *jobs, __u32 count);
@@ -41,22 +41,8 @@ _Noreturn void hk_crypto_broken(const char *what);
 /* Whether ipsec-mb's feature flags name a CPU with AES instructions: without them its AES leaks by timing. */
 bool hk_crypto_ipsecmb_suits(__u64 features);
 
-/*
- * How many bytes of a CTR job come before the counter's low 32 bits start again
- * at 0. Libraries differ in what they do there (libcrypto carries into the
- * nonce), so both backends split the job instead of trusting them.
- */
-static inline __u32 hk_ctr_until_wrap(const struct hk_ctr_job *job)
-{
-	const __u8 *low = job->counter + 12;
-	const __u64 counter = (__u32)low[0] << 24 | (__u32)low[1] << 16 | (__u32)low[2] << 8 | low[3];
-	const __u64 bytes = (0x100000000ull - counter) * 16;
-
-	return job->length < bytes ? job->length : (__u32)bytes;
-}
-
-/* One position of CBC-MAC over a batch: out[i] = block `position` of message i, ^ chain, ^ K1 in the last. */
-void hk_crypto_cmac_fold(const struct hk_kdf_key *key, __u32 count, __u32 blocks, __u32 position,
-	const __u8 *messages, __u8 *out);
+/* For tests: as on a CPU that has no better lanes than these. */
+struct hk_lanes;
+void hk_crypto_ipsecmb_use(struct hk_crypto *crypto, const struct hk_lanes *lanes);
 
 #endif

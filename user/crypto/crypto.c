@@ -175,28 +175,3 @@ void hk_crypto_broken(const char *what)
 		what);
 	abort();
 }
-
-static void xor16(__u8 *out, const __u8 *a, const __u8 *b)
-{
-	__u64 x[2], y[2];
-
-	memcpy(x, a, 16);
-	memcpy(y, b, 16);
-	x[0] ^= y[0];
-	x[1] ^= y[1];
-	memcpy(out, x, 16);
-}
-
-void hk_crypto_cmac_fold(const struct hk_kdf_key *key, __u32 count, __u32 blocks, __u32 position,
-	const __u8 *messages, __u8 *out)
-{
-	const __u8 *block = messages + (size_t)position * 16;
-	const size_t stride = (size_t)blocks * 16;
-	static const __u8 nothing[16];
-	const __u8 *last = position + 1 == blocks ? key->k1 : nothing;
-
-	for (__u32 i = 0; i < count; i++, block += stride, out += 16) {
-		xor16(out, position ? out : nothing, block);
-		xor16(out, out, last);
-	}
-}

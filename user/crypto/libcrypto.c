@@ -88,6 +88,32 @@ static void ecb(EVP_CIPHER_CTX *context, __u8 *blocks, size_t size)
 	}
 }
 
+static void xor16(__u8 *out, const __u8 *a, const __u8 *b)
+{
+	__u64 x[2], y[2];
+
+	memcpy(x, a, 16);
+	memcpy(y, b, 16);
+	x[0] ^= y[0];
+	x[1] ^= y[1];
+	memcpy(out, x, 16);
+}
+
+/* One position of CBC-MAC over a batch: out[i] = block `position` of message i, ^ chain, ^ K1 in the last. */
+static void cmac_fold(const struct hk_kdf_key *key, __u32 count, __u32 blocks, __u32 position,
+	const __u8 *messages, __u8 *out)
+{
+	const __u8 *block = messages + (size_t)position * 16;
+	const size_t stride = (size_t)blocks * 16;
+	static const __u8 nothing[16];
+	const __u8 *last = position + 1 == blocks ? key->k1 : nothing;
+
+	for (__u32 i = 0; i < count; i++, block += stride, out += 16) {
+		xor16(out, position ? out : nothing, block);
+		xor16(out, out, last);
+	}
+}
+
 static void cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 count, __u32 blocks,
 	const __u8 *messages, __u8 *out)
 {
@@ -97,7 +123,7 @@ static void cmac(struct hk_crypto *crypto, const struct hk_kdf_key *key, __u32 c
 	if (EVP_EncryptInit_ex2(context, NULL, key->schedule, NULL, NULL) != 1)
 		hk_crypto_broken("AES key expansion");
 	for (__u32 position = 0; position < blocks; position++) {
-		hk_crypto_cmac_fold(key, count, blocks, position, messages, out);
+		cmac_fold(key, count, blocks, position, messages, out);
 		ecb(context, out, (size_t)count * 16);
 	}
 }
@@ -138,9 +164,22 @@ static void ctr_run(EVP_CIPHER_CTX *context, const __u8 *key, const __u8 counter
 		hk_crypto_broken("AES-CTR");
 }
 
+/*
+ * How many bytes of a CTR job come before the counter's low 32 bits start again
+ * at 0. The library would carry into the nonce there, so the job is split.
+ */
+static __u32 until_wrap(const struct hk_ctr_job *job)
+{
+	const __u8 *low = job->counter + 12;
+	const __u64 counter = (__u32)low[0] << 24 | (__u32)low[1] << 16 | (__u32)low[2] << 8 | low[3];
+	const __u64 bytes = (0x100000000ull - counter) * 16;
+
+	return job->length < bytes ? job->length : (__u32)bytes;
+}
+
 static void ctr_one(EVP_CIPHER_CTX *context, const struct hk_ctr_job *job)
 {
-	const __u32 head = hk_ctr_until_wrap(job);
+	const __u32 head = until_wrap(job);
 	__u8 counter[16];
 
 	if (job->length > INT_MAX)

@@ -83,7 +83,7 @@ static int wait_paused(struct hk_workers *workers, unsigned paused)
 	return 0;
 }
 
-/* Expanded keys of packets before: the keys may be gone. */
+/* What is left of the keys of packets before: they may be gone. */
 static void forget_keys(struct hk_workers *workers)
 {
 	unsigned i;

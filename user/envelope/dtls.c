@@ -210,9 +210,7 @@ static void fill_gcm(const struct datagram *datagram, const struct record *recor
 		.length = record->length,
 		.aad = record->aad,
 		.aad_length = AAD_SIZE,
-		.tag = text + record->length,
-		.cache_id = (record->master.id << 32 ^ hk_get32(opening->frame + record->header + 19)) |
-			    1ull << 63};
+		.tag = text + record->length};
 	memcpy(job->nonce, record->salt, 4);
 	memcpy(job->nonce + 4, text - HK_DTLS_NONCE_SIZE, HK_DTLS_NONCE_SIZE);
 }

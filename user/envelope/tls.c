@@ -165,8 +165,7 @@ static bool open_with(struct segment *segment, const __u8 *record, __u32 length,
 		.length = length - NONCE - TAG,
 		.aad = aad,
 		.aad_length = AAD,
-		.tag = record + RECORD_HEADER + length - TAG,
-		.cache_id = (stream->key_id << 32 ^ segment->opening->meta->spi) | 1ull << 63};
+		.tag = record + RECORD_HEADER + length - TAG};
 
 	hk_put32(aad, (__u32)(sequence >> 32));
 	hk_put32(aad + 4, (__u32)sequence);

@@ -340,8 +340,6 @@ static void fill_gcm(struct hk_gcm_job *job, const struct hk_opening *opening)
 	memcpy(job->nonce, opening->nonce, sizeof(job->nonce));
 	job->tag_size = HK_GCM_TAG_SIZE;
 	job->verified = false;
-	/* a hint, compared with the key before it is believed: collisions only cost time */
-	job->cache_id = (opening->key.id << 32 ^ opening->meta->spi) | 1ull << 63;
 }
 
 static void add_gcm(struct hk_pipeline *pipeline, const struct hk_opening *opening, unsigned i)
@@ -363,7 +361,6 @@ static bool verify_reader(struct hk_pipeline *pipeline, struct hk_opening *openi
 	job.key = opening->reader_material;
 	job.tag = opening->frame + opening->cipher_offset + opening->cipher_length;
 	job.tag_size = HK_DKC_READER_SIZE;
-	job.cache_id = 0;
 	memcpy(job.nonce, opening->reader_nonce, sizeof(job.nonce));
 	hk_crypto_gcm_open(pipeline->crypto, &job, 1);
 	hk_wipe(opening->reader_material, HK_KDF108_OUTPUT);

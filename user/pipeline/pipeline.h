@@ -81,7 +81,8 @@ void hk_pipeline_drop_spare(struct hk_pipeline *pipeline);
 void hk_pipeline_run(struct hk_pipeline *pipeline, struct hk_inspection *inspection,
 	const struct hk_frame *frames, unsigned count, __u64 now_ns, struct hk_fate *fates);
 
-/* Between batches: wipes what it keeps of keys to save time, and of those that `keyring` does not hold. */
+/* Between batches: wipes what is left of keys used, and what streams keep of those that `keyring` does not
+ * hold. */
 void hk_pipeline_forget_keys(struct hk_pipeline *pipeline, const struct hk_keyring *keyring);
 
 /* Between batches: ends idle flows (a bounded number per call). `final`: ends all of them. */
