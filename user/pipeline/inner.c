@@ -209,12 +209,18 @@ static inline void order(__u64 *low, __u64 *high, bool swapped)
 	*high = swapped ? kept : *high;
 }
 
-static __u64 hash_words(__u64 a, __u64 b, __u64 c, __u64 d, __u64 e)
+/* Address and port, mixed one after the other: nobody can trade bits of one for bits of the other. */
+static __u64 hash_end(const __u64 *seed, __u64 a0, __u64 a1, __u64 port)
 {
-	const __u64 *seed = hk_hash_seed();
-	__u64 hash = hk_hash_fold(a ^ seed[0], b ^ seed[1]) ^ hk_hash_fold(c ^ seed[2], d ^ seed[3]);
+	return hk_hash_fold(hk_hash_fold(a0 ^ seed[0], a1 ^ seed[1]) ^ port, seed[2] | 1);
+}
 
-	hash = hk_hash_fold(hash ^ e, seed[1] | 1);
+/* A sum of both ends, so that neither direction comes first. */
+static __u64 hash_ends(__u64 a, __u64 b, const struct hk_hook_packet *packet)
+{
+	__u64 hash = (a + b) ^ ((__u64)packet->protocol << 16 | packet->domain);
+
+	hash = hk_hash_fold(hash, hk_hash_seed()[3] | 1);
 	return hash ? hash : 1;
 }
 
@@ -226,13 +232,17 @@ static __u64 hash_words(__u64 a, __u64 b, __u64 c, __u64 d, __u64 e)
 __u64 hk_packet_flow(
 	const __u8 *data, const struct hk_hook_packet *packet, struct hk_flow_key *key, __u8 *swapped)
 {
+	const __u64 *seed = hk_hash_seed();
 	__u64 a0 = hk_word(packet->src.bytes), a1 = hk_word(packet->src.bytes + 8);
 	__u64 b0 = hk_word(packet->dst.bytes), b1 = hk_word(packet->dst.bytes + 8);
-	__u64 a_port = packet->src_port, b_port = packet->dst_port;
+	__u64 a_port = packet->src_port, b_port = packet->dst_port, hash;
 	bool above;
 
 	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6)
 		a_port = b_port = echo_identifier(data, packet);
+	hash = hash_ends(hash_end(seed, a0, a1, a_port), hash_end(seed, b0, b1, b_port), packet);
+	if (!key)
+		return hash;
 	above = a1 > b1 || (a1 == b1 && (a0 > b0 || (a0 == b0 && a_port > b_port)));
 	order(&a0, &b0, above);
 	order(&a1, &b1, above);
@@ -247,8 +257,7 @@ __u64 hk_packet_flow(
 	key->protocol = packet->protocol;
 	key->reserved = 0;
 	*swapped = above;
-	return hash_words(a0, a1, b0, b1,
-		(__u64)packet->protocol << 48 | (__u64)packet->domain << 32 | b_port << 16 | a_port);
+	return hash;
 }
 
 void hk_packet_describe_payload(

@@ -58,6 +58,7 @@ static inline bool hk_flow_key_equal(const struct hk_flow_key *a, const struct h
 /*
  * The key of a parsed packet and its hash, the same in all workers and never 0.
  * `swapped` is 1 when src is the high end: the packets of one direction agree in it.
+ * Without a `key` (NULL) the hash is all that is made.
  */
 __u64 hk_packet_flow(
 	const __u8 *data, const struct hk_hook_packet *packet, struct hk_flow_key *key, __u8 *swapped);

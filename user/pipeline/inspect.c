@@ -59,7 +59,8 @@ static unsigned parse_frame(struct hk_pipeline *pipeline, unsigned i)
 	if (!plausible)
 		return HK_REASON_IMPLAUSIBLE;
 	parsed->frame = (__u8)i;
-	parsed->flow_hash = hk_packet_flow(opening->inner, packet, &parsed->flow_key, &parsed->swapped);
+	parsed->flow_hash = hk_packet_flow(
+		opening->inner, packet, pipeline->keeps_flows ? &parsed->flow_key : NULL, &parsed->swapped);
 	packet->flow_hash = (__u32)parsed->flow_hash;
 	parsed->flow = NULL;
 	if (pipeline->keeps_flows)
