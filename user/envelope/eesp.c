@@ -174,9 +174,7 @@ static void cipher(struct hk_opening *opening)
 		return;
 	}
 	opening->cipher_key = opening->material;
-	memcpy(opening->nonce, opening->material + 32, 4);
-	memcpy(opening->nonce + 4, iv, 8);
-	memcpy(opening->nonce + 12, (const __u8[]){0, 0, 0, 2}, 4);
+	hk_opening_nonce(opening, opening->material + 32, iv, 2);
 }
 
 /* In `split` no verdict depends on the padding: an impossible length counts as none. */

@@ -136,10 +136,7 @@ static void cipher(struct hk_opening *opening)
 		memcpy(opening->nonce, iv, HK_ESP_CBC_IV_SIZE);
 		return;
 	}
-	memcpy(opening->nonce, salt, 4);
-	memcpy(opening->nonce + 4, iv, HK_ESP_IV_SIZE);
-	memset(opening->nonce + 12, 0, 3);
-	opening->nonce[15] = opening->variant == HK_SUITE_CTR_HMAC ? 1 : 2;
+	hk_opening_nonce(opening, salt, iv, opening->variant == HK_SUITE_CTR_HMAC ? 1 : 2);
 }
 
 unsigned hk_esp_rebuild_trailer(struct hk_opening *opening, __u32 length)

@@ -106,9 +106,8 @@ static unsigned plan(struct hk_opening *opening, const struct hk_keyring *keyrin
 static void cipher(struct hk_opening *opening)
 {
 	opening->cipher_key = opening->expanded;
-	memcpy(opening->nonce, opening->expanded + 32, 4);
-	memcpy(opening->nonce + 4, opening->frame + opening->cipher_offset - HK_ESP_IV_SIZE, HK_ESP_IV_SIZE);
-	memcpy(opening->nonce + 12, (const __u8[]){0, 0, 0, 2}, 4);
+	hk_opening_nonce(
+		opening, opening->expanded + 32, opening->frame + opening->cipher_offset - HK_ESP_IV_SIZE, 2);
 }
 
 /* The creation header stays in the headroom: a rebuilt IP header may be written over its place. */

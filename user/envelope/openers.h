@@ -3,10 +3,12 @@
 #ifndef HK_ENVELOPE_OPENERS_H
 #define HK_ENVELOPE_OPENERS_H
 
+#include <endian.h>
 #include <string.h>
 
 #include <halfkey/reason.h>
 
+#include "user/base/bytes.h"
 #include "user/envelope/envelope.h"
 
 extern const struct hk_envelope_ops hk_psp_ops;
@@ -16,6 +18,18 @@ extern const struct hk_envelope_ops hk_tss_ops;
 extern const struct hk_envelope_ops hk_dtls_ops;
 extern const struct hk_envelope_ops hk_eesp_ops;
 extern const struct hk_envelope_ops hk_wesp_ops;
+
+/* The nonce: salt, IV and block counter, in pieces as large as those that it is read in. */
+static inline void hk_opening_nonce(
+	struct hk_opening *opening, const __u8 salt[4], const __u8 iv[8], __u32 counter)
+{
+	__u32 first;
+	__u64 rest = le64toh(hk_word(iv));
+
+	memcpy(&first, salt, sizeof(first));
+	hk_put_word(opening->nonce, htole64(le32toh(first) | rest << 32));
+	hk_put_word(opening->nonce + 8, htole64(rest >> 32 | (__u64)__builtin_bswap32(counter) << 32));
+}
 
 /* The inner packet in front of an ESP trailer that ends `length` bytes into the plaintext (at least 2). */
 unsigned hk_esp_rebuild_trailer(struct hk_opening *opening, __u32 length);

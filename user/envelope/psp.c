@@ -117,8 +117,9 @@ static bool again(struct hk_opening *opening)
 /* The nonce is SPI || IV, as it stands in the header; payload blocks count from 2 (SP 800-38D). */
 static void cipher(struct hk_opening *opening)
 {
-	memcpy(opening->nonce, opening->frame + opening->meta->envelope_offset + 4, 12);
-	memcpy(opening->nonce + 12, (const __u8[]){0, 0, 0, 2}, 4);
+	const __u8 *spi = opening->frame + opening->meta->envelope_offset + 4;
+
+	hk_opening_nonce(opening, spi, spi + 4, 2);
 	opening->cipher_key = opening->key.master ? opening->material : opening->key.key;
 }
 

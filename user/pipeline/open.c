@@ -11,6 +11,8 @@
 
 #include <halfkey/reason.h>
 
+#include "user/base/bytes.h"
+
 #define IP4_HEADER 20
 #define IP6_HEADER 40
 #define UDP_HEADER 8
@@ -313,7 +315,8 @@ static void add_ctr(struct hk_pipeline *pipeline, const struct hk_opening *openi
 	job->in = opening->frame + opening->cipher_offset;
 	job->out = opening->plain + opening->clear_length;
 	job->length = opening->cipher_length;
-	memcpy(job->counter, opening->nonce, sizeof(job->counter));
+	hk_put_word(job->counter, hk_word(opening->nonce)); /* as it was written */
+	hk_put_word(job->counter + 8, hk_word(opening->nonce + 8));
 }
 
 static void add_cbc(struct hk_pipeline *pipeline, const struct hk_opening *opening)
