@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The fast backend: intel-ipsec-mb, a library made for packets, for what it does
- * best (HMAC and CBC, a batch in one burst), and lanes.h for keys that serve one
- * packet: the derivation, CTR and GCM.
+ * best (HMAC, a batch in one burst), and lanes.h for AES keys that serve one packet.
  *
- * The burst calls check nothing, so nothing unchecked may reach them: lengths
- * and key sizes are set here. Encrypts nothing but KDF blocks.
+ * The burst call checks nothing, so nothing unchecked may reach it: lengths
+ * are set here. Encrypts nothing but KDF blocks.
  */
 #include <errno.h>
 #include <intel-ipsec-mb.h>
@@ -15,17 +14,12 @@
 #include "user/crypto/backend.h"
 #include "user/crypto/lanes.h"
 
-#define SCHEDULE (15 * 16)
-
 struct ipsecmb {
 	struct hk_crypto base;
 	IMB_MGR *manager;
 	size_t manager_size;
 	const struct hk_lanes *lanes;
 	IMB_JOB hashes[HK_CRYPTO_BATCH_MAX];
-	IMB_JOB jobs[HK_CRYPTO_BATCH_MAX]; /* job i always uses the schedules i */
-	__u8 schedules[HK_CRYPTO_BATCH_MAX][SCHEDULE] __attribute__((aligned(64)));
-	__u8 inverse[HK_CRYPTO_BATCH_MAX][SCHEDULE] __attribute__((aligned(64)));
 	struct hk_lanes_space space;
 };
 
@@ -43,14 +37,8 @@ bool hk_crypto_ipsecmb_suits(__u64 features)
 static void prepare_jobs(struct ipsecmb *state)
 {
 	for (unsigned i = 0; i < HK_CRYPTO_BATCH_MAX; i++) {
-		IMB_JOB *job = &state->jobs[i];
+		IMB_JOB *job = &state->hashes[i];
 
-		job->enc_keys = state->schedules[i];
-		job->dec_keys = state->inverse[i];
-		job->iv_len_in_bytes = 16;
-		job->hash_alg = IMB_AUTH_NULL;
-		job->chain_order = IMB_ORDER_CIPHER_HASH;
-		job = &state->hashes[i];
 		job->cipher_mode = IMB_CIPHER_NULL;
 		job->hash_alg = IMB_AUTH_HMAC_SHA_256;
 		job->chain_order = IMB_ORDER_HASH_CIPHER;
@@ -83,8 +71,6 @@ static void forget(struct hk_crypto *crypto)
 	struct ipsecmb *state = self(crypto);
 
 	hk_wipe(&state->space, sizeof(state->space));
-	hk_wipe(state->schedules, sizeof(state->schedules));
-	hk_wipe(state->inverse, sizeof(state->inverse));
 }
 
 /* The manager lies in memory of our own, so that we can wipe it. */
@@ -169,21 +155,7 @@ static void gcm_open(struct hk_crypto *crypto, struct hk_gcm_job *jobs, __u32 co
 
 static void cbc(struct hk_crypto *crypto, struct hk_cbc_job *jobs, __u32 count)
 {
-	struct ipsecmb *state = self(crypto);
-
-	for (__u32 i = 0; i < count; i++) {
-		IMB_JOB *to = &state->jobs[i];
-
-		IMB_AES_KEYEXP_256(state->manager, jobs[i].key, state->schedules[i], state->inverse[i]);
-		to->key_len_in_bytes = 32;
-		to->src = jobs[i].in;
-		to->dst = jobs[i].out;
-		to->iv = jobs[i].iv;
-		to->msg_len_to_cipher_in_bytes = jobs[i].length;
-	}
-	if (IMB_SUBMIT_CIPHER_BURST_NOCHECK(
-		    state->manager, state->jobs, count, IMB_CIPHER_CBC, IMB_DIR_DECRYPT, 32) != count)
-		hk_crypto_broken("a cipher burst");
+	self(crypto)->lanes->cbc(&self(crypto)->space, jobs, count);
 }
 
 const struct hk_crypto_backend hk_crypto_ipsecmb = {

@@ -35,6 +35,7 @@ struct hk_lanes {
 	void (*cmac)(
 		const struct hk_kdf_key *key, __u32 count, __u32 blocks, const __u8 *messages, __u8 *out);
 	void (*ctr)(struct hk_lanes_space *space, const struct hk_ctr_job *jobs, __u32 count);
+	void (*cbc)(struct hk_lanes_space *space, const struct hk_cbc_job *jobs, __u32 count);
 	void (*gcm_open)(struct hk_lanes_space *space, struct hk_gcm_job *jobs, __u32 count);
 };
 

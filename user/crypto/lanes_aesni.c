@@ -67,6 +67,21 @@ LANES lanes lanes_last_round(lanes a, lanes key)
 	return (lanes){_mm_aesenclast_si128(a.low, key.low), _mm_aesenclast_si128(a.high, key.high)};
 }
 
+LANES lanes lanes_inverse_round(lanes a, lanes key)
+{
+	return (lanes){_mm_aesdec_si128(a.low, key.low), _mm_aesdec_si128(a.high, key.high)};
+}
+
+LANES lanes lanes_last_inverse_round(lanes a, lanes key)
+{
+	return (lanes){_mm_aesdeclast_si128(a.low, key.low), _mm_aesdeclast_si128(a.high, key.high)};
+}
+
+LANES lanes lanes_inverse_key(lanes a)
+{
+	return (lanes){_mm_aesimc_si128(a.low), _mm_aesimc_si128(a.high)};
+}
+
 #define lanes_up(a, bytes)   ((lanes){_mm_slli_si128((a).low, bytes), _mm_slli_si128((a).high, bytes)})
 #define lanes_down(a, bytes) ((lanes){_mm_srli_si128((a).low, bytes), _mm_srli_si128((a).high, bytes)})
 #define lanes_swap(a)	     ((lanes){_mm_shuffle_epi32((a).low, 0x4e), _mm_shuffle_epi32((a).high, 0x4e)})

@@ -231,6 +231,65 @@ LANES void ctr_one(const struct cipher *cipher, const struct hk_ctr_job *job)
 		ctr_end(cipher, &counter, in, out, length);
 }
 
+/* --- CBC (SP 800-38A), opening alone ----------------------------------------------------------- */
+
+/* From round keys to those of the equivalent inverse cipher (FIPS 197, 5.3.5), in the same order. */
+LANES void invert256(__u8 (*round)[32])
+{
+	unsigned i;
+
+	for (i = 1; i < 14; i++)
+		lanes_store(round[i], lanes_inverse_key(lanes_load(round[i])));
+}
+
+LANES void decrypt256(const struct cipher *cipher, lanes *blocks, unsigned pairs)
+{
+	const unsigned stride = PAIRED;
+	const __u8 *key = cipher->keys;
+	unsigned i, round;
+
+	UNROLL for (i = 0; i < pairs; i++) blocks[i] =
+		lanes_xor(blocks[i], lanes_both(load(key + stride * 14)));
+	UNROLL for (round = 13; round > 0; round--) ROUND(lanes_inverse_round, round);
+	ROUND(lanes_last_inverse_round, 0);
+}
+
+/* `chain`: the ciphertext block in front. All is read before anything is written. */
+LANES __m128i cbc_pairs(const struct cipher *cipher, __m128i chain, const __u8 *in, __u8 *out, unsigned pairs)
+{
+	lanes blocks[LANES_WIDE], front[LANES_WIDE];
+	unsigned i;
+
+	UNROLL for (i = 0; i < pairs; i++)
+	{
+		blocks[i] = lanes_load(in + 32 * i);
+		front[i] = i ? lanes_load(in + 32 * i - 16) : lanes_pair(chain, load(in));
+	}
+	chain = lanes_high(blocks[pairs - 1]);
+	decrypt256(cipher, blocks, pairs);
+	UNROLL for (i = 0; i < pairs; i++) lanes_store(out + 32 * i, lanes_xor(blocks[i], front[i]));
+	return chain;
+}
+
+LANES void cbc_one(const struct cipher *cipher, const struct hk_cbc_job *job)
+{
+	__m128i chain = load(job->iv);
+	const __u8 *in = job->in;
+	__u8 *out = job->out;
+	__u32 left = job->length;
+	lanes last[1];
+
+	for (; left >= 128; left -= 128, in += 128, out += 128)
+		chain = cbc_pairs(cipher, chain, in, out, 4);
+	for (; left >= 32; left -= 32, in += 32, out += 32)
+		chain = cbc_pairs(cipher, chain, in, out, 1);
+	if (!left)
+		return;
+	last[0] = lanes_both(load(in));
+	decrypt256(cipher, last, 1);
+	store(out, _mm_xor_si128(lanes_low(last[0]), chain));
+}
+
 /* --- GHASH ----------------------------------------------------------------------------------- */
 
 struct product {
@@ -464,6 +523,20 @@ LANES_CALL void ctr_slice(struct hk_lanes_space *space, const struct hk_ctr_job 
 		ctr_one(&slice.ciphers[i], &jobs[i]);
 }
 
+LANES_CALL void cbc_slice(struct hk_lanes_space *space, const struct hk_cbc_job *jobs, unsigned count)
+{
+	struct slice slice = {.count = count};
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		take_key(&slice, i, jobs[i].key, 32);
+	expand_slice(space, &slice);
+	for (i = 0; i < (count + 1) / 2; i++)
+		invert256(space->schedules[i]);
+	for (i = 0; i < count; i++)
+		cbc_one(&slice.ciphers[i], &jobs[i]);
+}
+
 LANES_CALL void gcm_slice(struct hk_lanes_space *space, struct hk_gcm_job *jobs, unsigned count)
 {
 	struct slice slice = {.count = count};
@@ -490,6 +563,11 @@ LANES_CALL void gcm_slice(struct hk_lanes_space *space, struct hk_gcm_job *jobs,
 static void ctr(struct hk_lanes_space *space, const struct hk_ctr_job *jobs, __u32 count)
 {
 	IN_SLICES(ctr_slice)
+}
+
+static void cbc(struct hk_lanes_space *space, const struct hk_cbc_job *jobs, __u32 count)
+{
+	IN_SLICES(cbc_slice)
 }
 
 static void gcm_open(struct hk_lanes_space *space, struct hk_gcm_job *jobs, __u32 count){IN_SLICES(gcm_slice)}
@@ -538,4 +616,4 @@ LANES_CALL void cmac(const struct hk_kdf_key *key, __u32 count, __u32 blocks, co
 	}
 }
 
-const struct hk_lanes LANES_NAME = {.cmac = cmac, .ctr = ctr, .gcm_open = gcm_open};
+const struct hk_lanes LANES_NAME = {.cmac = cmac, .ctr = ctr, .cbc = cbc, .gcm_open = gcm_open};

@@ -2,8 +2,8 @@
 /* Lanes are the halves of a 256-bit register: see lanes.h. */
 #include <immintrin.h>
 
-#define LANES	   static inline __attribute__((always_inline, target("avx2,vaes,vpclmulqdq")))
-#define LANES_CALL static __attribute__((noinline, target("avx2,vaes,vpclmulqdq")))
+#define LANES	   static inline __attribute__((always_inline, target("avx2,aes,vaes,vpclmulqdq")))
+#define LANES_CALL static __attribute__((noinline, target("avx2,aes,vaes,vpclmulqdq")))
 #define LANES_NAME hk_lanes_vaes
 #define LANES_WIDE 8 /* pairs at once */
 
@@ -62,6 +62,21 @@ LANES lanes lanes_round(lanes a, lanes key)
 LANES lanes lanes_last_round(lanes a, lanes key)
 {
 	return _mm256_aesenclast_epi128(a, key);
+}
+
+LANES lanes lanes_inverse_round(lanes a, lanes key)
+{
+	return _mm256_aesdec_epi128(a, key);
+}
+
+LANES lanes lanes_last_inverse_round(lanes a, lanes key)
+{
+	return _mm256_aesdeclast_epi128(a, key);
+}
+
+LANES lanes lanes_inverse_key(lanes a)
+{
+	return lanes_pair(_mm_aesimc_si128(lanes_low(a)), _mm_aesimc_si128(lanes_high(a)));
 }
 
 #define lanes_up(a, bytes)	 _mm256_bslli_epi128(a, bytes)
