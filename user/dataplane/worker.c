@@ -19,6 +19,7 @@
 #define QUIESCE_NS     (20ull * 1000 * 1000)  /* stopping: this long without a packet is rest */
 #define QUIESCE_MAX_NS (300ull * 1000 * 1000) /* and this is the longest it takes */
 #define IDLE_TURNS     4
+#define WAIT_MAX_NS    (50ull * 1000 * 1000) /* no order waits longer for an idle worker */
 #define PAUSE_NS       (200ull * 1000)
 
 __u64 hk_worker_clock(clockid_t clock)
@@ -130,7 +131,7 @@ static void worker_tick(struct hk_worker *worker)
 
 static void worker_wait(struct hk_worker *worker)
 {
-	__u64 due = hk_delay_next(&worker->delay), wait = worker->beat_ns;
+	__u64 due = hk_delay_next(&worker->delay), wait = worker->wait_ns;
 
 	if (due != ~0ull)
 		wait = due <= worker->now_ns ? 0 : due - worker->now_ns < wait ? due - worker->now_ns : wait;
@@ -247,7 +248,9 @@ int hk_worker_new(struct hk_worker **out, const struct hk_worker_options *option
 	worker->index = options->index;
 	worker->mode = options->config->mode;
 	worker->ports = options->config->ports_count;
-	worker->beat_ns = options->config->heartbeat_ms * 1000000ull / 4;
+	worker->wait_ns = options->config->heartbeat_ms * 1000000ull / 4;
+	if (worker->wait_ns > WAIT_MAX_NS)
+		worker->wait_ns = WAIT_MAX_NS;
 	worker->queue = options->queue;
 	worker->beats = options->beats;
 	worker->ledger = options->ledger;
@@ -277,6 +280,11 @@ int hk_worker_start(struct hk_worker *worker, struct hk_error *error)
 		return hk_error_set(error, err, "worker %u: no thread: %s", worker->index, strerror(err));
 	worker->started = true;
 	return 0;
+}
+
+bool hk_worker_has_beaten(const struct hk_worker *worker)
+{
+	return __atomic_load_n(&worker->beats[HK_MAP_SLOT(0, worker->index)].beat_ns, __ATOMIC_RELAXED) != 0;
 }
 
 void hk_worker_free(struct hk_worker *worker)

@@ -49,7 +49,7 @@ struct hk_worker {
 	unsigned index;
 	__u8 mode; /* enum hk_mode */
 	unsigned ports;
-	__u64 beat_ns;		    /* the longest a beat may take */
+	__u64 wait_ns;		    /* the longest it waits for packets: its heart beats in between */
 	struct hk_queue *queue;	    /* NULL in monitor mode */
 	struct hk_copies *copies;   /* monitor mode, else NULL */
 	struct hk_heartbeat *beats; /* the whole map */
@@ -96,6 +96,8 @@ struct hk_worker_options {
 /* All memory a worker will ever use. 0, or negative errno and a sentence. */
 int hk_worker_new(struct hk_worker **out, const struct hk_worker_options *options, struct hk_error *error);
 int hk_worker_start(struct hk_worker *worker, struct hk_error *error);
+/* Has it begun, so that XDP may hand it packets? */
+bool hk_worker_has_beaten(const struct hk_worker *worker);
 /* The thread has ended. */
 void hk_worker_free(struct hk_worker *worker);
 /* Control thread: the next kernel verdict a worker wants; false: none. */

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SWAP_NS (2ull * 1000 * 1000 * 1000)
+#define SWAP_NS	      (2ull * 1000 * 1000 * 1000)
+#define FIRST_BEAT_NS (30ull * 1000 * 1000 * 1000)
 
 int hk_workers_new(struct hk_workers **out, const struct hk_workers_options *options, struct hk_error *error)
 {
@@ -43,6 +44,30 @@ int hk_workers_new(struct hk_workers **out, const struct hk_workers_options *opt
 	return 0;
 }
 
+static bool all_beat(const struct hk_workers *workers)
+{
+	unsigned i;
+
+	for (i = 0; i < workers->count; i++)
+		if (!hk_worker_has_beaten(workers->worker[i]))
+			return false;
+	return true;
+}
+
+/* Who says that inspection runs while a worker waits for its first turn has packets go by it. */
+static int wait_beats(const struct hk_workers *workers, struct hk_error *error)
+{
+	static const struct timespec pause = {.tv_nsec = 200 * 1000};
+	__u64 deadline = hk_worker_clock(CLOCK_MONOTONIC) + FIRST_BEAT_NS;
+
+	while (!all_beat(workers)) {
+		if (hk_worker_clock(CLOCK_MONOTONIC) > deadline)
+			return hk_error_set(error, ETIMEDOUT, "a worker got no processor time to begin with");
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 int hk_workers_start(struct hk_workers *workers, struct hk_inspection *inspection, struct hk_error *error)
 {
 	unsigned i;
@@ -52,7 +77,7 @@ int hk_workers_start(struct hk_workers *workers, struct hk_inspection *inspectio
 	workers->started = true;
 	for (i = 0; !err && i < workers->count; i++)
 		err = hk_worker_start(workers->worker[i], error);
-	return err;
+	return err ? err : wait_beats(workers, error);
 }
 
 static void order_set(struct hk_workers *workers, unsigned order)

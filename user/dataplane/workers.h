@@ -29,7 +29,7 @@ struct hk_workers_options {
 };
 
 int hk_workers_new(struct hk_workers **out, const struct hk_workers_options *options, struct hk_error *error);
-/* Puts `inspection` in force and runs. */
+/* Puts `inspection` in force and runs: every worker is at its rings when this returns. */
 int hk_workers_start(struct hk_workers *workers, struct hk_inspection *inspection, struct hk_error *error);
 /*
  * Swaps the inspection: all workers pause between two batches with their
