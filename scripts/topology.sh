@@ -78,13 +78,25 @@ topology_up() {
 
 topology_stop() { # PID...: asks, waits, insists
 	local pid
-	for pid in "$@"; do kill "$pid" 2>/dev/null || true; done
+	for pid in "$@"; do topology_runs "$pid" && kill "$pid" 2>/dev/null; done
 	for pid in "$@"; do
-		for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
-		kill -9 "$pid" 2>/dev/null || true
+		wait_for 6 topology_ended "$pid" || kill -9 "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done
 }
+
+# topology_runs PID: a process that we started, and not another one that has its number by now
+topology_runs() {
+	local key value
+	while read -r key value; do
+		case $key in
+		State:) [[ $value != Z* ]] || return 1 ;;
+		PPid:) [ "$value" = $$ ] && return 0 || return 1 ;;
+		esac
+	done 2>/dev/null <"/proc/$1/status"
+	return 1
+}
+topology_ended() { ! topology_runs "$1"; }
 
 topology_down() {
 	local n pid

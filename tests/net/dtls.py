@@ -4,7 +4,7 @@
 
 dtls.py make OUT.pcap COUNT SOURCE DESTINATION  to port 4433, payload `halfkey plaintext N`
 dtls.py send IN.pcap ADDRESS                    its payloads, from port 40000 to 4433
-dtls.py receive COUNT                           prints a hash of each, until none came for 3 s
+dtls.py receive COUNT                           prints a hash of each, until none came for a minute
 dtls.py hashes IN.pcap                          the same of a capture's payloads
 """
 import hashlib
@@ -59,8 +59,9 @@ elif sys.argv[1] == "hashes":
         say(payload)
 else:
     into = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    into.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     into.bind(("0.0.0.0", 4433))
-    into.settimeout(3)
+    into.settimeout(60)
     try:
         for _ in range(int(sys.argv[2])):
             say(into.recv(65536))

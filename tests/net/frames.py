@@ -3,7 +3,7 @@
 """Frames of a capture on a wire, as they are.
 
 frames.py send INTERFACE IN.pcap           each frame, byte for byte
-frames.py receive INTERFACE COUNT          prints a hash of each IP frame from 02:00:00:00:00:01, until none came for 3 s
+frames.py receive INTERFACE COUNT          prints a hash of each IP frame from 02:00:00:00:00:01, until none came for a minute
 frames.py hashes IN.pcap                   the same of a capture
 """
 import hashlib
@@ -44,7 +44,8 @@ if sys.argv[1] == "send":
         wire.send(frame)
         time.sleep(0.001)
 else:
-    wire.settimeout(3)
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    wire.settimeout(60)
     print("ready", file=sys.stderr, flush=True)
     left = int(sys.argv[3])
     try:

@@ -3,8 +3,9 @@
 """Frames of a capture as they are, onto a link and off it.
 
 inline.py send INTERFACE IN.pcap          one after the other
-inline.py receive INTERFACE               prints `ready`, then a hash of each 192.0.2.0/24 packet of
-                                          ESP (IP or UDP 4500), until none came for 2 s
+inline.py receive INTERFACE COUNT         prints `ready`, then a hash of each 192.0.2.0/24 packet of
+                                          ESP (IP or UDP 4500), until they are COUNT and no more
+                                          come, or none came for a minute
 inline.py hashes IN.pcap                  the same of a capture
 inline.py join OUT.pcap IN.pcap...        several captures as one
 """
@@ -50,12 +51,17 @@ elif sys.argv[1] == "join":
 else:
     link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     link.bind((sys.argv[2], 0))
-    link.settimeout(2)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    link.settimeout(60)
     print("ready", flush=True)
+    left = int(sys.argv[3])
     try:
         while True:
             frame, address = link.recvfrom(65535)
             if address[2] != socket.PACKET_OUTGOING and is_ours(frame):
                 say(frame)
+                left -= 1
+                if left <= 0:
+                    link.settimeout(0.2)  # one too many would show
     except TimeoutError:
         pass

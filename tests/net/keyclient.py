@@ -39,7 +39,7 @@ def context(number):
 
 
 def connect(tls):
-    sock = socket.create_connection((host, int(port)), timeout=5)
+    sock = socket.create_connection((host, int(port)), timeout=60)
     if mode == "deaf":
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     if mode == "half":

@@ -66,21 +66,38 @@ ks_files() { echo "--ca $ks/ca.pem --cert $ks/$1.pem --key $ks/$1.key --domain t
 
 # --- alone, on loopback ---------------------------------------------------------------------------------
 
-# ks_begin NAME [N]: a directory of its own, and a port, another for another N; at the end $server and
-# $others are killed
+# ks_begin NAME: a directory of its own, and a port; at the end $server and $others are killed.
+# Where we may have one the loopback is our own as well, so that nobody else has the port.
 ks_begin() {
+	if [ -z "${ks_alone:-}" ] && unshare --net true 2>/dev/null; then
+		ks_alone=yes exec unshare --net -- bash "$0"
+	fi
+	[ -z "${ks_alone:-}" ] || ip link set lo up
 	test_name=$1
 	endpoint=$O/halfkey-endpoint
 	ks=$(mktemp -d "${TMPDIR:-/tmp}/halfkey-$1.XXXXXX")
-	at=127.0.0.1:$((20000 + ($$ + ${2:-0}) % 20000))
+	at=127.0.0.1:$(ks_port)
 	server=
 	others=()
 	trap ks_end EXIT
 	trap 'exit 130' INT TERM
 }
+# A port that nobody has; the kernel gives none of these away by itself
+ks_port() {
+	local port=$((20000 + RANDOM % 12000))
+	while [ -n "$(ss -Htan "sport = :$port")" ]; do port=$((20000 + RANDOM % 12000)); done
+	echo $port
+}
+# count COUNTER: of $server, now
+count() {
+	rm -f "$ks/stats.json"
+	kill -USR1 "$server"
+	wait_for 5 test -s "$ks/stats.json"
+	jq ".\"$1\"" "$ks/stats.json"
+}
 ks_end() {
-	[ ${#others[@]} -gt 0 ] && kill -9 "${others[@]}" 2>/dev/null
-	[ -n "$server" ] && kill -9 "$server" 2>/dev/null
+	local pid
+	for pid in "${others[@]}" $server; do topology_runs "$pid" && kill -9 "$pid" 2>/dev/null; done
 	rm -rf "$ks"
 }
 

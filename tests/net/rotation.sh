@@ -37,7 +37,7 @@ install_keys() { # GENERATION KIND
 # Floods until $topology_dir/go is gone; one line of sent and received for each round.
 flood_loop() {
 	while [ -e "$topology_dir/go" ]; do
-		in_client ping -q -i 0.002 -c 250 -W 3 10.9.0.9 |
+		echoes client 10.9.0.9 250 0.002 |
 			sed -n 's/\([0-9]*\) packets transmitted, \([0-9]*\) received.*/\1 \2/p' >>"$topology_dir/pings"
 	done
 }
@@ -89,7 +89,7 @@ rotation() {
 	for g in 2 3; do
 		[ $g = 2 ] && next=("${second[@]}") || next=("${third[@]}")
 		check "$tag: generation $g is made" host keygen --out "$topology_dir/keys.$g" --next "$topology_dir/keys.$((g - 1))" "${next[@]//DIR/$topology_dir}"
-		check "$tag: the box is given it, and the older ones an end" box keys rotate "$domain" 60 "$topology_dir/keys.$g/box.keys"
+		check "$tag: the box is given it, and the older ones an end" box keys rotate "$domain" 3600 "$topology_dir/keys.$g/box.keys"
 		check "$tag: accepted before anybody uses it" wait_for 5 state_is "$g" next
 		install_keys $g accept.keys
 		install_keys $g change.keys

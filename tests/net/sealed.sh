@@ -46,34 +46,33 @@ sealed_down() {
 
 # bulk FROM TO ADDRESS KIBIBYTES: TCP from in_FROM to ADDRESS, which is in_TO's; equal checksums or 1
 bulk() {
-	local from=$1 to=$2 address=$3 size=$4 family=4 port=$((20000 + RANDOM % 20000)) receiver
+	local from=$1 to=$2 address=$3 size=$4 family=4 port=$((20000 + RANDOM % 12000)) receiver
 	case $address in *:*) family=6 address="[$address]" ;; esac
 	head -c "$((size * 1024))" /dev/urandom >"$topology_dir/bulk.out"
 	rm -f "$topology_dir/bulk.in"
-	"in_$to" timeout --foreground 60 socat -u "TCP$family-LISTEN:$port,reuseaddr" "CREATE:$topology_dir/bulk.in" &
+	"in_$to" timeout --foreground 200 socat -u "TCP$family-LISTEN:$port,reuseaddr" "CREATE:$topology_dir/bulk.in" &
 	receiver=$!
-	wait_for 5 listens "$to" "$port" || { echo "nobody listens on $port"; return 1; }
-	"in_$from" timeout --foreground 60 socat -u "OPEN:$topology_dir/bulk.out" "TCP$family:$address:$port,connect-timeout=10" ||
+	wait_for 10 listens "$to" "$port" || { echo "nobody listens on $port"; return 1; }
+	"in_$from" timeout --foreground 200 socat -u "OPEN:$topology_dir/bulk.out" "TCP$family:$address:$port,connect-timeout=60" ||
 		{ kill $receiver 2>/dev/null; echo "the sender failed"; return 1; }
 	wait $receiver || { echo "the receiver failed"; return 1; }
 	cmp "$topology_dir/bulk.out" "$topology_dir/bulk.in"
 }
 listens() { [ -n "$("in_$1" ss -Htln "sport = :$2")" ]; }
 
-# ping WHERE ADDRESS [OPTION...]: three answers of three
-pings() {
-	local where=$1 address=$2
-	shift 2
-	"in_$where" ping -q -c 3 -i 0.1 -W 2 "$@" "$address"
+# echoes WHERE ADDRESS COUNT [INTERVAL [SIZE]]: that many answers of that many, however long they take
+echoes() {
+	local where=$1
+	shift
+	"in_$where" python3 tests/net/echo.py "$@"
 }
+# pings WHERE ADDRESS [SIZE]: three answers of three
+pings() { echoes "$1" "$2" 3 0.05 "${3:-56}"; }
+# answers WHERE ADDRESS: one answer to one ping, be it that others are lost before
+answers() { wait_for 20 "in_$1" ping -q -c 1 -W 1 "$2"; }
 
-# none_lost FILE: what a ping that was stopped with SIGINT printed; its last packet may have been on the way
-none_lost() {
-	local sent received
-	sent=$(sed -n 's/ packets transmitted.*//p' "$1")
-	received=$(sed -n 's/.*transmitted, \([0-9]*\) received.*/\1/p' "$1")
-	[ "$sent" -gt 0 ] && [ $((sent - received)) -le 1 ] || { echo "$received of $sent"; return 1; }
-}
+# none_lost FILE: what echo.py printed
+none_lost() { grep -q '[1-9][0-9]* packets transmitted, .* received, 0% packet loss' "$1" || { cat "$1"; return 1; }; }
 
 # reason_count WHERE REASON: WHERE is xdp or workers
 reason_count() { box stats --json | jq ".$1.reasons[\"$2\"].packets // 0"; }

@@ -2,7 +2,7 @@
 """Numbered payloads that show every loss. Usage: seq.py send|receive tcp|udp ADDRESS PORT COUNT [PER-SECOND]
 
 `receive` prints how many different numbers came, and ends at the last one, or
-after five seconds of nothing.
+after a minute of nothing.
 """
 import socket
 import struct
@@ -21,7 +21,7 @@ def payload(number):
 def send(rate):
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
     if stream:
-        sock.settimeout(20)
+        sock.settimeout(200)
     sock.connect((address, port))
     began = time.monotonic()
     for number in range(count):
@@ -54,15 +54,16 @@ def records(sock):
 def receive():
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     sock.bind((address, port))
-    sock.settimeout(30)
+    sock.settimeout(200)
     if stream:
         sock.listen(1)
         sock = sock.accept()[0]
     seen, wrong = set(), 0
     try:
         for record in records(sock):
-            sock.settimeout(5)
+            sock.settimeout(60)
             number = struct.unpack("!I", record[:4])[0]
             if record == payload(number):
                 seen.add(number)

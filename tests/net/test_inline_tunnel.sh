@@ -39,9 +39,9 @@ count() {
 newer() { [ "$(stat -c %Y.%y "$1" 2>/dev/null)" != "$2" ] && jq -e . "$1"; }
 
 # A packet there and back, until one makes it
-heals() { wait_for 20 in_client ping -q -c 1 -W 1 10.9.0.9; }
+heals() { answers client 10.9.0.9; }
 # steady NAME COUNT: that many echo requests in a row, none lost
-steady() { check "$1" bash -c "nsenter --net=/run/netns/$topology_client -- ping -q -c $2 -i 0.02 10.9.0.9 | grep -q ' 0% packet loss'"; }
+steady() { check "$1" echoes client 10.9.0.9 "$2" 0.02; }
 
 # Refusals that are none: creations in packets of their own
 refused() { count "$1" '.refused | del(.["creation-alone"]) | [.[]] | add'; }
@@ -159,7 +159,7 @@ edges() {
 	mtu=$(in_client ip -j link show dev hk0 | jq .[0].mtu)
 	for size in $((mtu - 28)) $((mtu - 28 - 56)) $((mtu - 28 - 55)); do
 		check "an inner packet of $((size + 28)) bytes, MTU $mtu, with a creation due" \
-			in_client ping -q -c 2 -i 1.1 -W 2 -M "do" -s $size 10.9.0.9
+			echoes client 10.9.0.9 2 1.1 $size
 	done
 	check_equal "no outer packet was too big" "0 0" "$(count client '.unsent["too-big"]') $(count server '.unsent["too-big"]')"
 }

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2154,SC2086,SC2046,SC2034 # names from lib.sh and keyserver.sh; ks_files is several words
 . "$(dirname "$0")/lib.sh"
 . tests/net/keyserver.sh
-ks_begin keyguard 3333
+ks_begin keyguard
 descriptors= # that the server is allowed; empty: as many as we are
 
 start() {
@@ -27,12 +27,6 @@ reload() { # WORDS: what the log says then
 	kill -HUP "$server"
 	wait_for 5 in_log "$1"
 }
-count() { # COUNTER: now
-	rm -f "$ks/stats.json"
-	kill -USR1 "$server"
-	wait_for 5 test -s "$ks/stats.json"
-	jq ".\"$1\"" "$ks/stats.json"
-}
 reaches() { [ "$(count "$1")" -ge "$2" ]; }
 stay() { # NAME: a client that stays connected, log in $ks/NAME.log
 	: >"$ks/$1.log"
@@ -42,12 +36,13 @@ stay() { # NAME: a client that stays connected, log in $ks/NAME.log
 	wait_for 5 connected "${2:-host $1}"
 }
 connected() { count connections >/dev/null; jq -e --arg n "$1" '.connected | map("\(.role) \(.name)") | index($n) != null' "$ks/stats.json"; }
-absent() { ! connected "$1"; }
+# leave PID: that client is gone, and will not come back
+leave() { topology_stop "$1"; }
 once() { "$endpoint" keys --server "$at" $(ks_files "$1") >"$ks/once.out" 2>"$ks/once.log"; }
 crowd() { # MODE COUNT [CERT [KEY]]: in the background; says what became of it in $ks/MODE.crowd
 	local files=()
 	[ $# -gt 2 ] && files=("$ks/ca.pem" "$ks/$3.pem" "$ks/${4:-$3}.key")
-	sleep 60 | python3 tests/net/keyclient.py "$1" "$at" "$2" "${files[@]}" >"$ks/$1.crowd" &
+	tail --pid=$$ -f /dev/null | python3 tests/net/keyclient.py "$1" "$at" "$2" "${files[@]}" >"$ks/$1.crowd" &
 	others+=($!)
 	wait_for 60 grep -q '^up' "$ks/$1.crowd"
 }
@@ -81,9 +76,9 @@ check "SIGHUP reads the list again" reload 'reloaded'
 check "who is revoked is cut off" in_log 'host client at 127.0.0.1: closed: certificate revoked'
 check_equal "which is counted" 1 "$(count revoked)"
 check_equal "and does not come in again" 1 "$(once client; echo $?)"
-check "which is logged with the reason" in_log 'refused 127.0.0.1: handshake: certificate revoked'
+check "which is logged with the reason" wait_for 5 in_log 'refused 127.0.0.1: handshake: certificate revoked'
 check "others are served" box_pull
-kill "$stayed" 2>/dev/null
+leave "$stayed"
 
 # --- a reload that is refused, members that go, new ones -------------------------------------------------
 
@@ -111,19 +106,17 @@ check "it comes in again" once peer
 sed 's|profile: split|profile: single|; s|lifetime: 1h|profile: single\n    lifetime: 1h|' "$ks/good.yaml" >"$ks/keyserver.yaml"
 check "keys do not change their profile" reload 'one use for life'
 cp "$ks/good.yaml" "$ks/keyserver.yaml"
-kill "$stayed" 2>/dev/null
+leave "$stayed"
 
-# --- expired while connected -------------------------------------------------------------------------
+# --- expires while connected: looked at when the slow ones have gone ------------------------------------
 
 ks_cert ca brief URI:halfkey:host:client
 openssl ca -batch -notext -config "$ks/ca.cnf" -cert "$ks/ca.pem" -keyfile "$ks/ca.key" -in "$ks/brief.csr" \
 	-extfile "$ks/brief.ext" -startdate "$(date -u -d '-1 hour' +%Y%m%d%H%M%SZ)" \
-	-enddate "$(date -u -d '+6 seconds' +%Y%m%d%H%M%SZ)" -out "$ks/brief.pem" 2>/dev/null
+	-enddate "$(date -u -d '+30 seconds' +%Y%m%d%H%M%SZ)" -out "$ks/brief.pem" 2>/dev/null
 stay brief "host client"
 check "a certificate that still holds comes in" connected "host client"
-check "and is cut off when it has expired" wait_for 15 in_log 'its certificate has expired'
-check_equal "which is counted" 1 "$(count expired)"
-check_equal "and does not come in again" 1 "$(once brief; echo $?)"
+brief=$stayed
 
 # --- slow, stuck and deaf ------------------------------------------------------------------------------
 
@@ -138,9 +131,13 @@ check "and the box" box_pull
 for mode in silent half stuck deaf; do check "the $mode ones are cut off" wait_for 25 closed $mode; done
 check_equal "all of them" "20 20 5 2" "$(sed -n 's/^closed \([0-9]*\) .*/\1/p' "$ks"/{silent,half,stuck,deaf}.crowd | xargs)"
 check "which is counted" wait_for 5 reaches timeout $((before + 47))
-check "and logged: no handshake" in_log '127.0.0.1: no handshake in time'
+check "and logged: no handshake" wait_for 5 in_log '127.0.0.1: no handshake in time'
 check "a message that does not come whole" in_log 'host server at 127.0.0.1: closed: too slow'
 check "a client that does not read" in_log 'host server at 127.0.0.1: closed: does not read what is sent'
+check "a certificate that has expired is cut off" wait_for 30 in_log 'its certificate has expired'
+check_equal "which is counted" 1 "$(count expired)"
+check_equal "and does not come in again" 1 "$(once brief; echo $?)"
+leave "$brief" # it would go on trying, and be counted among others
 
 # --- too many ------------------------------------------------------------------------------------------
 
@@ -158,7 +155,8 @@ else
 	check "700 connections without a handshake: the oldest go" wait_for 10 reaches full $((before + 180))
 	check "which is logged" in_log 'without a handshake: the oldest goes'
 	check "a box is served all the same" box_pull
-	check "and no more lines than needed" test "$(grep -c 'the oldest goes' "$ks/log")" -lt 150
+	# 16 in a second of the server's, of which two may meet in one of the clock's
+	check "and no more lines than needed" test "$(grep 'the oldest goes' "$ks/log" | cut -d. -f1 | uniq -c | sort -n | awk 'END {print $1}')" -le 32
 fi
 
 # --- too many in all: the limit is 2048, or what descriptors allow, and that can be had with less ------------

@@ -6,7 +6,7 @@
 # shellcheck disable=SC2154,SC2046,SC2086 # names from lib.sh and keyserver.sh; ks_files is several words
 . "$(dirname "$0")/lib.sh"
 . tests/net/keyserver.sh
-ks_begin keysender 3
+ks_begin keysender
 ks_certs
 ks_cert ca third URI:halfkey:host:third
 count=20

@@ -25,7 +25,7 @@ mirror_up() {
 expect() { # WORD: reads answers until it comes; what stood before it is in $answer
 	local line
 	answer=
-	while read -r -t 20 line <&9; do
+	while read -r -t 200 line <&9; do
 		[ "$line" = "$1" ] && return 0
 		answer=$line
 	done
@@ -46,8 +46,9 @@ capture() { # FILE FILTER...: tcpdump as anybody runs it, until stopped
 	wait_for 10 grep -q 'listening on' "$file.log"
 }
 
-capture_stop() { # when it has written all that comes
+capture_stop() { # [COUNT]: when it has written so many packets, and all that come
 	local size=-1
+	[ $# -eq 0 ] || wait_for 10 captured "$1"
 	until [ "$size" = "$(stat -c %s "$capture_file")" ]; do
 		size=$(stat -c %s "$capture_file")
 		sleep 0.3
@@ -55,6 +56,8 @@ capture_stop() { # when it has written all that comes
 	kill "$capture_pid"
 	wait "$capture_pid" 2>/dev/null
 }
+
+captured() { [ "$(tcpdump -nn -r "$capture_file" 2>/dev/null | wc -l)" -ge "$1" ]; }
 
 counters() { # what the stack has taken in, of both IP versions, UDP and TCP included
 	in_box cat /proc/net/snmp /proc/net/snmp6 /proc/net/netstat
@@ -73,7 +76,7 @@ tcpdump_reads_both_directions() {
 	local file=$topology_dir/both.pcap
 	capture "$file"
 	tell http 40001
-	capture_stop
+	capture_stop 8
 	check_equal "tcpdump sees all segments" 8 "$(tcpdump -nn -r "$file" 2>/dev/null | wc -l)"
 	check_equal "the client's side has its own address" 5 \
 		"$(tcpdump -nn -r "$file" ether src 02:48:4b:00:00:00 and src host 192.0.2.10 2>/dev/null | wc -l)"
@@ -89,7 +92,7 @@ nothing_is_delivered() {
 	in_box ip addr add 2001:db8::50/128 dev lo nodad
 	in_background "$topology_box" socat -u UDP4-RECV:7777 CREATE:"$topology_dir/got4"
 	in_background "$topology_box" socat -u UDP6-RECV:7778,ipv6only=1 CREATE:"$topology_dir/got6"
-	wait_for 10 sh -c "nsenter --net=/run/netns/$topology_box ss -Hlun | grep -q 7778"
+	wait_for 10 listens_at 7777 && wait_for 10 listens_at 7778
 	# the control: both listeners do get what really is sent to them
 	in_box sh -c 'echo control | socat - UDP4:192.0.2.50:7777; echo control | socat - UDP6:[2001:db8::50]:7778'
 	check "the IPv4 listener listens" wait_for 5 grep -q control "$topology_dir/got4"
@@ -98,12 +101,14 @@ nothing_is_delivered() {
 	before=$(counters)
 	for address in 192.0.2.50 127.0.0.1 255.255.255.255 224.0.0.1 192.0.2.255; do tell udp $address 7777; done
 	for address in 2001:db8::50 ::1 ff02::1; do tell udp $address 7778; done
-	capture_stop
+	capture_stop 16
 	after=$(counters)
 	check_equal "the capture saw every packet" 16 "$(tcpdump -nn -r "$file" 2>/dev/null | wc -l)"
 	check_equal "the stack counted none" "$before" "$after"
 	check_equal "nothing reached a listener" "control control" "$(cat "$topology_dir/got4" "$topology_dir/got6" | xargs)"
 }
+
+listens_at() { [ -n "$(in_box ss -Hlun "sport = :$1")" ]; }
 
 # Each of the two walls alone holds: here the filter is taken away, and the addresses must do.
 nothing_is_delivered_without_filter() {
@@ -129,7 +134,7 @@ readers_come_and_go() {
 	tell flood 5000
 	capture "$topology_dir/last.pcap"
 	tell http 43000
-	capture_stop
+	capture_stop 8
 	check_equal "a reader that comes late reads" 8 "$(tcpdump -nn -r "$topology_dir/last.pcap" 2>/dev/null | wc -l)"
 	tell stats
 	check_equal "nobody's absence costs a packet" "lost 0 errors 0" "${answer#written * }"

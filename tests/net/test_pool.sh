@@ -64,6 +64,7 @@ settings() {
 	chmod 600 "$topology_dir/firewall.yaml"
 	cat >"$topology_dir/halfkey$which.yaml" <<-YAML
 		mode: inline
+		heartbeat-ms: 20000
 		ports: [box-up, box-down]
 		instance: $topology_instance-$which
 		control: $topology_dir/control$which.sock
@@ -109,7 +110,7 @@ check_feeds() {
 	check_equal "box $which: the firewall saw every packet" "$(reason_count workers ok)" \
 		"$(box stats --json | jq '[.hooks[] | select(.name == "firewall") | .counters["default.hits"]] | add')"
 }
-flood() { in_client ping -q -i 0.005 -c "$1" -W 2 10.9.0.9 | sed -n 's/.*transmitted, \([0-9]*\) received.*/\1/p'; }
+flood() { echoes client 10.9.0.9 "$1" 0.005 | sed -n 's/.*transmitted, \([0-9]*\) received.*/\1/p'; }
 
 together() { # LABEL: all three alive
 	each count_opened
@@ -126,9 +127,9 @@ one_dies() {
 	which=2
 	inspector=$(box status --json | jq .processes.inspector)
 	which=1
-	flood 600 >"$topology_dir/flood" &
+	PATIENCE=5 flood 600 >"$topology_dir/flood" &
 	pinging=$!
-	sleep 1
+	sleep 1 # in the middle of them
 	kill -9 "${pids[2]}" "$inspector"
 	each_alive count_opened
 	wait $pinging

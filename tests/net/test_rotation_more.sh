@@ -74,7 +74,7 @@ one() {
 	looping=$!
 	stream 1
 	for g in 2 3; do
-		check "$envelope: the box is given generation $g, and the older ones an end" box keys rotate "$domain" 60 "$topology_dir/keys.$g/box.keys"
+		check "$envelope: the box is given generation $g, and the older ones an end" box keys rotate "$domain" 3600 "$topology_dir/keys.$g/box.keys"
 		stream $((g - 1)) $g
 		stream $g
 	done

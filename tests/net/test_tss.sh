@@ -41,7 +41,8 @@ seal() {
 through() {
 	local got=$topology_dir/got receiver
 	"$traffic" payloads "$topology_dir/$2" | sort >"$topology_dir/wanted"
-	in_server "$traffic" receive "$3" "$4" 4 >"$got" &
+	: >"$got"
+	in_server "$traffic" receive "$3" "$4" $count >"$got" &
 	receiver=$!
 	wait_for 5 grep -q ready "$got"
 	in_client "$traffic" send "$topology_dir/$2"

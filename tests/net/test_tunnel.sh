@@ -66,10 +66,10 @@ transfer() {
 	[[ $address == *:* ]] && listen="TCP6-LISTEN:5001,bind=[$address]" address="[$address]" ||
 		listen="TCP4-LISTEN:5001,bind=$address"
 	rm -f "$topology_dir/got"
-	in_background "$to" timeout 30 socat -u "$listen,reuseaddr" "CREATE:$topology_dir/got"
+	in_background "$to" timeout 200 socat -u "$listen,reuseaddr" "CREATE:$topology_dir/got"
 	local server=$background
 	wait_for 5 listening "$to" || return 1
-	nsenter --net=/run/netns/"$from" -- timeout 30 socat -u "OPEN:$topology_dir/noise" "TCP:$address:5001" || return 1
+	nsenter --net=/run/netns/"$from" -- timeout 200 socat -u "OPEN:$topology_dir/noise" "TCP:$address:5001" || return 1
 	wait "$server"
 	sum=$(sha256sum <"$topology_dir/got")
 	[ "$sum" = "$(sha256sum <"$topology_dir/noise")" ]
@@ -115,17 +115,17 @@ nonces() {
 	local c=$background
 	tunnel "$topology_other" "$tag" other --first-use || return
 	local o=$background
-	check "$tag: two senders to one receiver: the first" in_client ping -q -c 20 -i 0.01 10.9.0.9
-	check "$tag: two senders to one receiver: the second" in_box ping -q -c 20 -i 0.01 10.9.0.9
+	check "$tag: two senders to one receiver: the first" echoes client 10.9.0.9 20 0.01
+	check "$tag: two senders to one receiver: the second" echoes box 10.9.0.9 20 0.01
 	kill -9 "$c"
 	wait "$c" 2>/dev/null
 	tunnel "$topology_client" "$tag" client || return
 	c=$background
-	check "$tag: after kill -9 and a restart" in_client ping -q -c 20 -i 0.01 10.9.0.9
+	check "$tag: after kill -9 and a restart" echoes client 10.9.0.9 20 0.01
 	topology_stop "$c"
 	tunnel "$topology_client" "$tag" client || return
 	c=$background
-	check "$tag: after a clean restart" in_client ping -q -c 20 -i 0.01 10.9.0.9
+	check "$tag: after a clean restart" echoes client 10.9.0.9 20 0.01
 	# The same SPI from a second process: refused while the first runs.
 	check_refused "$tag: a second process with the same keys" "another process" tunnel -c "$topology_dir/$tag/client.tunnel.yaml" -d hk9 \
 		--state "$topology_dir/$tag/state"
@@ -165,7 +165,7 @@ check_refused() {
 edges() {
 	local tag=$1 mtu
 	mtu=$(in_client ip -j link show dev hk0 | jq .[0].mtu)
-	check "$tag: a packet of the whole MTU ($mtu)" in_client ping -q -c 2 -i 0.05 -M "do" -s $((mtu - 28)) 10.9.0.9
+	check "$tag: a packet of the whole MTU ($mtu)" echoes client 10.9.0.9 2 0.05 $((mtu - 28))
 	if in_client ping -q -c 1 -W 1 -M "do" -s $((mtu - 27)) 10.9.0.9 >/dev/null 2>&1; then
 		not_ok "$tag: a byte more is refused by the sender - it went through"
 	else
@@ -182,7 +182,7 @@ used_up() {
 	age_state "$topology_dir/$tag/state/esp-00001000-"*.nonces
 	tunnel "$topology_server" $tag server --first-use && s=$background
 	tunnel "$topology_client" $tag client && c=$background
-	check "an SPI that runs out gives way to the next" in_client ping -q -c 20 -i 0.01 10.9.0.9
+	check "an SPI that runs out gives way to the next" echoes client 10.9.0.9 20 0.01
 	topology_stop "$c"
 	check_equal "its last numbers were used, and then the next SPI" "5 and 15" \
 		"$(count $tag client '.peers[0]["sealed-by-spi"] | "\(.["0x00001000"]) and \(.["0x00001001"])"')"
@@ -232,7 +232,7 @@ reloads() { # TAG KEYGEN-OPTION...
 	keys "$tag.next" --slot 1 --generation 2 "$@"
 	tunnel "$topology_client" "$tag" client --first-use && c=$background
 	tunnel "$topology_server" "$tag" server --first-use && s=$background
-	in_background "$topology_client" ping -q -i 0.002 -c 100000 10.9.0.9 >"$dir/ping"
+	in_background "$topology_client" python3 tests/net/echo.py 10.9.0.9 1000000 0.002 >"$dir/ping"
 	ping=$background
 	for name in client server; do
 		grep slot= "$topology_dir/$tag.next/$name.keys" >>"$dir/$name.keys"

@@ -24,7 +24,7 @@ run() { # MODE PROFILE
 	cat >"$topology_dir/firewall.yaml" <<-YAML
 		default: accept
 		rules:
-		  - {name: no-icmp, match: {protocol: icmp}, action: drop, flow: 3s}
+		  - {name: no-icmp, match: {protocol: icmp}, action: drop, flow: 10s}
 		  - {name: rest, match: {protocol: tcp}, action: accept, flow: 1m}
 	YAML
 	box_start
@@ -34,7 +34,7 @@ run() { # MODE PROFILE
 	check "$1, $2: a drop for the rest of a flow reaches the kernel" wait_for 2 verdicts_some
 	in_client ping -q -c 3 -i 0.1 -W 0.2 10.9.0.9 >/dev/null
 	check "$1, $2: XDP drops what follows" test "$(reason_count xdp verdict-drop)" -gt "$before"
-	check "$1, $2: and forgets it when its time is over" wait_for 6 verdicts_none
+	check "$1, $2: and forgets it when its time is over" wait_for 15 verdicts_none
 	check "$1, $2: TCP over another SPI" bulk client server fd09::9 64
 	if [ "$2" = single ]; then
 		check "$1, $2: a verified flow's allow reaches the kernel" wait_for 3 allows_some

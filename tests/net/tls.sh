@@ -54,13 +54,13 @@ tls_up() {
 	mkfifo "$dir/pipe.client" "$dir/pipe.server"
 	: >"$dir/client.in"
 	: >"$dir/server.in"
-	nsenter --net=/run/netns/"$topology_server" -- timeout 120 openssl s_server -quiet -naccept 1 -accept "$port" "$@" \
+	nsenter --net=/run/netns/"$topology_server" -- timeout 600 openssl s_server -quiet -naccept 1 -accept "$port" "$@" \
 		-key "$dir/server.key" -cert "$dir/server.pem" -keylogfile "$log" \
 		<"$dir/pipe.server" >"$dir/server.out" 2>"$dir/server.log" &
 	tls_pids=($!)
 	exec 8>"$dir/pipe.server"
 	wait_for 5 tls_listens "$port" || return 1
-	nsenter --net=/run/netns/"$topology_client" -- timeout 120 openssl s_client -quiet -ign_eof \
+	nsenter --net=/run/netns/"$topology_client" -- timeout 600 openssl s_client -quiet -ign_eof \
 		-connect "192.0.2.9:$port" -servername "$tls_name" <"$dir/pipe.client" >"$dir/client.out" 2>"$dir/client.log" &
 	tls_pids+=($!)
 	exec 9>"$dir/pipe.client"

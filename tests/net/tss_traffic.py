@@ -6,8 +6,9 @@
   tss_traffic.py send SEALED.pcap [CHANGE]
         sends what it holds by sockets of this host: UDP, or IP alone. CHANGE: `icv`
         flips the last bit, `reserved` and `type` bits of the first TSS byte
-  tss_traffic.py receive ADDRESS PROTOCOL SECONDS
-        prints every TSS or PDS message that arrives, in hexadecimal; PROTOCOL 0: UDP 4793
+  tss_traffic.py receive ADDRESS PROTOCOL COUNT
+        prints every TSS or PDS message that arrives, in hexadecimal, until none came for a
+        minute; PROTOCOL 0: UDP 4793
   tss_traffic.py payloads CAPTURE.pcap
         prints the messages of a capture as `receive` would
 """
@@ -92,20 +93,21 @@ def send(path, how=""):
         time.sleep(0.001)
 
 
-def receive(address, protocol, seconds):
+def receive(address, protocol, count):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     raw = int(protocol)
     listening = socket.socket(family, socket.SOCK_RAW if raw else socket.SOCK_DGRAM, raw)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     listening.bind((address, 0 if raw else PORT))
-    listening.settimeout(0.2)
-    end = time.time() + float(seconds)
     print("ready", flush=True)
-    while time.time() < end:
+    left = int(count)
+    while True:
+        listening.settimeout(60 if left > 0 else 0.2)  # one too many would show
         try:
             data = listening.recv(65536)
         except TimeoutError:
-            continue
+            return
+        left -= 1
         if raw and family == socket.AF_INET:
             data = data[20:]
         print(data.hex(), flush=True)
