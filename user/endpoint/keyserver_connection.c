@@ -373,6 +373,7 @@ static int digest(struct hk_ks_server *server, struct hk_ks_connection *connecti
 		json_decref(request);
 		connection->in_used -= 4 + size;
 		memmove(connection->in, connection->in + 4 + size, connection->in_used);
+		connection->in_by = connection->heard + HK_PUSH_PATIENCE; /* the next one has its own time */
 		if (!go_on)
 			return -EACCES;
 	}
