@@ -47,12 +47,12 @@ check_equal "verdicts: none yet" 0 "$(box verdicts list -j | jq length)"
 # The flow client → server, as the wire shows it: PSP's SPI stands 4 bytes into the UDP payload.
 domain=$(box status -j | jq -r '.inspection.domains[0]')
 one_payload() { # the payload of one sealed packet, in hex
-	nsenter --net="/run/netns/$topology_server" timeout 10 tshark -ni any -c 1 -T fields -e udp.payload \
+	nsenter --net="/run/netns/$topology_server" timeout 200 tshark -ni any -c 1 -T fields -e udp.payload \
 		-f 'udp dst port 1000 and src 192.0.2.1' 2>/dev/null
 }
 one_payload >"$topology_dir/payload" &
 catcher=$!
-for _ in $(seq 40); do
+for _ in $(seq 400); do
 	in_client ping -q -c 2 -i 0.2 -W 1 10.9.0.9 >/dev/null
 	kill -0 $catcher 2>/dev/null || break
 done

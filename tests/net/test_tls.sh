@@ -26,9 +26,9 @@ both_ways() { # NAME
 
 tls_12() {
 	local dir=$topology_dir dump
-	in_background "$topology_client" tcpdump -q -U -s 0 -i c0 -w "$dir/wire.pcap" tcp port 8443 2>/dev/null
+	in_background "$topology_client" tcpdump -q -U --immediate-mode -B 16384 -s 0 -i c0 -w "$dir/wire.pcap" tcp port 8443 2>"$dir/dump.log"
 	dump=$background
-	sleep 0.5
+	wait_for 10 grep -q listening "$dir/dump.log"
 	tls_connect "TLS 1.2: a connection comes about" 8443 "$dir/keys.log"
 	check "TLS 1.2: its key is there" wait_for 5 has_key
 	both_ways "TLS 1.2"
@@ -36,8 +36,10 @@ tls_12() {
 	check_equal "TLS 1.2: no gap" 0 "$(box_count tls-gap)"
 	check "TLS 1.2: records were opened" has ok 20
 	box_conserves "TLS 1.2"
+	check "TLS 1.2: it was captured to its end" wait_for 10 ended "$dir/wire.pcap"
 	topology_stop "$dump"
 }
+ended() { [ -n "$(tcpdump -nn -r "$1" 'tcp[tcpflags] & (tcp-fin|tcp-rst) != 0' 2>/dev/null)" ]; }
 
 seen() { # FILE: both directions' text, all lines of it
 	local mark

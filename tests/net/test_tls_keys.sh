@@ -57,7 +57,7 @@ in_directory() {
 	rm "$topology_dir/more/live.keys"
 	check "keys-dir: keys go with their file" wait_for 5 listed more/live.keys 0
 	check "keys-dir: it arrives all the same" tls_tell server "said without the directory" 50
-	check "keys-dir: and is stale-key" wait_for 5 has stale-key 1
+	check "keys-dir: and is stale-key" has stale-key 1
 	check "keys-dir: and was not opened" not_opened "said without the directory"
 	tls_down
 	nothing_wrong "keys-dir"
@@ -69,7 +69,7 @@ late() {
 	before=$(box_count no-key)
 	tls_connect "late: a connection comes about" 8443 "$topology_dir/late.log"
 	check "late: it arrives" tls_tell client "said too early" 100
-	check "late: without a key it is counted" wait_for 5 has no-key $((before + 10))
+	check "late: without a key it is counted" has no-key $((before + 10))
 	check "late: the key comes over the control socket" box keys import web "$topology_dir/late.log"
 	check "late: it arrives with the key" tls_tell client "said in time" 100
 	check "late: it is opened from there" wait_for 5 opened "said in time"
@@ -78,7 +78,7 @@ late() {
 	stale=$(box_count stale-key)
 	check "late: the key is retired" box keys retire web "client-random=$(random_of late.log)"
 	check "late: it arrives after that" tls_tell client "said after that" 100
-	check "late: and is stale-key" wait_for 5 has stale-key $((stale + 10))
+	check "late: and is stale-key" has stale-key $((stale + 10))
 	check "late: and was not opened" not_opened "said after that"
 	tls_down
 	nothing_wrong "late"

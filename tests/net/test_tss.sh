@@ -111,7 +111,7 @@ feeds() {
 	check "EVE: says that there is no IP packet inside" wait_for 10 grep -q '"inner": *"not-ip"' "$topology_dir/eve.json"
 	check "hooks see the payload: an alert on it" wait_for 10 grep -q '"signature": *"a delivery"' "$topology_dir/eve.json"
 	check "with the outer addresses" wait_for 10 grep -q '"src_ip": *"192.0.2.1"' "$topology_dir/eve.json"
-	check "pcapng: the payload is there" grep -aq "packet delivery 3" "$topology_dir/opened.pcapng"
+	check "pcapng: the payload is there" wait_for 10 grep -aq "packet delivery 3" "$topology_dir/opened.pcapng"
 }
 
 nonces() {

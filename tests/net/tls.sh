@@ -35,7 +35,8 @@ tls_domain() {
 	YAML
 }
 
-has() { [ "$(box_count "$1")" -ge "$2" ]; } # REASON COUNT
+has() { wait_for 5 counted "$1" "$2"; } # REASON COUNT
+counted() { [ "$(box_count "$1")" -ge "$2" ]; }
 
 tls_certificate() {
 	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=server \
