@@ -79,7 +79,7 @@ tunnels() {
 	check_equal "$label: and all that was sealed" "$(box stats --json | jq .workers.received)" "$before"
 	sealed_down
 	check_equal "$label: neither end refused anything" 0 "$(jq '[.refused[]] | add' "$topology_dir/stats.json")"
-	check_equal "$label: --first-use a second time is refused" 1 "$(in_client timeout 10 "$O/halfkey-endpoint" tunnel \
+	check_equal "$label: --first-use a second time is refused" 1 "$(in_client timeout 100 "$O/halfkey-endpoint" tunnel \
 		-c "$topology_dir/keys/client.tunnel.yaml" --state "$topology_dir/keys/client.state" --first-use "$@" 2>&1 |
 		grep -c "no first use")"
 	again client "$@" && again server "$@"

@@ -10,7 +10,7 @@ config() { { echo "mode: inline"; sealed_domains; [ $# -eq 0 ] || echo "$1"; } |
 
 refused() { # NAME WORDS: starts, wants exit 1 and the words, and nothing left
 	local out=$topology_dir/out status
-	in_box timeout 20 "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" >"$out" 2>&1
+	in_box timeout 200 "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" >"$out" 2>&1
 	status=$?
 	check_equal "$1 is refused" 1 $status
 	check "$1: the sentence says why" grep -q -- "$2" "$out"
@@ -74,7 +74,7 @@ another_program() {
 	# the same ports, held by another instance
 	box_start
 	sed 's/^instance:.*/instance: other/; s/control\.sock/other.sock/' "$topology_dir/halfkey.yaml" >"$topology_dir/other.yaml"
-	in_box timeout 20 "$O/halfkeyd" -c "$topology_dir/other.yaml" >"$topology_dir/out" 2>&1
+	in_box timeout 200 "$O/halfkeyd" -c "$topology_dir/other.yaml" >"$topology_dir/out" 2>&1
 	check_equal "a port with another instance is refused" 1 $?
 	check "the sentence names that instance" grep -q "instance '$topology_instance' has it" "$topology_dir/out"
 	check_equal "no pins of it are left" "" "$(ls -d /sys/fs/bpf/halfkey/v*/other 2>/dev/null)"
@@ -88,13 +88,13 @@ mismatch() {
 	"$O/halfkey" detach -i "$topology_instance" >/dev/null
 	mkdir -p "$pins"
 	bpftool map create "$pins/settings" type array key 4 value 8 entries 1 name settings
-	in_box timeout 20 "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" >"$topology_dir/out" 2>&1
+	in_box timeout 200 "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" >"$topology_dir/out" 2>&1
 	check_equal "maps of another layout are refused" 1 $?
 	check "the sentence names the pin" grep -q "$pins/settings: pinned with another key or value size" "$topology_dir/out"
 	check "and leaves it alone" test -e "$pins/settings"
 	rm -r "$pins"
 	mkdir -p "/sys/fs/bpf/halfkey/v99/$topology_instance"
-	in_box timeout 20 "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" >"$topology_dir/out" 2>&1
+	in_box timeout 200 "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" >"$topology_dir/out" 2>&1
 	check_equal "pins of another version are refused" 1 $?
 	check "the sentence names the version" grep -q "v99/$topology_instance: pinned by" "$topology_dir/out"
 	rmdir "/sys/fs/bpf/halfkey/v99/$topology_instance" /sys/fs/bpf/halfkey/v99

@@ -152,7 +152,7 @@ nonces() {
 check_refused() {
 	local name=$1 words=$2 out
 	shift 2
-	if out=$(in_client timeout 10 "$O/halfkey-endpoint" "$@" 2>&1); then
+	if out=$(in_client timeout 100 "$O/halfkey-endpoint" "$@" 2>&1); then
 		not_ok "$name - was accepted"
 	elif [[ $out == *"$words"* ]]; then
 		ok "$name is refused"
