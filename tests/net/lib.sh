@@ -71,6 +71,9 @@ prints() { [ "$("${@:2}")" = "$1" ]; }
 # box_count REASON: packets of a reason, XDP's and workers' together
 box_count() { box stats --json | jq "[.xdp.reasons[\"$1\"].packets // 0, .workers.reasons[\"$1\"].packets // 0] | add"; }
 
+# Every packet that came to a worker was opened; of one moment, so that late ones do not matter
+all_opened() { box stats --json | jq -e '.workers.received == .workers.reasons.ok.packets'; }
+
 # The conservation equations (docs/architecture.md), once traffic rests; and the
 # inspector's list of system calls holds all that it needed so far.
 box_conserves() {

@@ -66,7 +66,6 @@ traffic_end() { # TAG
 
 misread() { local r; for r in no-key stale-key key-expired key-not-yet wrong-kcv bad-icv implausible next-header; do echo "$r=$(box_count $r)"; done | grep -v '=0$'; }
 state_is() { [ "$(box keys list --json | jq -r "[.[] | select(.kind == \"master\" and .generation == $1) | .state] | unique | join(\",\")")" = "$2" ]; }
-all_opened() { box stats --json | jq -e '.workers.received == .workers.reasons.ok.packets' >/dev/null; }
 
 # rotation TAG NEXT-OPTIONS-2 NEXT-OPTIONS-3 KEYGEN-OPTION...
 rotation() {
