@@ -5,6 +5,7 @@
  * policy says. Frames lie in memory of exactly their size, for the sanitizers.
  */
 #include "tests/unit/envelope_sweeps.h"
+#include "user/pipeline/internal.h"
 
 static struct hk_fate run_worker(struct row_scene *scene, const __u8 *bytes, __u32 length, unsigned *reason)
 {
@@ -132,6 +133,78 @@ static void unlike(void)
 	}
 	row_end(&scene);
 	row_end(&other);
+}
+
+/* As another packet may have left it: all of it but what the pipeline gave it for good. */
+static void soil(struct hk_opening *opening)
+{
+	const struct hk_opening given = *opening;
+
+	memset(opening, 0xa5, sizeof(*opening));
+	opening->index = given.index;
+	opening->streams = given.streams;
+	opening->crypto = given.crypto;
+	opening->now_ns = given.now_ns;
+	opening->expanded = given.expanded;
+}
+
+/* What an opening held before changes nothing: every field that is read was set for this packet. */
+static void places_are_used_again(void)
+{
+	static struct row_scene scene;
+	struct hk_frame frames[2];
+	struct hk_fate fates[3][2];
+	unsigned i, n, f;
+
+	for (i = 0; i < ENVELOPE_ROWS; i++) {
+		row_begin_with(&scene, &envelope_rows[i], NULL, NULL);
+		frames[0] = frames[1] = (struct hk_frame){.data = scene.frame, .length = scene.length};
+		for (n = 0; n < 3; n++) { /* the first may change a state: a segment that was seen */
+			for (f = 0; f < 2 && n == 2; f++)
+				soil(&scene.box.pipeline->openings[f]);
+			box_run_frames(&scene.box, frames, 2, fates[n]);
+		}
+		for (f = 0; f < 2; f++) {
+			CU_ASSERT_EQUAL(fates[2][f].reason, fates[1][f].reason);
+			CU_ASSERT_EQUAL(fates[2][f].opened, fates[1][f].opened);
+			CU_ASSERT_EQUAL(fates[2][f].auth, fates[1][f].auth);
+			CU_ASSERT_EQUAL(fates[2][f].not_ip, fates[1][f].not_ip);
+			CU_ASSERT_EQUAL(fates[2][f].inner_length, fates[1][f].inner_length);
+		}
+		row_end(&scene);
+	}
+}
+
+static bool is_zero(const void *memory, size_t size)
+{
+	const __u8 *bytes = memory;
+	size_t i;
+
+	for (i = 0; i < size && !bytes[i]; i++)
+		;
+	return i == size;
+}
+
+/* Keys of packets last as long as their batch. */
+static void no_key_of_a_packet_stays(void)
+{
+	static struct row_scene scene;
+	const struct hk_pipeline *pipeline;
+	struct hk_frame frames[2];
+	struct hk_fate fates[2];
+	unsigned i;
+
+	for (i = 0; i < ENVELOPE_ROWS; i++) {
+		row_begin_with(&scene, &envelope_rows[i], NULL, NULL);
+		frames[0] = frames[1] = (struct hk_frame){.data = scene.frame, .length = scene.length};
+		box_run_frames(&scene.box, frames, 2, fates);
+		pipeline = scene.box.pipeline;
+		CU_ASSERT(is_zero(pipeline->derived, sizeof(pipeline->derived)));
+		CU_ASSERT(is_zero(pipeline->group_derived, sizeof(pipeline->group_derived)));
+		CU_ASSERT(is_zero(pipeline->expanded, sizeof(pipeline->expanded)));
+		CU_ASSERT(is_zero(pipeline->reader_derived, sizeof(pipeline->reader_derived)));
+		row_end(&scene);
+	}
 }
 
 /* --- explicit keys ------------------------------------------------------------------------------ */
@@ -456,6 +529,8 @@ int main(void)
 		{"metadata", metadata},
 		{"packets of a kind in one batch", alike},
 		{"packets of two kinds in one batch", unlike},
+		{"what was in a place before does not show", places_are_used_again},
+		{"no key of a packet stays behind its batch", no_key_of_a_packet_stays},
 		{"explicit keys", explicit_keys},
 		{"PSP: an encrypted cookie", encrypted_cookie},
 		{"hostile metadata", hostile_metadata},

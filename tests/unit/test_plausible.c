@@ -7,6 +7,8 @@
 #include "user/pipeline/inner.h"
 #include "user/pipeline/plausible.h"
 
+enum { EIGRP = 88, OSPF = 89, VRRP = 112 }; /* which <netinet/in.h> does not name */
+
 static bool plausible(const __u8 *data, __u32 length, bool suspect)
 {
 	struct hk_hook_packet packet = {0};
@@ -135,6 +137,11 @@ static void suspects_must_have_a_checksum(void)
 
 	data[length - 1] ^= 1;
 	CU_ASSERT_TRUE(plausible(data, length, false)); /* hosts check it, the box need not */
+	data[40 + 13] = 0x11;
+	CU_ASSERT_TRUE(plausible(data, length, false)); /* the end of a connection is no rarer */
+	data[40 + 13] = 0x15;
+	CU_ASSERT_FALSE(plausible(data, length, false));
+	data[40 + 13] = 0x10;
 	CU_ASSERT_FALSE(plausible(data, length, true));
 	length = make_ip(data, 6, 200, 30) + 30;
 	CU_ASSERT_TRUE(plausible(data, length, false));
@@ -145,16 +152,28 @@ static void other_protocols_by_their_fixed_fields(void)
 {
 	static const struct {
 		__u8 protocol;
-		__u8 good[8], bad[8];
+		__u8 good[16], bad[16]; /* the first of 44 bytes; the others are 0 */
 	} cases[] = {
 		{IPPROTO_GRE, {0x20, 0, 0x08, 0}, {0x20, 3, 0x08, 0}},
 		{IPPROTO_GRE, {0x30, 1, 0x88, 0x0b}, {0x70, 1, 0x88, 0x0b}},
+		{IPPROTO_GRE, {0, 0, 0x06, 0}, {0, 0, 0x05, 0xff}},
 		{IPPROTO_ESP, {0, 0, 1, 0}, {0, 0, 0, 9}},
 		{IPPROTO_AH, {6, 4, 0, 0}, {6, 4, 0, 1}},
-		{89, {2, 1, 0, 40}, {4, 1, 0, 40}},
-		{112, {0x21}, {0x51}},
+		{IPPROTO_AH, {6, 9, 0, 0}, {6, 10, 0, 0}},
+		{OSPF, {2, 1, 0, 40}, {4, 1, 0, 40}},
+		{OSPF, {3, 1, 0, 44}, {3, 1, 0, 45}},
+		{VRRP, {0x21}, {0x51}},
+		{VRRP, {0x31}, {0x20}},
+		{EIGRP, {2}, {3}},
 		{IPPROTO_PIM, {0x20}, {0x30}},
+		{IPPROTO_COMP, {6, 0, 9}, {6, 1}},
+		{IPPROTO_DCCP, {[4] = 3, 0xff}, {[4] = 2}},
+		{IPPROTO_DCCP, {[4] = 11}, {[4] = 12}},
+		{IPPROTO_SCTP, {[15] = 4}, {[15] = 3}},
+		{IPPROTO_SCTP, {[15] = 32}, {[15] = 33}},
 		{IPPROTO_UDPLITE, {0, 1, 0, 2, 0, 8}, {0, 1, 0, 2, 0, 7}},
+		{IPPROTO_UDPLITE, {0, 1, 0, 2, 0, 44}, {0, 1, 0, 2, 0, 45}},
+		{IPPROTO_UDPLITE, {0, 1, 0, 2}, {0, 1, 0, 2, 0, 1}},
 		{IPPROTO_RSVP, {0x10}, {0x20}},
 	};
 	__u8 data[128];
@@ -164,9 +183,9 @@ static void other_protocols_by_their_fixed_fields(void)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		l4 = make_ip(data, 4, cases[i].protocol, 44);
 		memset(data + l4, 0, 44);
-		memcpy(data + l4, cases[i].good, 8);
+		memcpy(data + l4, cases[i].good, 16);
 		CU_ASSERT_TRUE(plausible(data, l4 + 44, false));
-		memcpy(data + l4, cases[i].bad, 8);
+		memcpy(data + l4, cases[i].bad, 16);
 		CU_ASSERT_FALSE(plausible(data, l4 + 44, false));
 	}
 }
