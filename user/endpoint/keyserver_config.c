@@ -93,11 +93,13 @@ static int check_time(
 	*out = standard;
 	if (!text)
 		return 0;
-	for (i = 0; i < 4 && size; i++)
-		if (text[size - 1] == units[i].letter)
-			unit = units[i].seconds;
-	if (size && !isdigit((unsigned char)text[size - 1]))
+	for (i = 0; i < 4 && size; i++) {
+		if (text[size - 1] != units[i].letter)
+			continue;
+		unit = units[i].seconds;
 		size--;
+		break;
+	}
 	if (size < sizeof(number))
 		memcpy(number, text, size);
 	if (hk_number_parse(number, TIME_MAX / unit, &value) || (__s64)(value * unit) < least)
