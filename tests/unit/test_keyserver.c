@@ -137,6 +137,92 @@ static void what_is_not_theirs_to_say(void)
 	end();
 }
 
+static const struct {
+	unsigned profile, role;
+	const char *name, *sides; /* the sides that the role may name, each behind a blank */
+} may_name[] = {
+	{HK_PROFILE_SPLIT, HK_PUSH_HOST, "a", " both enc auth"},
+	{HK_PROFILE_SPLIT, HK_PUSH_BOX, "box", " enc"},
+	{HK_PROFILE_SPLIT, HK_PUSH_READER, "reader", " reader"},
+	{HK_PROFILE_SINGLE, HK_PUSH_HOST, "a", " both single"},
+	{HK_PROFILE_SINGLE, HK_PUSH_BOX, "box", " single"},
+	{HK_PROFILE_SINGLE, HK_PUSH_READER, "reader", " reader"},
+};
+
+/* Every side by every role in both profiles; and a name of one role is no member as another. */
+static void sides_belong_to_roles(void)
+{
+	static const char *const sides[] = {"both", "enc", "auth", "single", "reader", "", "Enc"};
+	char request[128], word[16];
+	unsigned i, k;
+
+	for (i = 0; i < sizeof(may_name) / sizeof(may_name[0]); i++) {
+		domain.profile = (__u8)may_name[i].profile;
+		domain.variant = domain.profile == HK_PROFILE_SPLIT ? HK_PSP_SPLIT_256 : HK_PSP_GCM_256;
+		begin();
+		for (k = 0; k < sizeof(sides) / sizeof(sides[0]); k++) {
+			struct hk_ks_client client = client_of(may_name[i].role, may_name[i].name);
+			bool may;
+
+			snprintf(word, sizeof(word), " %s", sides[k]);
+			may = sides[k][0] && strstr(may_name[i].sides, word);
+			snprintf(request, sizeof(request),
+				"{\"op\":\"subscribe\",\"domain\":\"d\",\"side\":\"%s\"}", sides[k]);
+			if (may)
+				ask(&client, request);
+			else
+				out_of_line(&client, request);
+			CU_ASSERT_EQUAL(client.domain != NULL, may);
+			client = client_of(may_name[i].role % 3 + HK_PUSH_HOST, may_name[i].name);
+			out_of_line(&client, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+		}
+		end();
+	}
+	domain.profile = HK_PROFILE_SPLIT;
+	domain.variant = HK_PSP_SPLIT_256;
+}
+
+/* What a host has asked for is noted once a receiver, from when it first asked, until it is served. */
+static void wants_are_noted_once(void)
+{
+	struct hk_ks_client host = client_of(HK_PUSH_HOST, "b");
+	char request[64];
+	unsigned i;
+	__s64 first;
+
+	begin();
+	ask(&host, "{\"op\":\"subscribe\",\"domain\":\"d\"}");
+	CU_ASSERT_NOT_EQUAL(host.sent, 0);
+	snprintf(request, sizeof(request), "{\"op\":\"ack\",\"serial\":%llu}", host.sent);
+	ask(&host, request);
+	CU_ASSERT_EQUAL(host.acked, host.sent);
+	ask(&host, "{\"op\":\"ack\",\"serial\":1}"); /* late: what was confirmed since stays so */
+	CU_ASSERT_EQUAL(host.acked, host.sent);
+	ks.domains[0].receivers[host.host_index].tokens = 0; /* has to wait */
+	ask(&host, "{\"op\":\"spi\",\"to\":\"192.0.2.1\"}");
+	first = ks.now;
+	ks.now += 3;
+	ask(&host, "{\"op\":\"spi\",\"to\":\"192.0.2.3\"}");
+	ask(&host, "{\"op\":\"spi\",\"to\":\"192.0.2.1\"}");
+	CU_ASSERT_EQUAL(host.wants_count, 2);
+	CU_ASSERT_EQUAL(host.wants[0].since, first);
+	CU_ASSERT_EQUAL(host.wants[1].since, ks.now);
+	ks.domains[0].receivers[host.host_index].tokens = 9;
+	sent[0] = '\0';
+	ask(&host, "{\"op\":\"pong\"}");
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "\"to\":\"192.0.2.1\""));
+	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "\"to\":\"192.0.2.3\""));
+	CU_ASSERT(host.wants[0].since == 0 && host.wants[1].since == 0);
+	CU_ASSERT_EQUAL(ks.domains[0].receivers[host.host_index].tokens, 7);
+	for (i = 0; i < HK_KS_WANTS; i++)
+		host.wants[i].receiver = 2;
+	host.wants_count = HK_KS_WANTS;
+	ks.domains[0].receivers[host.host_index].tokens = 0;
+	out_of_line(&host, "{\"op\":\"spi\",\"to\":\"192.0.2.1\"}");
+	host.wants_count = 0;
+	end();
+}
+
 /* The time that stands behind `what` in the first line with `which`; 0: none. */
 static long long time_in(const char *which, const char *what)
 {
@@ -450,6 +536,8 @@ int main(void)
 		{"a reader gets MK_r alone", reader_gets_reader_alone},
 		{"a host gets its own alone", host_gets_its_own},
 		{"what is not theirs to say", what_is_not_theirs_to_say},
+		{"sides belong to roles", sides_belong_to_roles},
+		{"wants are noted once", wants_are_noted_once},
 		{"what is delegated has an end, which moves on", delegation_has_an_end},
 		{"refusals are counted and end a connection", refusals_end_a_connection},
 		{"generations follow each other", generations_follow_each_other},
