@@ -39,9 +39,15 @@ static void nonces_that_repeat_are_an_anomaly(void)
 	pair_free(&pair);
 }
 
+static bool is_address(const struct hk_address *is, const char *text)
+{
+	struct hk_address wanted = address(text);
+
+	return memcmp(is, &wanted, sizeof(wanted)) == 0;
+}
+
 static void records_tell_inner_and_outer(void)
 {
-	struct hk_address source = address("192.0.2.1");
 	struct hk_record record;
 	struct pair pair;
 
@@ -53,7 +59,11 @@ static void records_tell_inner_and_outer(void)
 	CU_ASSERT_EQUAL(record.inner_dst_port, 53);
 	CU_ASSERT_EQUAL(record.variant, 4);
 	CU_ASSERT_EQUAL(record.auth, HK_AUTH_NONE);
-	CU_ASSERT_EQUAL(memcmp(&record.outer_src, &source, 16), 0);
+	CU_ASSERT(is_address(&record.outer_src, "192.0.2.1") && is_address(&record.outer_dst, "192.0.2.9"));
+	CU_ASSERT(is_address(&record.inner_src, "10.1.0.1") && is_address(&record.inner_dst, "10.1.0.2"));
+	CU_ASSERT(record.has_inner && record.inner_version == 4 && record.inner_protocol == IPPROTO_UDP);
+	CU_ASSERT_EQUAL(record.outer_protocol, IPPROTO_UDP);
+	CU_ASSERT(record.envelope == HK_ENVELOPE_PSP && record.domain == 0 && record.spi == 5);
 	pair_send(&pair, 1, false);
 	CU_ASSERT_EQUAL(records(&pair.talk.box, HK_RECORD_EVENT, &record), 1);
 	CU_ASSERT_EQUAL(record.event.sid, 1001);
@@ -63,6 +73,7 @@ static void records_tell_inner_and_outer(void)
 	CU_ASSERT_EQUAL(records(&pair.talk.box, HK_RECORD_DROP, &record), 1);
 	CU_ASSERT_EQUAL(record.reason, HK_REASON_HOOK_DROP);
 	CU_ASSERT_EQUAL(record.rule, 17);
+	CU_ASSERT(is_address(&record.inner_src, "10.1.0.2") && is_address(&record.inner_dst, "10.1.0.1"));
 	CU_ASSERT_EQUAL(record.data_length, 40); /* the inner header, no more */
 	CU_ASSERT_EQUAL(pair.talk.box.counts.flows, 1);
 	hk_pipeline_tick(pair.talk.box.pipeline, pair.talk.box.now_ns, 0, 1);
