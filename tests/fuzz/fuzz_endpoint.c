@@ -4,7 +4,7 @@
  * that the tunnel has as well. What is taken is whole and within its bounds; a
  * refusal names the file.
  *
- * SOURCES: user/endpoint/keyserver_config.c user/endpoint/yaml.c user/control/outline.c
+ * SOURCES: user/endpoint/keyserver_config.c user/endpoint/yaml.c user/base/outline.c
  * SOURCES: user/base/complaint.c user/base/nearest.c user/base/text.c user/base/names.c user/base/error.c
  * SOURCES: -lcyaml -lyaml
  */

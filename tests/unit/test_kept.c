@@ -295,6 +295,38 @@ static void every_kind_of_key_comes_back_whole(void)
 	hk_kept_free(NULL);
 }
 
+/* What a dying inspector had half written, or gave up, is wiped; and the last place is looked at, too. */
+static void no_half_record_stays(void)
+{
+	struct hk_key_line line = whole_line(0);
+	struct hk_kept *kept = hk_kept_new(3);
+	__u32 places[3], place = 0;
+	unsigned i;
+
+	CU_ASSERT_EQUAL_FATAL(hk_kept_open(kept), 0);
+	for (i = 0; i < 3; i++)
+		places[i] = hk_kept_put(kept, 0, &line);
+	CU_ASSERT_EQUAL(hk_kept_next(kept, 0), 0);
+	CU_ASSERT_NOT_EQUAL(bytes_left(kept, 3), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_kept_open(kept), 0);
+	CU_ASSERT_EQUAL(bytes_left(kept, 3), 0);
+	for (i = 0; i < 3; i++) {
+		places[i] = hk_kept_put(kept, 0, &line);
+		hk_kept_mark(kept, places[i]);
+	}
+	for (i = 1; i <= 3; i++) {
+		place = hk_kept_next(kept, place);
+		CU_ASSERT_EQUAL(place, i);
+	}
+	CU_ASSERT_EQUAL(hk_kept_next(kept, place), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_kept_open(kept), 0);
+	CU_ASSERT_EQUAL(hk_kept_put(kept, 0, &line), 0); /* all three count */
+	for (i = 0; i < 3; i++)
+		hk_kept_drop(kept, places[i]);
+	CU_ASSERT_EQUAL(bytes_left(kept, 3), 0);
+	hk_kept_free(kept);
+}
+
 /* Where a field stands in a record, and a value beside its bounds. */
 enum {
 	AT_PREFIX = 48,
@@ -386,6 +418,7 @@ int main(void)
 		{"half a change is not inherited", half_a_change_is_not_inherited},
 		{"damage is harmless", damage_is_harmless},
 		{"every kind of key comes back whole", every_kind_of_key_comes_back_whole},
+		{"no half record stays", no_half_record_stays},
 		{"no field leaves its bounds", no_field_leaves_its_bounds},
 		{"the memory is shared and secret", the_memory_is_shared_and_secret},
 		{0},
