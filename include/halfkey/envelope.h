@@ -65,11 +65,20 @@ enum hk_psp_version {
 };
 
 /*
- * Whether the sender of the opened bytes is known: hooks and feeds always see it.
- * READER ("reader-ok"): not verified as an end host would, but a tag made for
- * readers (derived-key context) is right: whoever holds a reader key can make it.
+ * The mark of opened bytes: whether their sender is known. Hooks and feeds always see it.
+ * A(number, ID, "name", "what it says"): one list for rules, feeds, `halfkey open` and the documentation.
  */
-enum hk_auth { HK_AUTH_NONE = 0, HK_AUTH_VERIFIED = 1, HK_AUTH_READER = 2, HK_AUTH_COUNT };
+#define HK_AUTHS(A)                                                                                    \
+	A(0, NONE, "unauthenticated", "nobody has verified it, yet: whoever can flip bits chose some") \
+	A(1, VERIFIED, "authenticated", "the box verified the ICV")                                    \
+	A(2, READER, "reader-ok", "the tag made for readers is right: who holds a reader key made it")
+
+enum hk_auth {
+#define HK_A(number, id, name, text) HK_AUTH_##id = number,
+	HK_AUTHS(HK_A)
+#undef HK_A
+		HK_AUTH_COUNT
+};
 
 #define HK_UDP_PORT_PSP	     1000
 #define HK_UDP_PORT_IKE	     500

@@ -16,7 +16,7 @@ static const char RULES[] =
 	"  - {name: telnet, match: {protocol: tcp, destination-port: 23}, action: drop, log: yes}\n"
 	"  - {name: lab, match: {source: \"10.1.0.0/16, 2001:db8::/32\"}, action: accept, flow: 30s}\n"
 	"  - {name: inner, match: {source: 10.0.0.0/8, destination-port: 1000-2000}, action: drop}\n"
-	"  - {name: unsure, match: {domain: east, auth: none}, action: drop, flow: 5m}\n"
+	"  - {name: unsure, match: {domain: east, auth: unauthenticated}, action: drop, flow: 5m}\n"
 	"  - {match: {protocol: icmp}, action: drop}\n"
 	"  - {match: {domain: east, auth: reader-ok}, action: drop}\n";
 

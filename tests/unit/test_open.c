@@ -244,7 +244,7 @@ static void single_profile(void)
 	result = run_json();
 	CU_ASSERT_EQUAL(top(result, "packets"), 7);
 	CU_ASSERT_EQUAL(top(result, "opened"), 3);
-	CU_ASSERT_EQUAL(top(result, "verified"), 3);
+	CU_ASSERT_EQUAL(top(result, "authenticated"), 3);
 	CU_ASSERT_EQUAL(top(result, "cut"), 1);
 	CU_ASSERT_EQUAL(reason(result, "ok", "packets"), 3);
 	CU_ASSERT_EQUAL(reason(result, "legacy", "packets"), 1);
@@ -275,7 +275,7 @@ static void split_profile(void)
 	CU_ASSERT_EQUAL(run_shell("$H open -c box.yaml -j -w out.pcap in.pcap"), 0);
 	result = run_json();
 	CU_ASSERT_EQUAL(top(result, "opened"), 2);
-	CU_ASSERT_EQUAL(top(result, "verified"), 0);
+	CU_ASSERT_EQUAL(top(result, "authenticated"), 0);
 	CU_ASSERT_EQUAL(reason(result, "profile-mismatch", "dropped"), 1);
 	CU_ASSERT_EQUAL(reason(result, "no-key", "packets"), 1);
 	json_decref(result);
@@ -324,7 +324,7 @@ static void esp_suites(void)
 		CU_ASSERT_EQUAL(run_shell("$H open -c box.yaml -j -w out.pcap in.pcap"), 0);
 		result = run_json();
 		CU_ASSERT_EQUAL(top(result, "opened"), 1);
-		CU_ASSERT_EQUAL(top(result, "verified"), i ? 0 : 1);
+		CU_ASSERT_EQUAL(top(result, "authenticated"), i ? 0 : 1);
 		json_decref(result);
 		expect_opened("out.pcap", 0, names[i], 0);
 	}
@@ -381,7 +381,7 @@ static void table_for_people(void)
 	CU_ASSERT_EQUAL(run_shell("$H open -c box.yaml in.pcap"), 0);
 	CU_ASSERT(run_said("bad-icv"));
 	CU_ASSERT(run_said("the ICV does not verify"));
-	CU_ASSERT(run_said("7 packets, 3 opened (3 verified, 0 unauthenticated)"));
+	CU_ASSERT(run_said("7 packets, 3 opened (0 unauthenticated, 3 authenticated, 0 reader-ok)"));
 	CU_ASSERT(run_said("only in part"));
 }
 
@@ -562,7 +562,7 @@ static void usage(void)
 int main(void)
 {
 	static const struct test tests[] = {
-		{"single: verified, order and times kept", single_profile},
+		{"single: authenticated, order and times kept", single_profile},
 		{"split: opened, unauthenticated", split_profile},
 		{"IPv6, outer and inner", over_ipv6},
 		{"every ESP suite", esp_suites},

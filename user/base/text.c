@@ -191,6 +191,27 @@ static const struct suite_row suites[] = {
 #undef HK_S
 };
 
+static const char *const auths[] = {
+#define HK_A(number, id, name, text) [number] = (name),
+	HK_AUTHS(HK_A)
+#undef HK_A
+};
+
+const char *hk_auth_name(unsigned auth)
+{
+	return auth < HK_AUTH_COUNT ? auths[auth] : NULL;
+}
+
+int hk_auth_by_name(const char *name)
+{
+	int i;
+
+	for (i = 0; i < HK_AUTH_COUNT; i++)
+		if (strcmp(auths[i], name) == 0)
+			return i;
+	return -1;
+}
+
 const char *hk_reason_name(unsigned reason)
 {
 	return reason < HK_REASON_COUNT ? reasons[reason].name : NULL;

@@ -42,6 +42,8 @@ const char *hk_policy_name(unsigned policy);
 unsigned hk_policy_default(unsigned policy); /* enum hk_action */
 const char *hk_envelope_name(unsigned envelope);
 const char *hk_suite_name(unsigned suite);
+const char *hk_auth_name(unsigned auth); /* the mark of opened packets */
+int hk_auth_by_name(const char *name);
 const char *hk_profile_name(unsigned profile);
 const char *hk_mode_name(unsigned mode);
 const char *hk_seccomp_name(unsigned seccomp);

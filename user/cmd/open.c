@@ -62,14 +62,15 @@ static int print_text(const struct hk_config *config, const struct hk_replay *re
 {
 	const struct hk_replay_result *result = hk_replay_result(replay);
 	const struct hk_counts *counts = &result->counts;
+	unsigned i;
 
 	print_reasons(config, counts);
 	print_hooks(hk_replay_inspection(replay), counts);
-	printf("\n%llu packet%s, %llu opened (%llu verified, %llu unauthenticated), %llu event%s of hooks\n",
-		(unsigned long long)counts->received, hk_plural(counts->received),
-		(unsigned long long)result->opened, (unsigned long long)result->verified,
-		(unsigned long long)(result->opened - result->verified), (unsigned long long)counts->events,
-		hk_plural(counts->events));
+	printf("\n%llu packet%s, %llu opened (", (unsigned long long)counts->received,
+		hk_plural(counts->received), (unsigned long long)result->opened);
+	for (i = 0; i < HK_AUTH_COUNT; i++)
+		printf("%s%llu %s", i ? ", " : "", (unsigned long long)result->auth[i], hk_auth_name(i));
+	printf("), %llu event%s of hooks\n", (unsigned long long)counts->events, hk_plural(counts->events));
 	if (counts->nonce_repeats)
 		printf("%llu nonce%s came twice with different ciphertext: a sender is broken, or somebody "
 		       "forges\n",
@@ -121,12 +122,14 @@ static int print_result_json(const struct open_options *options, const struct hk
 	const struct hk_replay_result *result = hk_replay_result(replay);
 	const struct hk_counts *counts = &result->counts;
 	json_t *json = json_object();
+	unsigned i;
 
 	json_object_set_new(json, "file", json_string(options->in));
 	json_object_set_new(json, "packets", json_of(counts->received));
 	json_object_set_new(json, "bytes", json_of(counts->received_bytes));
 	json_object_set_new(json, "opened", json_of(result->opened));
-	json_object_set_new(json, "verified", json_of(result->verified));
+	for (i = 0; i < HK_AUTH_COUNT; i++)
+		json_object_set_new(json, hk_auth_name(i), json_of(result->auth[i]));
 	json_object_set_new(json, "cut", json_of(result->cut));
 	json_object_set_new(json, "events", json_of(counts->events));
 	json_object_set_new(json, "nonce_repeats", json_of(counts->nonce_repeats));

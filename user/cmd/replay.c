@@ -162,7 +162,8 @@ static void run_batch(struct hk_replay *replay, struct hk_capture_out *out)
 		fate = &replay->fates[i];
 		count(replay, fate->reason, replay->frames[i].length, fate->action == HK_ACTION_DROP);
 		result->opened += fate->opened;
-		result->verified += fate->opened && fate->auth == HK_AUTH_VERIFIED;
+		if (fate->opened && fate->auth < HK_AUTH_COUNT)
+			result->auth[fate->auth]++;
 		if (fate->opened && out)
 			write_opened(out, &replay->frames[i], fate);
 	}

@@ -130,15 +130,6 @@ static void eve_tuple(struct hk_json *json, const struct hk_record *record)
 	eve_outer(json, record);
 }
 
-static const char *auth_name(unsigned auth)
-{
-	switch (auth) {
-	case HK_AUTH_VERIFIED: return "authenticated";
-	case HK_AUTH_READER: return "reader-ok";
-	default: return "unauthenticated";
-	}
-}
-
 static void eve_tunnel(struct eve *eve, struct hk_json *json, const struct hk_record *record)
 {
 	char spi[16];
@@ -158,7 +149,7 @@ static void eve_tunnel(struct eve *eve, struct hk_json *json, const struct hk_re
 		eve_name(json, "domain", eve->names->domains[record->domain]);
 	if (hk_record_not_ip(record))
 		hk_json_string(json, "inner", "not-ip", 8);
-	hk_json_string(json, "auth", auth_name(record->auth), 16);
+	eve_name(json, "auth", hk_auth_name(record->auth));
 	hk_json_close(json);
 }
 

@@ -8,6 +8,7 @@
 
 #include <halfkey/envelope.h>
 
+#include "user/base/text.h"
 #include "user/hooks/prefix.h"
 
 #define LIST_MAX 64   /* elements of one list */
@@ -185,17 +186,13 @@ static int parse_domains(struct hk_selector *out, const char *text, struct list 
 
 static int parse_auth(struct hk_selector *out, const char *text, struct list *list)
 {
+	int auth = text ? hk_auth_by_name(text) : -1;
+
 	list->key = "auth";
-	if (!text)
-		out->auth = HK_SELECTOR_ANY_AUTH;
-	else if (strcmp(text, "verified") == 0)
-		out->auth = 1 << HK_AUTH_VERIFIED;
-	else if (strcmp(text, "none") == 0)
-		out->auth = 1 << HK_AUTH_NONE;
-	else if (strcmp(text, "reader-ok") == 0)
-		out->auth = 1 << HK_AUTH_READER;
-	else
-		return refuse_element(list, text, "is no mark: write verified, reader-ok or none");
+	if (text && auth < 0)
+		return refuse_element(
+			list, text, "is no mark: write authenticated, reader-ok or unauthenticated");
+	out->auth = text ? (__u8)(1 << auth) : HK_SELECTOR_ANY_AUTH;
 	return 0;
 }
 

@@ -5,7 +5,7 @@
  * match, and any element of a list suffices:
  *
  *   match: {source: "10.0.0.0/8, 2001:db8::/32", protocol: tcp, destination-port: "80, 8000-8099",
- *           domain: east, auth: verified}
+ *           domain: east, auth: authenticated}
  *
  * An absent key matches everything. A prefix matches packets of its own IP
  * version alone (::/0 is "all IPv6"). Ports match TCP, UDP, UDP-Lite, DCCP and
