@@ -175,6 +175,24 @@ flows() {
 	ends_stop
 }
 
+ranges() {
+	local before
+	before=$(box_count no-key)
+	check "a range without the peer is refused, by its address" refuses_range
+	ends_start --children range --range 192.0.2.1-192.0.2.9
+	heals
+	wait_for 10 children_both
+	check "TCP with children of a range" transfer
+	check "on them" [ "$(count client '.inline["sealed-on-child"]')" -gt 500 ]
+	check_equal "each of them known to the box" "$before" "$(box_count no-key)"
+	check_equal "and nothing out of scope" "0 0" "$(refused client) $(refused server)"
+	ends_stop
+}
+refuses_range() {
+	in_client "$O/halfkey-endpoint" tunnel -c "$topology_dir/keys/client.tunnel.yaml" --children range \
+		--range 192.0.2.1-192.0.2.8 2>&1 | grep -q "range: does not hold the peer 192.0.2.9"
+}
+
 over_ipv6() {
 	local before
 	sealed_keys -6 -e inline
@@ -228,6 +246,7 @@ box_restarts
 box_conserves "inline keying"
 replays
 flows
+ranges
 captures
 over_ipv6
 test_end

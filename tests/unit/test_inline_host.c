@@ -253,7 +253,8 @@ static int plan_with(struct hk_speech **out, const char *name, const char *value
 /* Options that mean nothing, and keys that a server cannot give. */
 static void refused_options(void)
 {
-	static const char *const wrong[][2] = {{"children", "some"}, {"lifetime", "0"}, {"lifetime", "86401"},
+	static const char *const wrong[][2] = {{"children", "some"}, {"children", "range"},
+		{"range", "192.0.2.1-192.0.2.9"}, {"lifetime", "0"}, {"lifetime", "86401"},
 		{"creations", "0"}, {"next-header", "255"}, {"carrier", "pigeon"}, {"suite", "gcm"}};
 	struct hk_state_place place = {.directory = "/nonexistent", .sender = "test"};
 	struct hk_receiver *receiver;

@@ -67,8 +67,8 @@ static bool answers(const struct hk_inline_asked *asked, const struct hk_inline_
 {
 	const struct hk_creation *creation = hk_inline_creation(asked->sa);
 
-	if (!sent || creation->scope == HK_SCOPE_HOST)
-		return !sent && creation->scope == HK_SCOPE_HOST;
+	if (!sent || creation->scope < HK_SCOPE_PROTOCOL)
+		return !sent && creation->scope < HK_SCOPE_PROTOCOL;
 	return creation->protocol == sent->protocol &&
 	       (creation->scope == HK_SCOPE_PROTOCOL ||
 		       (sent->has_ports && creation->creator_port == sent->source_port &&
@@ -133,7 +133,12 @@ static int draw_creation(const struct hk_inline_host *host, const struct hk_inli
 	const struct hk_inline_flow *sent, struct hk_creation *out)
 {
 	memset(out, 0, sizeof(*out));
-	out->scope = !sent ? HK_SCOPE_HOST : sent->has_ports ? HK_SCOPE_PORTS : HK_SCOPE_PROTOCOL;
+	out->scope = sent ? sent->has_ports ? HK_SCOPE_PORTS : HK_SCOPE_PROTOCOL : HK_SCOPE_HOST;
+	if (host->options.share == HK_INLINE_SHARE_RANGE) {
+		out->scope = HK_SCOPE_RANGE;
+		out->low = host->options.low;
+		out->high = host->options.high;
+	}
 	if (sent) {
 		out->protocol = sent->protocol;
 		out->creator_port = sent->source_port;
@@ -209,7 +214,7 @@ struct hk_inline_asked *hk_inline_ask(struct hk_inline_host *host, struct hk_inl
 
 	if (host->options.share == HK_INLINE_SHARE_NONE)
 		return NULL;
-	if (host->options.share == HK_INLINE_SHARE_HOST)
+	if (host->options.share != HK_INLINE_SHARE_FLOW)
 		sent = NULL;
 	asked = find_current(peer, sent);
 	if (asked && now_ns - asked->born_ns < lifetime_ns(host) / 4 * 3)

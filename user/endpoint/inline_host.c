@@ -307,7 +307,8 @@ static int seal_and_offer(struct hk_inline_own *own, const struct hk_inline_pack
 	if (!asked)
 		return 0;
 	asked->wanted = true;
-	if (!hk_inline_ask_due(asked, own->sa, plain->now_ns) || plain->length + HK_CREATION_SIZE > inner_max)
+	if (!hk_inline_ask_due(asked, own->sa, plain->now_ns) ||
+		plain->length + hk_inline_creation(asked->sa)->size > inner_max)
 		return 0;
 	packet.creation = hk_inline_creation(asked->sa);
 	size = seal_on_parent(own, &packet, out, room);

@@ -33,15 +33,21 @@
 #define HK_INLINE_REPEAT   1000 /* ms */
 
 /* What a child is asked for. */
-enum hk_inline_share { HK_INLINE_SHARE_HOST, HK_INLINE_SHARE_FLOW, HK_INLINE_SHARE_NONE };
+enum hk_inline_share {
+	HK_INLINE_SHARE_HOST,
+	HK_INLINE_SHARE_FLOW,
+	HK_INLINE_SHARE_RANGE,
+	HK_INLINE_SHARE_NONE
+};
 
 struct hk_inline_host_options {
 	struct hk_crypto *crypto; /* outlives the host */
 	struct hk_address local;
 	enum hk_inline_share share;
-	__u8 next_header; /* that names a creation header; 0: HK_CREATION_NEXT */
-	__u32 lifetime;	  /* of children, seconds; 0: HK_INLINE_LIFETIME */
-	__u32 creations;  /* under one parent's secret; 0: HK_INLINE_CREATIONS */
+	struct hk_address low, high; /* RANGE: who may send on a child; holds every peer */
+	__u8 next_header;	     /* that names a creation header; 0: HK_CREATION_NEXT */
+	__u32 lifetime;		     /* of children, seconds; 0: HK_INLINE_LIFETIME */
+	__u32 creations;	     /* under one parent's secret; 0: HK_INLINE_CREATIONS */
 };
 
 struct hk_inline_host;

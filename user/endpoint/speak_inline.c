@@ -23,7 +23,9 @@
 
 static const struct hk_wish wishes_[] = {
 	{"children", "WHICH", HK_USE_SEAL | HK_USE_TUNNEL,
-		"to ask a peer for: host (default: one for all its packets), flow or none"},
+		"to ask a peer for: host (default: one for all its packets), flow, range or none"},
+	{"range", "FIRST-LAST", HK_USE_SEAL | HK_USE_TUNNEL,
+		"with children range: the addresses of hosts that may send on one"},
 	{"lifetime", "SECONDS", HK_USE_SEAL | HK_USE_TUNNEL, "of children (default: 3600)"},
 	{"creations", "N", EVERYWHERE, "children under one parent's secret (default: 65536)"},
 	{"next-header", "N", EVERYWHERE, "ESP next header of creations (default: 254)"},
@@ -72,6 +74,27 @@ static __u64 now(void)
 
 /* --- options ---------------------------------------------------------------------------------- */
 
+/* FIRST-LAST, of one IP version and in this order. */
+static int plan_range(
+	const struct hk_wishes *wishes, struct hk_inline_host_options *out, struct hk_error *error)
+{
+	const char *text = hk_wish(wishes, "range"), *last = text ? strchr(text, '-') : NULL;
+	char first[HK_ADDRESS_TEXT] = "";
+
+	if (!text != (out->share != HK_INLINE_SHARE_RANGE))
+		return hk_error_set(error, EINVAL, "children range and range FIRST-LAST go together");
+	if (!text)
+		return 0;
+	if (last && (size_t)(last - text) < sizeof(first))
+		memcpy(first, text, (size_t)(last - text));
+	if (!last || hk_address_parse(first, &out->low) || hk_address_parse(last + 1, &out->high) ||
+		hk_address_is_v4(&out->low) != hk_address_is_v4(&out->high) ||
+		memcmp(&out->low, &out->high, sizeof(out->low)) > 0)
+		return hk_error_set(error, EINVAL,
+			"range '%.100s': must be two addresses of one IP version, FIRST-LAST", text);
+	return 0;
+}
+
 static int plan_children(
 	const struct hk_wishes *wishes, struct hk_inline_host_options *out, struct hk_error *error)
 {
@@ -87,14 +110,17 @@ static int plan_children(
 	out->share = HK_INLINE_SHARE_HOST;
 	if (children && strcmp(children, "flow") == 0)
 		out->share = HK_INLINE_SHARE_FLOW;
+	else if (children && strcmp(children, "range") == 0)
+		out->share = HK_INLINE_SHARE_RANGE;
 	else if (children && strcmp(children, "none") == 0)
 		out->share = HK_INLINE_SHARE_NONE;
 	else if (children && strcmp(children, "host") != 0)
-		return hk_error_set(error, EINVAL, "children '%s': must be host, flow or none", children);
+		return hk_error_set(
+			error, EINVAL, "children '%s': must be host, flow, range or none", children);
 	out->lifetime = (__u32)lifetime;
 	out->creations = (__u32)creations;
 	out->next_header = (__u8)next_header;
-	return 0;
+	return plan_range(wishes, out, error);
 }
 
 static int plan(struct hk_speech **out, const struct hk_wishes *wishes, const struct hk_address *local,
@@ -158,6 +184,13 @@ static bool find_secrets(const struct hk_host_keys *keys, const struct hk_addres
 	return true;
 }
 
+static bool in_range(const struct hk_inline_host_options *options, const struct hk_address *peer)
+{
+	return options->share != HK_INLINE_SHARE_RANGE ||
+	       (memcmp(peer, &options->low, sizeof(*peer)) >= 0 &&
+		       memcmp(peer, &options->high, sizeof(*peer)) <= 0);
+}
+
 static int make_sender(struct hk_sender **out, struct hk_speech *speech, const struct hk_sending *sending,
 	struct hk_error *error)
 {
@@ -169,6 +202,10 @@ static int make_sender(struct hk_sender **out, struct hk_speech *speech, const s
 
 	if (status)
 		return status;
+	if (!in_range(&speech_of(speech)->options, sending->to))
+		return hk_error_set(error, EINVAL,
+			"range: does not hold the peer %s, which could never send on a child",
+			hk_address_format(sending->to, to));
 	if (!find_secrets(sending->keys, sending->to, sending->spi, &keys, &root) && root.refusal &&
 		root.refusal != HK_REFUSAL_NO_KEY)
 		return hk_error_set(error, ENOKEY, "%s: parent SA towards %s with SPI 0x%08x: %s",
