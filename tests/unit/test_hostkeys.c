@@ -242,7 +242,7 @@ static __u64 fingerprint(
 	__u64 out = 0;
 
 	CU_ASSERT_EQUAL(hk_address_parse(receiver, &name.receiver), 0);
-	if (hk_host_keys_sa(keys, crypto, &name, &sa) == HK_REFUSAL_NONE)
+	if (hk_host_keys_sa(keys, crypto, &name, 0, &sa) == HK_REFUSAL_NONE)
 		memcpy(&out, hk_sa_fingerprint(sa), sizeof(out));
 	hk_sa_free(sa);
 	hk_host_keys_free(keys);

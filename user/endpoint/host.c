@@ -63,16 +63,29 @@ void hk_host_free(struct hk_host *host)
 	free(host);
 }
 
+static bool same_key(const struct hk_sa *a, const struct hk_sa *b)
+{
+	return hk_sa_name(a)->spi == hk_sa_name(b)->spi && hk_sa_name(a)->variant == hk_sa_name(b)->variant &&
+	       hk_equal(hk_sa_fingerprint(a), hk_sa_fingerprint(b), 8);
+}
+
 /* Would the same packet still find the same keys, and be its sender's? */
 static bool still_known(const struct hk_host *host, const struct entry *entry)
 {
+	const struct hk_sa_name *name = hk_sa_name(entry->sa);
 	struct hk_sa *sa = NULL;
-	bool same = !hk_host_keys_sa(host->options.keys, host->crypto, hk_sa_name(entry->sa), &sa) &&
-		    hk_equal(hk_sa_fingerprint(sa), hk_sa_fingerprint(entry->sa), 8) &&
-		    hk_host_keys_sends(host->options.keys, &entry->sender, false, hk_sa_name(entry->sa)->spi);
+	bool same = false;
+	unsigned n;
 
-	hk_sa_free(sa);
-	return same;
+	if (!host->options.keys)
+		return false;
+	for (n = 0; !same && n < HK_HOST_GENERATIONS; n++) {
+		if (hk_host_keys_sa(host->options.keys, host->crypto, name, n, &sa))
+			break;
+		same = same_key(sa, entry->sa);
+		hk_sa_free(sa);
+	}
+	return same && hk_host_keys_sends(host->options.keys, &entry->sender, false, name->spi);
 }
 
 void hk_host_rekey(struct hk_host *host, const struct hk_host_keys *keys)
@@ -100,16 +113,6 @@ void hk_host_rekey(struct hk_host *host, const struct hk_host_keys *keys)
 static struct entry **bucket(struct hk_host *host, __u32 spi)
 {
 	return &host->buckets[(spi * 2654435761u) >> 19];
-}
-
-static struct entry *find(struct hk_host *host, __u32 spi, unsigned variant)
-{
-	struct entry *entry;
-
-	for (entry = *bucket(host, spi); entry; entry = entry->next)
-		if (hk_sa_name(entry->sa)->spi == spi && hk_sa_name(entry->sa)->variant == variant)
-			return entry;
-	return NULL;
 }
 
 /* What can be refused without touching a key. */
@@ -171,10 +174,57 @@ static unsigned insert(struct hk_host *host, struct hk_sa *sa, const struct hk_s
 	return HK_REFUSAL_NONE;
 }
 
-static unsigned open_unknown(struct hk_host *host, unsigned variant, const struct hk_sealed *sealed,
+/* Packets of this SPI that verified before: its keys are tried first. NO_KEY: there were none. */
+static unsigned open_as_before(struct hk_host *host, unsigned variant, const struct hk_sealed *sealed,
 	__u8 *out, struct hk_opened *opened)
 {
-	struct hk_sa_name name = {
+	unsigned refusal = HK_REFUSAL_NO_KEY;
+	struct entry *entry;
+
+	for (entry = *bucket(host, sealed->spi); entry; entry = entry->next) {
+		if (hk_sa_name(entry->sa)->spi != sealed->spi || hk_sa_name(entry->sa)->variant != variant)
+			continue;
+		refusal = open_known(host, entry, sealed, out, opened);
+		if (refusal != HK_REFUSAL_BAD_ICV)
+			return refusal;
+	}
+	return refusal;
+}
+
+/* Keeps `sa` when the packet verifies. */
+static unsigned open_first(struct hk_host *host, struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out,
+	struct hk_opened *opened)
+{
+	unsigned refusal = hk_host_keys_sends(host->options.keys, &sealed->source, false, sealed->spi)
+				   ? hk_open_packet(sa, sealed, out, opened)
+				   : HK_REFUSAL_OTHER_SENDER,
+		 full = HK_REFUSAL_NONE;
+
+	if (verified(refusal))
+		full = insert(host, sa, sealed, &opened->numbers);
+	if (!verified(refusal) || full)
+		hk_sa_free(sa);
+	return full ? full : refusal;
+}
+
+static bool was_tried(struct hk_host *host, const struct hk_sa *sa)
+{
+	const struct entry *entry;
+
+	for (entry = *bucket(host, hk_sa_name(sa)->spi); entry; entry = entry->next)
+		if (same_key(entry->sa, sa))
+			return true;
+	return false;
+}
+
+/*
+ * With each generation of the SPI's slot that nothing came under yet: the ICV decides.
+ * `refusal` is of those that were tried.
+ */
+static unsigned open_unknown(struct hk_host *host, unsigned variant, unsigned refusal,
+	const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened)
+{
+	const struct hk_sa_name name = {
 		.envelope = sealed->envelope,
 		.variant = (__u8)variant,
 		.mkid = host->options.mkid,
@@ -182,35 +232,34 @@ static unsigned open_unknown(struct hk_host *host, unsigned variant, const struc
 		.receiver = host->options.local,
 	};
 	struct hk_sa *sa = NULL;
-	unsigned refusal = !host->options.keys
-				   ? HK_REFUSAL_NO_KEY
-				   : hk_host_keys_sa(host->options.keys, host->crypto, &name, &sa),
-		 full;
+	unsigned n, now;
 
-	if (refusal)
-		return refusal;
-	refusal = hk_host_keys_sends(host->options.keys, &sealed->source, false, sealed->spi)
-			  ? hk_open_packet(sa, sealed, out, opened)
-			  : HK_REFUSAL_OTHER_SENDER;
-	if (!verified(refusal)) {
-		hk_sa_free(sa);
-		return refusal;
+	for (n = 0; n < HK_HOST_GENERATIONS; n++) {
+		now = host->options.keys ? hk_host_keys_sa(host->options.keys, host->crypto, &name, n, &sa)
+					 : HK_REFUSAL_NO_KEY;
+		if (now) /* no more of them */
+			return refusal == HK_REFUSAL_NO_KEY ? now : refusal;
+		if (was_tried(host, sa)) {
+			hk_sa_free(sa);
+			continue;
+		}
+		refusal = open_first(host, sa, sealed, out, opened);
+		if (refusal != HK_REFUSAL_BAD_ICV)
+			break;
 	}
-	full = insert(host, sa, sealed, &opened->numbers);
-	if (full)
-		hk_sa_free(sa);
-	return full ? full : refusal;
+	return refusal;
 }
 
 unsigned hk_host_open(
 	struct hk_host *host, const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened)
 {
 	unsigned variant = 0, refusal = admit(host, sealed, &variant);
-	struct entry *entry = refusal ? NULL : find(host, sealed->spi, variant);
 
-	if (!refusal)
-		refusal = entry ? open_known(host, entry, sealed, out, opened)
-				: open_unknown(host, variant, sealed, out, opened);
+	if (!refusal) {
+		refusal = open_as_before(host, variant, sealed, out, opened);
+		if (refusal == HK_REFUSAL_NO_KEY || refusal == HK_REFUSAL_BAD_ICV)
+			refusal = open_unknown(host, variant, refusal, sealed, out, opened);
+	}
 	if (refusal)
 		opened->length = 0;
 	return refusal;

@@ -386,34 +386,52 @@ static unsigned slot_of(const struct hk_sa_name *name)
 	return name->envelope == HK_ENVELOPE_PSP ? name->spi >> 31 : name->spi >> 29 & 3;
 }
 
-static bool better(const struct hk_key_line *line, const struct hk_key_line *best)
+static unsigned receiver_bits(const struct hk_key_line *line)
 {
-	unsigned length = line->has_receiver ? line->receiver.length + 1u : 0;
-	unsigned best_length = best && best->has_receiver ? best->receiver.length + 1u : 0;
-
-	if (best && !state_of(line) != !state_of(best))
-		return !state_of(line);
-	return !best || length > best_length ||
-	       (length == best_length && line->generation > best->generation);
+	return line->has_receiver ? line->receiver.length + 1u : 0;
 }
 
-static const struct hk_key_line *find_master(const struct hk_host_keys *keys, const struct hk_sa_name *name)
+static bool better(const struct hk_key_line *line, const struct hk_key_line *best)
 {
-	const struct hk_key_line *best = NULL, *line;
-	unsigned i;
+	if (best && !state_of(line) != !state_of(best))
+		return !state_of(line);
+	return !best || receiver_bits(line) > receiver_bits(best) ||
+	       (receiver_bits(line) == receiver_bits(best) && line->generation > best->generation);
+}
 
-	for (i = 0; i < keys->count; i++) {
-		line = &keys->lines[i];
-		if (line->form != HK_KEY_MASTER || !is_base(line) || line->slot != slot_of(name))
-			continue;
-		/* A PSP master key belongs to one receiver: a line without one cannot be used. */
-		if (line->has_receiver ? !hk_prefix_holds(&line->receiver, &name->receiver)
-				       : name->envelope == HK_ENVELOPE_PSP)
-			continue;
-		if (better(line, best))
-			best = line;
+/* Of the lines that fit: the best, or the nth generation below it of the same receiver whose time it is. */
+static const struct hk_key_line *pick(const struct hk_host_keys *keys,
+	bool (*fits)(const struct hk_key_line *line, const void *wish), const void *wish, unsigned nth)
+{
+	const struct hk_key_line *above = NULL, *best, *line;
+	unsigned i, n;
+
+	for (n = 0; n <= nth; n++, above = best) {
+		best = NULL;
+		for (i = 0; i < keys->count; i++) {
+			line = &keys->lines[i];
+			if (!fits(line, wish) ||
+				(above && (receiver_bits(line) != receiver_bits(above) ||
+						  line->generation >= above->generation || state_of(line))))
+				continue;
+			if (better(line, best))
+				best = line;
+		}
+		if (!best)
+			return NULL;
 	}
-	return best;
+	return above;
+}
+
+static bool serves(const struct hk_key_line *line, const void *wish)
+{
+	const struct hk_sa_name *name = wish;
+
+	if (line->form != HK_KEY_MASTER || !is_base(line) || line->slot != slot_of(name))
+		return false;
+	/* A PSP master key belongs to one receiver: a line without one cannot be used. */
+	return line->has_receiver ? hk_prefix_holds(&line->receiver, &name->receiver)
+				  : name->envelope != HK_ENVELOPE_PSP;
 }
 
 static unsigned from_explicit(const struct hk_host_keys *keys, const struct hk_key_line *line,
@@ -457,16 +475,18 @@ static unsigned from_master(const struct hk_host_keys *keys, struct hk_crypto *c
 }
 
 unsigned hk_host_keys_sa(const struct hk_host_keys *keys, struct hk_crypto *crypto,
-	const struct hk_sa_name *name, struct hk_sa **out)
+	const struct hk_sa_name *name, unsigned nth, struct hk_sa **out)
 {
 	bool split = hk_sa_profile(name->envelope, name->variant) == HK_PROFILE_SPLIT;
 	const struct hk_key_line *line = find_explicit(keys, name);
 
+	if (line && nth)
+		return HK_REFUSAL_NO_KEY;
 	if (line && variant_of(line) != name->variant)
 		return HK_REFUSAL_DOWNGRADE;
 	if (line)
 		return state_of(line) ? state_of(line) : from_explicit(keys, line, name, out);
-	line = find_master(keys, name);
+	line = pick(keys, serves, name, nth);
 	if (!line)
 		return HK_REFUSAL_NO_KEY;
 	if (is_single(line) == split)
@@ -539,8 +559,10 @@ static void make_master(
 		.reader = reader ? reader->key : NULL};
 }
 
-static bool wished(const struct hk_key_line *line, const struct hk_master_wish *wish)
+static bool wished(const struct hk_key_line *line, const void *context)
 {
+	const struct hk_master_wish *wish = context;
+
 	if (line->form != HK_KEY_MASTER || !is_base(line))
 		return false;
 	if ((wish->has_id && (line->has_id ? line->id : 0) != wish->id) ||
@@ -565,13 +587,9 @@ static bool take_master(
 bool hk_host_keys_master(
 	const struct hk_host_keys *keys, const struct hk_master_wish *wish, struct hk_master *out)
 {
-	const struct hk_key_line *best = NULL;
-	unsigned i;
+	const struct hk_key_line *line = pick(keys, wished, wish, wish->nth);
 
-	for (i = 0; i < keys->count; i++)
-		if (wished(&keys->lines[i], wish) && better(&keys->lines[i], best))
-			best = &keys->lines[i];
-	return take_master(keys, best, out);
+	return take_master(keys, line, out);
 }
 
 static bool root_of(const struct hk_key_line *line, const struct hk_address *receiver)

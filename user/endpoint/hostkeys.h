@@ -26,15 +26,18 @@ int hk_host_keys_parse(struct hk_host_keys **out, const char *name, const char *
 	struct hk_error *error);
 void hk_host_keys_free(struct hk_host_keys *keys);
 
+/* What a slot can mean to who opens: previous, current and next, the highest generation first. */
+#define HK_HOST_GENERATIONS 3
+
 /*
  * The SA of `name`: an explicit key of that receiver and SPI first, else derived
  * from the receiver's master keys (longest prefix, then the SPI's slot, then the
- * highest generation whose time it is). HK_REFUSAL_NONE; NO_KEY; KEY_NOT_YET and
- * KEY_EXPIRED where it is no key's time; DOWNGRADE where a key exists, but of the
- * other profile or for another version or suite; CIPHER.
+ * highest generation whose time it is, or with `nth` the nth below it). HK_REFUSAL_NONE;
+ * NO_KEY; KEY_NOT_YET and KEY_EXPIRED where it is no key's time; DOWNGRADE where a key
+ * exists, but of the other profile or for another version or suite; CIPHER.
  */
 unsigned hk_host_keys_sa(const struct hk_host_keys *keys, struct hk_crypto *crypto,
-	const struct hk_sa_name *name, struct hk_sa **out);
+	const struct hk_sa_name *name, unsigned nth, struct hk_sa **out);
 
 /* Which master key: what is not said may be any. */
 struct hk_master_wish {
@@ -42,6 +45,7 @@ struct hk_master_wish {
 	bool has_id, has_slot;
 	__u32 id; /* what packets call it */
 	__u8 slot;
+	__u8 nth; /* 0: of the highest generation; else the nth below it, of one id and slot */
 };
 
 /* Both sides, or the one key; points into the keys it is of. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "user/endpoint/eesp.h"
+#include "user/endpoint/hostkeys.h"
 #include "user/endpoint/replay.h"
 
 #define PAYLOAD_INFO 4
@@ -84,11 +85,16 @@ static bool still_known(const struct hk_eesp_host *host, const struct window *wi
 	const struct hk_eesp *sa = window->sa;
 	struct hk_eesp_keys keys = {0};
 	struct hk_eesp *again = NULL;
-	bool same = !host->policy.find(host->policy.context, &sa->name, &window->sender, &keys) &&
-		    !hk_eesp_new(&again, host->crypto, &sa->name, &keys, NULL) &&
-		    hk_equal(again->fingerprint, sa->fingerprint, sizeof(sa->fingerprint));
+	bool same = false;
+	unsigned n;
 
-	hk_eesp_free(again);
+	for (n = 0; !same && n < HK_HOST_GENERATIONS; n++) {
+		if (host->policy.find(host->policy.context, &sa->name, &window->sender, n, &keys) ||
+			hk_eesp_new(&again, host->crypto, &sa->name, &keys, NULL))
+			break;
+		same = hk_equal(again->fingerprint, sa->fingerprint, sizeof(sa->fingerprint));
+		hk_eesp_free(again);
+	}
 	return same;
 }
 
@@ -239,11 +245,13 @@ static unsigned read_wesp(const __u8 *data, __u32 length, struct reading *out)
 }
 
 /* The one set of keys, if it is this packet's. */
-static unsigned only_keys(
-	const struct hk_eesp_host *host, const struct hk_eesp_name *name, struct hk_eesp_keys *keys)
+static unsigned only_keys(const struct hk_eesp_host *host, const struct hk_eesp_name *name, unsigned nth,
+	struct hk_eesp_keys *keys)
 {
 	const struct hk_eesp_policy *policy = &host->policy;
 
+	if (nth)
+		return HK_REFUSAL_NO_KEY;
 	if (name->derived != policy->derived)
 		return HK_REFUSAL_DOWNGRADE;
 	*keys = (struct hk_eesp_keys){.enc = host->enc, .auth = policy->split ? host->auth : NULL};
@@ -256,10 +264,11 @@ static unsigned only_keys(
 
 /* Under a split key nothing may come that one key alone protects, and the reverse. */
 static unsigned find_keys(const struct hk_eesp_host *host, struct hk_eesp_name *name,
-	const struct hk_address *sender, struct hk_eesp_keys *keys)
+	const struct hk_address *sender, unsigned nth, struct hk_eesp_keys *keys)
 {
-	unsigned refusal = host->policy.find ? host->policy.find(host->policy.context, name, sender, keys)
-					     : only_keys(host, name, keys);
+	unsigned refusal = host->policy.find
+				   ? host->policy.find(host->policy.context, name, sender, nth, keys)
+				   : only_keys(host, name, nth, keys);
 
 	if (!refusal && !name->derived)
 		name->split = keys->auth; /* nothing on the wire says it */
@@ -274,16 +283,6 @@ static bool same_name(const struct hk_eesp_name *a, const struct hk_eesp_name *b
 	       (!a->derived || a->split == b->split) && a->context == b->context && a->epoch == b->epoch &&
 	       a->mkid == b->mkid && a->slot == b->slot && a->sn == b->sn && a->iv == b->iv &&
 	       a->reader == b->reader && a->transport == b->transport;
-}
-
-static struct window *find_window(struct hk_eesp_host *host, const struct hk_eesp_name *name)
-{
-	unsigned i;
-
-	for (i = 0; i < host->count; i++)
-		if (same_name(&host->windows[i].sa->name, name))
-			return &host->windows[i];
-	return NULL;
 }
 
 /* The sender restarted since: what its earlier epochs sealed is not taken any more. */
@@ -420,18 +419,77 @@ static unsigned open_with(struct hk_eesp_host *host, struct hk_eesp *sa, struct 
 	return refusal;
 }
 
-static unsigned open_reading(struct hk_eesp_host *host, const struct reading *reading,
-	const struct hk_eesp_keys *keys, struct window *window, const struct hk_sealed *sealed, __u8 *out,
-	struct hk_opened *opened)
+static bool is_other_key(unsigned refusal)
 {
-	struct hk_eesp *sa = window ? window->sa : NULL;
-	unsigned refusal;
+	return refusal == HK_REFUSAL_BAD_ICV || refusal == HK_REFUSAL_KCV;
+}
 
-	if (!sa && hk_eesp_new(&sa, host->crypto, &reading->name, keys, NULL))
-		return HK_REFUSAL_CIPHER;
-	refusal = open_with(host, sa, window, reading, sealed, out, opened);
-	if (!window && (!host->count || host->windows[host->count - 1].sa != sa))
+/* What came under this name before is tried first. NO_KEY: nothing did. */
+static unsigned open_as_before(struct hk_eesp_host *host, const struct reading *reading,
+	const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened)
+{
+	unsigned refusal = HK_REFUSAL_NO_KEY, i;
+
+	for (i = 0; i < host->count; i++) {
+		if (!same_name(&host->windows[i].sa->name, &reading->name))
+			continue;
+		refusal =
+			open_with(host, host->windows[i].sa, &host->windows[i], reading, sealed, out, opened);
+		if (!is_other_key(refusal))
+			return refusal;
+	}
+	return refusal;
+}
+
+static bool was_tried(const struct hk_eesp_host *host, const struct hk_eesp *sa)
+{
+	unsigned i;
+
+	for (i = 0; i < host->count; i++)
+		if (same_name(&host->windows[i].sa->name, &sa->name) &&
+			hk_equal(host->windows[i].sa->fingerprint, sa->fingerprint, sizeof(sa->fingerprint)))
+			return true;
+	return false;
+}
+
+/* Frees `sa` unless the packet made it a window. */
+static unsigned open_first(struct hk_eesp_host *host, struct hk_eesp *sa, const struct reading *reading,
+	const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened)
+{
+	unsigned refusal = open_with(host, sa, NULL, reading, sealed, out, opened);
+
+	if (!host->count || host->windows[host->count - 1].sa != sa)
 		hk_eesp_free(sa);
+	return refusal;
+}
+
+/*
+ * With each generation of the key that nothing came under yet: check value and ICV
+ * decide. `refusal` is of those that were tried.
+ */
+static unsigned open_unknown(struct hk_eesp_host *host, const struct reading *reading, unsigned refusal,
+	const struct hk_sealed *sealed, __u8 *out, struct hk_opened *opened)
+{
+	struct reading as = *reading;
+	struct hk_eesp_keys keys = {0};
+	struct hk_eesp *sa = NULL;
+	unsigned n, now;
+
+	for (n = 0; n < HK_HOST_GENERATIONS; n++) {
+		as.name = reading->name;
+		now = find_keys(host, &as.name, &sealed->source, n, &keys);
+		if (!now && hk_eesp_new(&sa, host->crypto, &as.name, &keys, NULL))
+			now = HK_REFUSAL_CIPHER;
+		if (now)
+			return refusal == HK_REFUSAL_NO_KEY ? now : refusal;
+		if (was_tried(host, sa)) {
+			hk_eesp_free(sa);
+			continue;
+		}
+		refusal = open_first(host, sa, &as, sealed, out, opened);
+		if (!is_other_key(refusal))
+			break;
+	}
 	return refusal;
 }
 
@@ -460,8 +518,6 @@ unsigned hk_eesp_host_open(
 {
 	struct reading reading = {.name.envelope = host->policy.envelope};
 	struct hk_sealed sealed = *outer;
-	struct hk_eesp_keys keys = {0};
-	struct window *window = NULL;
 	unsigned refusal = find_envelope(&host->policy, &sealed);
 
 	if (!refusal && memcmp(&sealed.destination, &host->policy.local, sizeof(sealed.destination)) != 0)
@@ -473,12 +529,11 @@ unsigned hk_eesp_host_open(
 		refusal = read_wesp(sealed.data, sealed.length, &reading);
 	else
 		refusal = read_eesp(&host->policy, sealed.data, sealed.length, &reading);
-	if (!refusal)
-		window = find_window(host, &reading.name);
-	if (!refusal && !window)
-		refusal = find_keys(host, &reading.name, &sealed.source, &keys);
 	if (refusal)
 		return refusal;
-	/* 48 bytes in front: a rebuilt IP header */
-	return open_reading(host, &reading, &keys, window, &sealed, out + HK_OPEN_ROOM(0) - 16, opened);
+	out += HK_OPEN_ROOM(0) - 16; /* 48 bytes in front: a rebuilt IP header */
+	refusal = open_as_before(host, &reading, &sealed, out, opened);
+	if (refusal == HK_REFUSAL_NO_KEY || is_other_key(refusal))
+		refusal = open_unknown(host, &reading, refusal, &sealed, out, opened);
+	return refusal;
 }

@@ -83,11 +83,12 @@ struct hk_eesp_policy {
 	__u32 spi, mkid; /* sub-SA: whose roots the keys are; derived: whose master keys */
 	__u8 slot;
 	/*
-	 * The keys of what a packet from `sender` names, instead of one set for all: enum hk_refusal.
-	 * `derived`, `split`, `spi`, `mkid` and `slot` above do not count then.
+	 * The keys of what a packet from `sender` names, instead of one set for all, of the nth generation
+	 * from the highest: enum hk_refusal. `derived`, `split`, `spi`, `mkid` and `slot` above do not
+	 * count then.
 	 */
 	unsigned (*find)(void *context, const struct hk_eesp_name *name, const struct hk_address *sender,
-		struct hk_eesp_keys *keys);
+		unsigned nth, struct hk_eesp_keys *keys);
 	void *context;
 };
 

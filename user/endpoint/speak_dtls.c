@@ -255,14 +255,15 @@ static bool same_name(const struct hk_dtls_name *a, const struct hk_dtls_name *b
 
 /* Keys for this one packet, until it verifies. */
 static unsigned try_context(
-	struct dtls_receiver *receiver, const struct hk_dtls_name *name, struct hk_dtls **out)
+	struct dtls_receiver *receiver, const struct hk_dtls_name *name, unsigned nth, struct hk_dtls **out)
 {
 	const struct hk_speech *speech = receiver->receiver.speech;
 	const struct dtls_speech *dtls = dtls_speech(speech);
 	const struct hk_master_wish wish = {.receiver = speech->has_local ? &speech->local : NULL,
 		.has_id = true,
 		.id = name->mkid,
-		.has_slot = true};
+		.has_slot = true,
+		.nth = (__u8)nth};
 	struct hk_master master;
 
 	if (dtls->only_mkid && name->mkid != dtls->mkid)
@@ -279,21 +280,27 @@ static unsigned open_record(struct dtls_receiver *receiver, const __u8 *record, 
 {
 	struct hk_dtls_name name;
 	struct hk_dtls *dtls = NULL;
-	unsigned refusal = hk_dtls_read_name(record, length, &name), i;
+	unsigned refusal = hk_dtls_read_name(record, length, &name), i, now;
 
 	for (i = 0; i < receiver->count && !refusal; i++)
 		if (same_name(&receiver->readers[i].name, &name))
 			return hk_dtls_open(receiver->readers[i].dtls, record, length, out, opened);
 	if (!refusal && receiver->count == READERS)
 		refusal = HK_REFUSAL_SPI_FULL;
-	if (!refusal)
-		refusal = try_context(receiver, &name, &dtls);
-	if (!refusal)
-		refusal = hk_dtls_open(dtls, record, length, out, opened);
 	if (refusal)
-		hk_dtls_free(dtls);
-	else
-		receiver->readers[receiver->count++] = (struct reader){dtls, name};
+		return refusal;
+	for (i = 0; i < HK_HOST_GENERATIONS; i++) { /* the tag says which one it is */
+		now = try_context(receiver, &name, i, &dtls);
+		if (now)
+			return i ? refusal : now;
+		refusal = hk_dtls_open(dtls, record, length, out, opened);
+		if (!refusal)
+			receiver->readers[receiver->count++] = (struct reader){dtls, name};
+		else
+			hk_dtls_free(dtls);
+		if (refusal != HK_REFUSAL_BAD_ICV)
+			break;
+	}
 	return refusal;
 }
 

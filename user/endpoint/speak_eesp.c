@@ -481,7 +481,7 @@ static bool is_ours(const struct eesp_speech *eesp, const struct hk_eesp_name *n
 }
 
 static unsigned find(void *context, const struct hk_eesp_name *name, const struct hk_address *sender,
-	struct hk_eesp_keys *keys)
+	unsigned nth, struct hk_eesp_keys *keys)
 {
 	const struct eesp_receiver *receiver = context;
 	const struct hk_speech *speech = receiver->receiver.speech;
@@ -490,11 +490,12 @@ static unsigned find(void *context, const struct hk_eesp_name *name, const struc
 		.has_id = true,
 		.has_slot = true,
 		.id = name->mkid,
-		.slot = name->slot};
+		.slot = name->slot,
+		.nth = (__u8)nth};
 	struct hk_master master = {.refusal = HK_REFUSAL_NO_KEY};
 	bool found;
 
-	if (name->derived && eesp->only_mkid && name->mkid != eesp->mkid)
+	if (name->derived ? eesp->only_mkid && name->mkid != eesp->mkid : nth)
 		return HK_REFUSAL_NO_KEY;
 	found = receiver->keys &&
 		(name->derived ? hk_host_keys_master(receiver->keys, &wish, &master)

@@ -60,7 +60,7 @@ int hk_speak_sa_sender(struct hk_sender **out, struct hk_speech *speech, const s
 
 	if (!sender)
 		return hk_error_set(error, ENOMEM, "no memory for SPI 0x%08x", sending->spi);
-	refusal = hk_host_keys_sa(sending->keys, speech->crypto, &name, &sender->sa);
+	refusal = hk_host_keys_sa(sending->keys, speech->crypto, &name, 0, &sender->sa);
 	if (refusal) {
 		free(sender);
 		return hk_error_set(error, ENOKEY, "%s: no key to send to %s with SPI 0x%08x: %s",
