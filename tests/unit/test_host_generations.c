@@ -257,6 +257,49 @@ static void dtls(void)
 	spoken("dtls", false);
 }
 
+/* --- a receiver that starts anew ------------------------------------------------------------------- */
+
+static unsigned at_a_new_receiver(const char *envelope, const struct hk_host_keys *keys,
+	const struct hk_state_place *place, unsigned which)
+{
+	struct taker taker = {.speech = plan(envelope, HK_USE_OPEN, &receiver_address)};
+	unsigned refusal;
+
+	CU_ASSERT_EQUAL_FATAL(hk_receiver_new(&taker.receiver, taker.speech, keys, place, &error), 0);
+	refusal = arrives(&taker, &packets[which / PACKETS][which % PACKETS]);
+	hk_receiver_free(taker.receiver);
+	hk_speech_end(taker.speech);
+	return refusal;
+}
+
+static void nothing_twice_after_a_restart(const char *envelope)
+{
+	char directory[] = "/tmp/halfkey-restart.XXXXXX", command[64];
+	const struct hk_state_place place = {.directory = directory, .sender = "192.0.2.9", .windows = true};
+	struct hk_host_keys *keys = keys_of(0, 0);
+	struct hk_speech *speech = plan(envelope, HK_USE_SEAL, &sender_address);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
+	seal_spoken(speech, 0);
+	hk_speech_end(speech);
+	CU_ASSERT_EQUAL(at_a_new_receiver(envelope, keys, &place, 2), HK_REFUSAL_NONE);
+	CU_ASSERT_EQUAL(at_a_new_receiver(envelope, keys, &place, 2), HK_REFUSAL_REPLAY);
+	CU_ASSERT_EQUAL(at_a_new_receiver(envelope, keys, &place, 0), HK_REFUSAL_NONE);
+	CU_ASSERT_EQUAL(at_a_new_receiver(envelope, keys, &place, 0), HK_REFUSAL_REPLAY);
+	CU_ASSERT_EQUAL(at_a_new_receiver(envelope, keys, &place, 3), HK_REFUSAL_NONE);
+	/* captures remember nothing */
+	CU_ASSERT_EQUAL(at_a_new_receiver(envelope, keys, NULL, 3), HK_REFUSAL_NONE);
+	hk_host_keys_free(keys);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static void restarts(void)
+{
+	nothing_twice_after_a_restart("eesp");
+	nothing_twice_after_a_restart("wesp");
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -264,6 +307,7 @@ int main(void)
 		{"EESP", eesp},
 		{"WESP", wesp},
 		{"DTLS", dtls},
+		{"a receiver that starts anew takes nothing twice", restarts},
 		{0},
 	};
 

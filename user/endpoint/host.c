@@ -12,14 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "user/endpoint/replay.h"
+#include "user/base/bytes.h"
 
 #define BUCKETS 8192
 
 struct entry {
 	struct hk_sa *sa;
-	struct hk_address sender; /* who used the SPI first; nobody else may */
-	struct hk_replay replay;
+	struct hk_window *window;
 	struct entry *next;
 };
 
@@ -39,8 +38,9 @@ struct hk_host *hk_host_new(const struct hk_host_options *options)
 	host->options = *options;
 	/* A key at a time: the portable backend is as fast and needs no special CPU. */
 	host->crypto = hk_crypto_new("libcrypto");
-	if (host->crypto)
+	if (host->crypto && (options->windows || !hk_windows_open(&host->options.windows, NULL, "", NULL)))
 		return host;
+	hk_crypto_free(host->crypto);
 	free(host);
 	return NULL;
 }
@@ -59,6 +59,7 @@ void hk_host_free(struct hk_host *host)
 			free(entry);
 		}
 	}
+	hk_windows_close(host->options.windows);
 	hk_crypto_free(host->crypto);
 	free(host);
 }
@@ -85,7 +86,7 @@ static bool still_known(const struct hk_host *host, const struct entry *entry)
 		same = same_key(sa, entry->sa);
 		hk_sa_free(sa);
 	}
-	return same && hk_host_keys_sends(host->options.keys, &entry->sender, false, name->spi);
+	return same && hk_host_keys_sends(host->options.keys, &entry->window->sender, false, name->spi);
 }
 
 void hk_host_rekey(struct hk_host *host, const struct hk_host_keys *keys)
@@ -102,6 +103,7 @@ void hk_host_rekey(struct hk_host *host, const struct hk_host_keys *keys)
 				continue;
 			}
 			*place = entry->next;
+			hk_windows_release(host->options.windows, entry->window);
 			hk_sa_free(entry->sa);
 			free(entry);
 			host->used--;
@@ -142,36 +144,57 @@ static bool verified(unsigned refusal)
 	       refusal == HK_REFUSAL_NEXT_HEADER || refusal == HK_REFUSAL_DUMMY;
 }
 
+/* `refusal` of a packet that verified, unless its sender or its number is refused. */
+static unsigned take(const struct hk_host *host, struct hk_window *window, const struct hk_sealed *sealed,
+	const struct hk_numbers *numbers, unsigned refusal)
+{
+	if (memcmp(&window->sender, &sealed->source, sizeof(window->sender)) != 0)
+		return HK_REFUSAL_OTHER_SENDER;
+	if (!hk_replay_fresh(&window->replay, number_of(host, numbers)))
+		return HK_REFUSAL_REPLAY;
+	hk_replay_take(&window->replay, number_of(host, numbers));
+	return refusal;
+}
+
 static unsigned open_known(struct hk_host *host, struct entry *entry, const struct hk_sealed *sealed,
 	__u8 *out, struct hk_opened *opened)
 {
 	unsigned refusal = hk_open_packet(entry->sa, sealed, out, opened);
 
-	if (!verified(refusal))
-		return refusal;
-	if (memcmp(&entry->sender, &sealed->source, sizeof(entry->sender)) != 0)
-		return HK_REFUSAL_OTHER_SENDER;
-	if (!hk_replay_fresh(&entry->replay, number_of(host, &opened->numbers)))
-		return HK_REFUSAL_REPLAY;
-	hk_replay_take(&entry->replay, number_of(host, &opened->numbers));
-	return refusal;
+	return verified(refusal) ? take(host, entry->window, sealed, &opened->numbers, refusal) : refusal;
 }
 
-static unsigned insert(struct hk_host *host, struct hk_sa *sa, const struct hk_sealed *sealed,
-	const struct hk_numbers *numbers)
+/* The window of these keys and this SPI, perhaps of a process before. */
+static struct hk_window *claim(struct hk_host *host, const struct hk_sa *sa, const struct hk_address *sender)
+{
+	static const __u8 label[32] = "halfkey replay window";
+	const struct hk_sa_name *name = hk_sa_name(sa);
+	__u8 bytes[16] = {0}, id[8];
+
+	memcpy(bytes, hk_sa_fingerprint(sa), 8);
+	hk_put32(bytes + 8, name->spi);
+	bytes[12] = name->envelope;
+	bytes[13] = name->variant;
+	hk_crypto_fingerprint(label, bytes, sizeof(bytes), id);
+	return hk_windows_claim(host->options.windows, id, sender);
+}
+
+static struct entry *insert(struct hk_host *host, struct hk_sa *sa, const struct hk_sealed *sealed)
 {
 	struct entry **place = bucket(host, sealed->spi), *entry;
 
 	entry = host->used < HK_HOST_SPIS ? calloc(1, sizeof(*entry)) : NULL;
-	if (!entry)
-		return HK_REFUSAL_SPI_FULL;
+	if (entry)
+		entry->window = claim(host, sa, &sealed->source);
+	if (!entry || !entry->window) {
+		free(entry);
+		return NULL;
+	}
 	entry->sa = sa;
-	entry->sender = sealed->source;
-	hk_replay_take(&entry->replay, number_of(host, numbers));
 	entry->next = *place;
 	*place = entry;
 	host->used++;
-	return HK_REFUSAL_NONE;
+	return entry;
 }
 
 /* Packets of this SPI that verified before: its keys are tried first. NO_KEY: there were none. */
@@ -197,14 +220,13 @@ static unsigned open_first(struct hk_host *host, struct hk_sa *sa, const struct 
 {
 	unsigned refusal = hk_host_keys_sends(host->options.keys, &sealed->source, false, sealed->spi)
 				   ? hk_open_packet(sa, sealed, out, opened)
-				   : HK_REFUSAL_OTHER_SENDER,
-		 full = HK_REFUSAL_NONE;
+				   : HK_REFUSAL_OTHER_SENDER;
+	struct entry *entry = verified(refusal) ? insert(host, sa, sealed) : NULL;
 
-	if (verified(refusal))
-		full = insert(host, sa, sealed, &opened->numbers);
-	if (!verified(refusal) || full)
-		hk_sa_free(sa);
-	return full ? full : refusal;
+	if (entry)
+		return take(host, entry->window, sealed, &opened->numbers, refusal);
+	hk_sa_free(sa);
+	return verified(refusal) ? HK_REFUSAL_SPI_FULL : refusal;
 }
 
 static bool was_tried(struct hk_host *host, const struct hk_sa *sa)

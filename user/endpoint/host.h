@@ -8,6 +8,7 @@
 #define HK_ENDPOINT_HOST_H
 
 #include "user/endpoint/hostkeys.h"
+#include "user/endpoint/windows.h"
 
 #define HK_HOST_SPIS 4096 /* SPIs with a window at once */
 
@@ -15,9 +16,10 @@ struct hk_host_options {
 	const struct hk_host_keys *keys; /* outlives the host */
 	struct hk_address local;	 /* the receiver whose keys open */
 	__u8 envelope;			 /* enum hk_envelope */
-	__u8 profile; /* enum hk_profile: versions and suites of the other one are refused */
-	__u8 suite;   /* ESP: enum hk_suite */
-	__u16 mkid;   /* ESP */
+	__u8 profile;		    /* enum hk_profile: versions and suites of the other one are refused */
+	__u8 suite;		    /* ESP: enum hk_suite */
+	__u16 mkid;		    /* ESP */
+	struct hk_windows *windows; /* the host's from now on; NULL: it remembers as long as it lives */
 };
 
 struct hk_host;

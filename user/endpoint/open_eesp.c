@@ -11,7 +11,7 @@
 
 #include "user/endpoint/eesp.h"
 #include "user/endpoint/hostkeys.h"
-#include "user/endpoint/replay.h"
+#include "user/endpoint/windows.h"
 
 #define PAYLOAD_INFO 4
 #define TRAILER	     2
@@ -19,8 +19,7 @@
 /* A sub-SA or context that a verified packet came under. */
 struct window {
 	struct hk_eesp *sa;
-	struct hk_address sender; /* who used it first; nobody else may */
-	struct hk_replay replay;
+	struct hk_window *kept;
 };
 
 struct hk_eesp_host {
@@ -53,8 +52,9 @@ struct hk_eesp_host *hk_eesp_host_new(const struct hk_eesp_policy *policy, const
 	if (!policy->find)
 		copy_keys(host, keys);
 	host->crypto = hk_crypto_new("libcrypto");
-	if (host->crypto)
+	if (host->crypto && (policy->windows || !hk_windows_open(&host->policy.windows, NULL, "", NULL)))
 		return host;
+	hk_crypto_free(host->crypto);
 	free(host);
 	return NULL;
 }
@@ -67,6 +67,7 @@ void hk_eesp_host_free(struct hk_eesp_host *host)
 		return;
 	for (i = 0; i < host->count; i++)
 		hk_eesp_free(host->windows[i].sa);
+	hk_windows_close(host->policy.windows);
 	hk_crypto_free(host->crypto);
 	hk_wipe(host, sizeof(*host));
 	free(host);
@@ -89,7 +90,7 @@ static bool still_known(const struct hk_eesp_host *host, const struct window *wi
 	unsigned n;
 
 	for (n = 0; !same && n < HK_HOST_GENERATIONS; n++) {
-		if (host->policy.find(host->policy.context, &sa->name, &window->sender, n, &keys) ||
+		if (host->policy.find(host->policy.context, &sa->name, &window->kept->sender, n, &keys) ||
 			hk_eesp_new(&again, host->crypto, &sa->name, &keys, NULL))
 			break;
 		same = hk_equal(again->fingerprint, sa->fingerprint, sizeof(sa->fingerprint));
@@ -103,8 +104,10 @@ void hk_eesp_host_rekey(struct hk_eesp_host *host)
 	unsigned i;
 
 	for (i = host->count; host->policy.find && i--;)
-		if (!still_known(host, &host->windows[i]))
+		if (!still_known(host, &host->windows[i])) {
+			hk_windows_release(host->policy.windows, host->windows[i].kept);
 			forget(host, i);
+		}
 }
 
 /* A packet as far as it can be read without keys. */
@@ -285,21 +288,6 @@ static bool same_name(const struct hk_eesp_name *a, const struct hk_eesp_name *b
 	       a->reader == b->reader && a->transport == b->transport;
 }
 
-/* The sender restarted since: what its earlier epochs sealed is not taken any more. */
-static bool epoch_is_over(const struct hk_eesp_host *host, const struct hk_eesp_name *name)
-{
-	const struct hk_eesp_name *other;
-	unsigned i;
-
-	for (i = 0; i < host->count && name->derived; i++) {
-		other = &host->windows[i].sa->name;
-		if (other->context == name->context && other->mkid == name->mkid &&
-			other->epoch > name->epoch)
-			return true;
-	}
-	return false;
-}
-
 static unsigned verify(struct hk_eesp *sa, __u8 *packet, const struct hk_eesp_layout *layout)
 {
 	struct hk_eesp_nonces nonces;
@@ -362,6 +350,30 @@ static unsigned read_payload(const struct hk_eesp_name *name, __u8 *packet,
 	return HK_REFUSAL_NONE;
 }
 
+/* Sub-SAs have no epochs, so each is a family of its own. */
+static void name_window(const struct hk_eesp *sa, __u8 id[8], __u8 family[8])
+{
+	static const __u8 label[32] = "halfkey replay window", of_epochs[32] = "halfkey epochs of a context";
+	const struct hk_eesp_name *name = &sa->name;
+	__u8 bytes[40] = {0};
+
+	memcpy(bytes, sa->fingerprint, 8);
+	hk_put64(bytes + 8, name->context);
+	hk_put32(bytes + 16, name->mkid);
+	hk_put32(bytes + 20, name->epoch);
+	hk_put32(bytes + 24, name->spi);
+	hk_put16(bytes + 28, name->session);
+	bytes[30] = name->slot;
+	bytes[31] = (__u8)(name->derived | name->split << 1 | name->sn << 2 | name->iv << 3 |
+			   name->reader << 4 | name->transport << 5);
+	bytes[32] = name->envelope;
+	hk_crypto_fingerprint(label, bytes, sizeof(bytes), id);
+	if (name->derived)
+		hk_crypto_fingerprint(of_epochs, bytes + 8, 12, family);
+	else
+		memcpy(family, id, 8);
+}
+
 /* Windows of epochs that this one ends. */
 static void forget_older(struct hk_eesp_host *host, const struct hk_eesp_name *name)
 {
@@ -376,25 +388,41 @@ static void forget_older(struct hk_eesp_host *host, const struct hk_eesp_name *n
 	}
 }
 
+/* The first packet under these keys. A sender that restarted since: its earlier epochs are over. */
+static unsigned make_window(
+	struct hk_eesp_host *host, struct hk_eesp *sa, const struct hk_address *sender, struct window **out)
+{
+	struct hk_windows *windows = host->policy.windows;
+	__u8 id[8], family[8];
+	struct hk_window *kept;
+
+	name_window(sa, id, family);
+	if (!hk_windows_is_latest(windows, family, sa->name.epoch))
+		return HK_REFUSAL_REPLAY;
+	forget_older(host, &sa->name);
+	hk_windows_end_before(windows, family, sa->name.epoch);
+	kept = host->count < HK_EESP_CONTEXTS ? hk_windows_claim(windows, id, sender) : NULL;
+	if (!kept)
+		return HK_REFUSAL_SPI_FULL;
+	kept->epoch = sa->name.epoch;
+	memcpy(kept->family, family, sizeof(kept->family));
+	*out = &host->windows[host->count++];
+	**out = (struct window){.sa = sa, .kept = kept};
+	return HK_REFUSAL_NONE;
+}
+
 static unsigned take_number(struct hk_eesp_host *host, struct window *window, struct hk_eesp *sa,
 	const struct reading *reading, const struct hk_address *sender)
 {
-	if (epoch_is_over(host, &reading->name))
-		return HK_REFUSAL_REPLAY;
-	if (window && memcmp(&window->sender, sender, sizeof(*sender)) != 0)
+	unsigned refusal = window ? HK_REFUSAL_NONE : make_window(host, sa, sender, &window);
+
+	if (refusal)
+		return refusal;
+	if (memcmp(&window->kept->sender, sender, sizeof(*sender)) != 0)
 		return HK_REFUSAL_OTHER_SENDER;
-	if (!window)
-		forget_older(host, &reading->name);
-	if (!window && host->count == HK_EESP_CONTEXTS)
-		return HK_REFUSAL_SPI_FULL;
-	if (!window) {
-		window = &host->windows[host->count++];
-		window->sa = sa;
-		window->sender = *sender;
-	}
-	if (!hk_replay_fresh(&window->replay, reading->number))
+	if (!hk_replay_fresh(&window->kept->replay, reading->number))
 		return HK_REFUSAL_REPLAY;
-	hk_replay_take(&window->replay, reading->number);
+	hk_replay_take(&window->kept->replay, reading->number);
 	return HK_REFUSAL_NONE;
 }
 

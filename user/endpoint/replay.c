@@ -21,16 +21,17 @@ bool hk_replay_fresh(const struct hk_replay *replay, __u64 number)
 /* Numbers between the old top and the new one were not seen: their bits are stale. */
 static void advance(struct hk_replay *replay, __u64 number)
 {
-	__u64 at;
+	__u64 at = replay->top + 1;
+	bool far = !replay->used || number - replay->top >= HK_REPLAY_WINDOW;
 
-	if (!replay->used || number - replay->top >= HK_REPLAY_WINDOW) {
-		memset(replay->seen, 0, sizeof(replay->seen));
-	} else {
-		for (at = replay->top + 1; at != number; at++)
-			*word(replay, at) &= ~(1ull << at % 64);
-	}
 	replay->top = number;
-	replay->used = true;
+	replay->used = 1;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* in this order, for whoever dies in between */
+	if (far)
+		memset(replay->seen, 0, sizeof(replay->seen));
+	else
+		for (; at != number; at++)
+			*word(replay, at) &= ~(1ull << at % 64);
 }
 
 void hk_replay_take(struct hk_replay *replay, __u64 number)

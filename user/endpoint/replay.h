@@ -14,12 +14,12 @@
 struct hk_replay {
 	__u64 top; /* highest number accepted; bit n % WINDOW of `seen` stands for number n */
 	__u64 seen[HK_REPLAY_WINDOW / 64];
-	bool used; /* anything accepted yet */
+	__u64 used; /* 1: anything accepted yet */
 };
 
 /* False: seen before, or too old to tell. */
 bool hk_replay_fresh(const struct hk_replay *replay, __u64 number);
-/* Marks a fresh number. */
+/* Marks a fresh number. Who dies on the way leaves a window that takes too little, never too much. */
 void hk_replay_take(struct hk_replay *replay, __u64 number);
 
 #endif

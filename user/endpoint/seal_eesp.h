@@ -73,6 +73,7 @@ unsigned hk_eesp_overhead(const struct hk_eesp_name *name, const struct hk_eesp_
 /* --- the receiving host --- */
 
 struct hk_eesp_host;
+struct hk_windows;
 
 struct hk_eesp_policy {
 	struct hk_address local;
@@ -90,6 +91,7 @@ struct hk_eesp_policy {
 	unsigned (*find)(void *context, const struct hk_eesp_name *name, const struct hk_address *sender,
 		unsigned nth, struct hk_eesp_keys *keys);
 	void *context;
+	struct hk_windows *windows; /* the host's from now on; NULL: it remembers as long as it lives */
 };
 
 /* Keys as above, copied. NULL and errno. */

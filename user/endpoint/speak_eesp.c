@@ -19,6 +19,7 @@
 #include "user/endpoint/nonces.h"
 #include "user/endpoint/seal_eesp.h"
 #include "user/endpoint/speak.h"
+#include "user/endpoint/windows.h"
 
 #define SPI_OF_CONTEXTS 256 /* says nothing there: the context names the keys */
 #define SN_OF_WESP	0xffffffffull
@@ -518,9 +519,12 @@ static int receiver_new(struct hk_receiver **out, struct hk_speech *speech, cons
 		.sn = true,
 		.iv = true,
 		.find = find};
-	struct eesp_receiver *receiver = calloc(1, sizeof(*receiver));
+	struct eesp_receiver *receiver;
+	int status = hk_speech_windows(&policy.windows, speech, place, error);
 
-	(void)place; /* windows end with the process */
+	if (status)
+		return status;
+	receiver = calloc(1, sizeof(*receiver));
 	if (receiver) {
 		receiver->receiver.speech = speech;
 		receiver->keys = keys;
@@ -528,6 +532,7 @@ static int receiver_new(struct hk_receiver **out, struct hk_speech *speech, cons
 		receiver->host = hk_eesp_host_new(&policy, NULL);
 	}
 	if (!receiver || !receiver->host) {
+		hk_windows_close(policy.windows);
 		free(receiver);
 		return hk_error_set(error, ENOMEM, "no memory for the receiving side");
 	}

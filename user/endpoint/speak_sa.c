@@ -132,12 +132,16 @@ int hk_speak_sa_receiver(struct hk_receiver **out, struct hk_speech *speech, con
 		.suite = sa_speech(speech)->variant,
 		.mkid = sa_speech(speech)->mkid,
 	};
-	struct sa_receiver *receiver = calloc(1, sizeof(*receiver));
+	struct sa_receiver *receiver;
+	int status = hk_speech_windows(&options.windows, speech, place, error);
 
-	(void)place; /* windows end with the process */
+	if (status)
+		return status;
+	receiver = calloc(1, sizeof(*receiver));
 	if (receiver)
 		receiver->host = hk_host_new(&options);
 	if (!receiver || !receiver->host) {
+		hk_windows_close(options.windows);
 		free(receiver);
 		return hk_error_set(error, ENOMEM, "no memory for the receiving side");
 	}

@@ -118,6 +118,11 @@ struct hk_speaker {
 	void (*counts)(const struct hk_speech *speech, hk_speaker_say say, void *context);
 };
 
+/* Where a receiver of this speech remembers what it took: hk_windows_open() of its own name. */
+struct hk_windows;
+int hk_speech_windows(struct hk_windows **out, const struct hk_speech *speech,
+	const struct hk_state_place *place, struct hk_error *error);
+
 /* The row of an envelope; NULL and a sentence that names those there are. */
 const struct hk_speaker *hk_speaker_find(const char *name, struct hk_error *error);
 /* Row by row; NULL: no more. */

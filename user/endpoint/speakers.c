@@ -7,6 +7,7 @@
 #include "user/base/text.h"
 #include "user/endpoint/speak.h"
 #include "user/endpoint/speaker.h"
+#include "user/endpoint/windows.h"
 
 static const struct hk_speaker *const speakers[] = {
 	&hk_speak_psp,
@@ -199,6 +200,16 @@ void hk_sender_free(struct hk_sender *sender, bool undo)
 {
 	if (sender)
 		sender->speech->speaker->sender_free(sender, undo);
+}
+
+int hk_speech_windows(struct hk_windows **out, const struct hk_speech *speech,
+	const struct hk_state_place *place, struct hk_error *error)
+{
+	char local[HK_ADDRESS_TEXT], name[HK_ADDRESS_TEXT + 32];
+
+	snprintf(name, sizeof(name), "%s-%s.windows", hk_envelope_name(speech->speaker->envelope),
+		hk_address_format(&speech->local, local));
+	return hk_windows_open(out, place, name, error);
 }
 
 int hk_receiver_new(struct hk_receiver **out, struct hk_speech *speech, const struct hk_host_keys *keys,

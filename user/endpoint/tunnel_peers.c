@@ -181,6 +181,7 @@ struct hk_state_place hk_tunnel_place(
 		.directory = config->state ? config->state : HK_STATE_DIRECTORY,
 		.sender = hk_address_format(&tunnel->local, local),
 		.first_use = config->first_use,
+		.windows = !config->prepare,
 		.prepare = config->prepare,
 		.opener = tunnel->running ? hk_keeper_state : NULL,
 		.later = hk_keeper_state,
