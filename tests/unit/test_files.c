@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,6 +146,39 @@ static void one_row_per_path(void)
 	CU_ASSERT_EQUAL(files.count, 0);
 }
 
+/* More key files than a process may have open by default: the limit is for others, not for us. */
+static void a_directory_of_many(void)
+{
+	struct hk_files files = {0};
+	struct hk_error error = {""};
+	struct rlimit before, few;
+	char name[32];
+	unsigned i;
+
+	CU_ASSERT_EQUAL(getrlimit(RLIMIT_NOFILE, &before), 0);
+	CU_ASSERT_FATAL(before.rlim_max >= 400);
+	few = (struct rlimit){200, before.rlim_max};
+	CU_ASSERT_EQUAL(mkdir(inside("many"), 0700), 0);
+	for (i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "many/%u.keys", i);
+		make(name, 0600, "x", 1);
+	}
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+	CU_ASSERT_EQUAL(hk_files_open_directory(&files, directory, "many", &error), -EMFILE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "Too many open files"));
+	hk_files_close(&files);
+	hk_files_raise_limit();
+	CU_ASSERT_EQUAL(hk_files_open_directory(&files, directory, "many", &error), 0);
+	CU_ASSERT_EQUAL(files.count, 300);
+	hk_files_close(&files);
+	for (i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "many/%u.keys", i);
+		unlink(inside(name));
+	}
+	CU_ASSERT_EQUAL(rmdir(inside("many")), 0);
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 static void reading(void)
 {
 	struct hk_files files = {0};
@@ -197,6 +231,7 @@ int main(void)
 		{"links, pipes, directories", links_and_oddities},
 		{"outputs are appended to, mode 0640", outputs_append},
 		{"one row per path", one_row_per_path},
+		{"a directory of many", a_directory_of_many},
 		{"reading is bounded", reading},
 		{0},
 	};

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -153,6 +154,16 @@ int hk_files_open(struct hk_files *files, enum hk_file_kind kind, const char *di
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	code = hk_files_add(files, kind, path, fd);
 	return code ? hk_error_set(error, -code, "%s: out of memory", path) : 0;
+}
+
+void hk_files_raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* what is opened too much says so */
 }
 
 bool hk_files_is_key_name(const char *name)

@@ -40,6 +40,11 @@ struct hk_files {
 int hk_files_open(struct hk_files *files, enum hk_file_kind kind, const char *directory, const char *path,
 	struct hk_error *error);
 /*
+ * As many open files as the system allows: each one of a directory of keys stays open, and
+ * there may be thousands. Before a process is forked that gets them, too.
+ */
+void hk_files_raise_limit(void);
+/*
  * Opens the key files of a directory, those named NAME.keys, each as hk_files_open() does,
  * under the path DIRECTORY/NAME.keys. Refused when others than its owner can write the directory.
  */

@@ -478,6 +478,7 @@ int hk_config_open_files(const struct hk_config *config, struct hk_files *files,
 	unsigned i;
 	int code = 0;
 
+	hk_files_raise_limit();
 	for (i = 0; i < config->domains_count && !code; i++)
 		code = open_keys(config, &config->domains[i], files, error);
 	for (i = 0; i < config->hooks_count && !code; i++) {
