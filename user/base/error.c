@@ -24,3 +24,10 @@ int hk_error_set(struct hk_error *error, int code, const char *format, ...)
 	make_printable(error->text);
 	return -code;
 }
+
+int hk_exit_status(int code)
+{
+	if (code >= 0)
+		return 0;
+	return code == -HK_EUSAGE ? 2 : 1;
+}

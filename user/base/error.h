@@ -18,4 +18,10 @@ struct hk_error {
 int hk_error_set(struct hk_error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* As `code`: wrong usage of a program, beside all of errno's numbers. */
+#define HK_EUSAGE 4096
+
+/* Of every program: 0 done (also when help was printed, code > 0), 1 refused or failed, 2 wrong usage. */
+int hk_exit_status(int code);
+
 #endif

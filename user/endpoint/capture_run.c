@@ -66,7 +66,7 @@ static int take_option(struct hk_capture_run *run, const struct hk_capture_work 
 	else if (option == OPT_JSON)
 		run->json = true;
 	else if (option != 'h')
-		return hk_error_set(error, EINVAL, "%s: unknown option, or without its value: see --help",
+		return hk_error_set(error, HK_EUSAGE, "%s: unknown option, or without its value: see --help",
 			argv[optind - 1]);
 	if (option != 'h')
 		return 0;
@@ -90,7 +90,7 @@ static int read_options(struct hk_capture_run *run, const struct hk_capture_work
 	if (status)
 		return status;
 	if (argc - optind != 2)
-		return hk_error_set(error, EINVAL,
+		return hk_error_set(error, HK_EUSAGE,
 			"%d files named: name one capture to read and one to write", argc - optind);
 	run->in = argv[optind];
 	run->out = argv[optind + 1];
@@ -105,9 +105,10 @@ static int judge_address(
 	if (!text && !needed)
 		return 0;
 	if (!text)
-		return hk_error_set(error, EINVAL, "no --%s: name the outer address, IPv4 or IPv6", name);
+		return hk_error_set(error, HK_EUSAGE, "no --%s: name the outer address, IPv4 or IPv6", name);
 	if (hk_address_parse(text, out))
-		return hk_error_set(error, EINVAL, "--%s '%s': must be an IPv4 or IPv6 address", name, text);
+		return hk_error_set(
+			error, HK_EUSAGE, "--%s '%s': must be an IPv4 or IPv6 address", name, text);
 	return 0;
 }
 
@@ -117,14 +118,14 @@ static int judge_addresses(struct hk_capture_run *run, bool seal, struct hk_erro
 
 	if (judge_address("to", run->to_text, seal ? speaker->seal_to : speaker->open_to, &run->to, error) ||
 		judge_address("from", run->from_text, seal && speaker->seal_from, &run->from, error))
-		return -EINVAL;
+		return -HK_EUSAGE;
 	if (seal && run->to_text && run->from_text &&
 		hk_address_is_v4(&run->from) != hk_address_is_v4(&run->to))
-		return hk_error_set(error, EINVAL, "--from '%s': not of the same IP version as --to '%s'",
+		return hk_error_set(error, HK_EUSAGE, "--from '%s': not of the same IP version as --to '%s'",
 			run->from_text, run->to_text);
 	if (run->match_text && hk_prefix_parse(run->match_text, &run->match))
 		return hk_error_set(
-			error, EINVAL, "--match '%s': must be an address or a prefix", run->match_text);
+			error, HK_EUSAGE, "--match '%s': must be an address or a prefix", run->match_text);
 	return 0;
 }
 
@@ -136,11 +137,11 @@ static int plan(struct hk_capture_run *run, const struct hk_capture_work *work, 
 	int status;
 
 	run->speaker = hk_speaker_find(run->envelope ? run->envelope : "psp", error);
-	status = run->speaker ? judge_addresses(run, seal, error) : -EINVAL;
+	status = run->speaker ? judge_addresses(run, seal, error) : -HK_EUSAGE;
 	if (!status)
 		status = hk_speech_plan(&run->speech, run->speaker, &run->wishes, work->use, local, error);
 	if (!status && !run->keys_path)
-		status = hk_error_set(error, EINVAL, "no key file: name it with --keys");
+		status = hk_error_set(error, HK_EUSAGE, "no key file: name it with --keys");
 	return status ? status : hk_host_keys_load(&run->keys, run->keys_path, run->levels, error);
 }
 
@@ -243,7 +244,7 @@ int hk_capture_run_command(const struct hk_capture_work *work, int argc, char **
 {
 	static struct hk_capture_run run;
 	struct hk_error error = {{0}};
-	int status, exit_status = 1;
+	int status, exit_status;
 
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* before any key is in memory */
 	status = read_options(&run, work, argc, argv, &error);
@@ -253,8 +254,7 @@ int hk_capture_run_command(const struct hk_capture_work *work, int argc, char **
 		status = run_all(&run, work, &error);
 	if (status)
 		fprintf(stderr, "halfkey-endpoint %s: %s\n", argv[0], error.text);
-	else
-		exit_status = work->report(&run);
+	exit_status = status ? hk_exit_status(status) : work->report(&run);
 	work->end(&run);
 	hk_host_keys_free(run.keys);
 	hk_speech_end(run.speech);

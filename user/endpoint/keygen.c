@@ -134,11 +134,13 @@ int hk_endpoint_keygen(int argc, char **argv)
 			: hk_error_set(&error, ENOMEM, "no memory for keys");
 	if (!status && keygen)
 		status = judge(keygen, &wishes, &error);
+	if (status == -EINVAL) /* all that it judges are options */
+		status = -HK_EUSAGE;
 	if (!status && keygen)
 		status = hk_keygen_write(keygen, &wishes, &error);
 	hk_secret_free(keygen, sizeof(*keygen));
 	hk_keygen_wishes_free(&wishes);
 	if (status < 0)
 		fprintf(stderr, "halfkey-endpoint keygen: %s\n", error.text);
-	return status < 0 ? 1 : 0;
+	return hk_exit_status(status);
 }

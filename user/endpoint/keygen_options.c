@@ -109,7 +109,7 @@ static int take(struct hk_keygen_wishes *wishes, unsigned option, const char *va
 	}
 	if (list->count == max)
 		return hk_error_set(
-			error, E2BIG, "--%s '%.60s': at most %u of them", rows[option].name, value, max);
+			error, HK_EUSAGE, "--%s '%.60s': at most %u of them", rows[option].name, value, max);
 	list->row[list->count++] = copy_of(value);
 	return 0;
 }
@@ -120,7 +120,7 @@ int hk_keygen_number(const struct hk_keygen_wishes *wishes, unsigned option, __u
 	const char *text = wishes->value[option];
 
 	if (text && (hk_number_parse(text, max, out) || *out < min))
-		return hk_error_set(error, EINVAL, "%s '%.40s': must be a number from %llu to %llu",
+		return hk_error_set(error, HK_EUSAGE, "%s '%.40s': must be a number from %llu to %llu",
 			rows[option].name, text, (unsigned long long)min, (unsigned long long)max);
 	return 0;
 }
@@ -146,17 +146,18 @@ static int read_line(struct hk_keygen_wishes *wishes, int argc, char **argv, str
 			if (option == LONG_FROM + (int)i || option == rows[i].letter)
 				break;
 		if (option == ':')
-			return hk_error_set(error, EINVAL, "%s needs a value: see --help", argv[optind - 1]);
+			return hk_error_set(
+				error, HK_EUSAGE, "%s needs a value: see --help", argv[optind - 1]);
 		if (i == HK_KEYGEN_OPTIONS_COUNT)
 			return hk_error_set(
-				error, EINVAL, "%s: unknown option: see --help", argv[optind - 1]);
+				error, HK_EUSAGE, "%s: unknown option: see --help", argv[optind - 1]);
 		if (i == HK_KEYGEN_HELP)
 			return 1;
 		wishes->said |= 1u << i;
 		status = take(wishes, i, rows[i].argument ? optarg : "", error);
 	}
 	if (!status && optind < argc)
-		status = hk_error_set(error, EINVAL, "%s: unexpected word: see --help", argv[optind]);
+		status = hk_error_set(error, HK_EUSAGE, "%s: unexpected word: see --help", argv[optind]);
 	return status;
 }
 
@@ -169,7 +170,7 @@ int hk_keygen_read(struct hk_keygen_wishes *wishes, int argc, char **argv, struc
 	if (!status && wishes->value[HK_KEYGEN_NEXT])
 		status = hk_keygen_read_old(wishes, error);
 	else if (!status && wishes->dropped.count)
-		status = hk_error_set(error, EINVAL, "--drop '%s': means something with --next alone",
+		status = hk_error_set(error, HK_EUSAGE, "--drop '%s': means something with --next alone",
 			wishes->dropped.row[0]);
 	return status;
 }

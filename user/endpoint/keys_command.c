@@ -224,24 +224,24 @@ static int take_value(struct fetch *fetch, int option, struct hk_error *error)
 	case OPT_PEER:
 		if (fetch->peers_count == PEERS ||
 			hk_address_parse(optarg, &fetch->peers[fetch->peers_count++]))
-			return hk_error_set(error, EINVAL, "peer '%s': must be an address, and at most %d",
+			return hk_error_set(error, HK_EUSAGE, "peer '%s': must be an address, and at most %d",
 				optarg, PEERS);
 		return 0;
 	case OPT_FROM:
 		fetch->formatting.has_from = true;
 		if (hk_address_parse(optarg, &fetch->formatting.from))
-			return hk_error_set(error, EINVAL, "from '%s': must be an address", optarg);
+			return hk_error_set(error, HK_EUSAGE, "from '%s': must be an address", optarg);
 		return 0;
 	case OPT_FORMAT:
 		format = hk_key_format_by_name(optarg);
 		fetch->formatting.format = format < 0 ? 0 : (unsigned)format;
 		return format < 0
-			       ? hk_error_set(error, EINVAL,
+			       ? hk_error_set(error, HK_EUSAGE,
 					 "format '%s': must be keys, xfrm, wireshark or strongswan", optarg)
 			       : 0;
 	default:
 		if (hk_number_parse(optarg, 0xffffffff, &number))
-			return hk_error_set(error, EINVAL, "reqid '%s': must be a number", optarg);
+			return hk_error_set(error, HK_EUSAGE, "reqid '%s': must be a number", optarg);
 		fetch->formatting.reqid = (unsigned)number;
 		return 0;
 	}
@@ -259,8 +259,8 @@ static int take_option(struct fetch *fetch, int option, char **argv, struct hk_e
 	case 'k': fetch->file = optarg; return 0;
 	case 'o': fetch->out = optarg; return 0;
 	case 'h': fputs(help, stdout); return 1;
-	case ':': return hk_error_set(error, EINVAL, "%s needs a value: see --help", argv[optind - 1]);
-	case '?': return hk_error_set(error, EINVAL, "%s: unknown option: see --help", argv[optind - 1]);
+	case ':': return hk_error_set(error, HK_EUSAGE, "%s needs a value: see --help", argv[optind - 1]);
+	case '?': return hk_error_set(error, HK_EUSAGE, "%s: unknown option: see --help", argv[optind - 1]);
 	default: return take_value(fetch, option, error);
 	}
 }
@@ -284,9 +284,9 @@ static int run(struct fetch *fetch, struct hk_error *error)
 	int status;
 
 	if (!fetch->file == !fetch->client.target.server)
-		return hk_error_set(error, EINVAL, "name a key server (--server) or a key file (--file)");
+		return hk_error_set(error, HK_EUSAGE, "name a key server (--server) or a key file (--file)");
 	if (fetch->client.target.server && !fetch->client.target.domain)
-		return hk_error_set(error, EINVAL, "--server needs a --domain");
+		return hk_error_set(error, HK_EUSAGE, "--server needs a --domain");
 	status = open_out(fetch, error);
 	if (!status)
 		status = fetch->file ? convert(fetch, error) : fetch_all(fetch, error);
@@ -308,10 +308,10 @@ int hk_endpoint_keys(int argc, char **argv)
 	if (status == 1)
 		return 0;
 	if (!status && optind < argc)
-		status = hk_error_set(&error, EINVAL, "%s: unexpected word: see --help", argv[optind]);
+		status = hk_error_set(&error, HK_EUSAGE, "%s: unexpected word: see --help", argv[optind]);
 	if (!status)
 		status = run(&fetch, &error);
 	if (status)
 		fprintf(stderr, "halfkey-endpoint keys: %s\n", error.text);
-	return status ? 1 : 0;
+	return hk_exit_status(status);
 }

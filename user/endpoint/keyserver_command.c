@@ -185,9 +185,9 @@ static int run(const struct wishes *wishes, struct hk_error *error)
 	int status;
 
 	if (wishes->json && !wishes->list)
-		return hk_error_set(error, EINVAL, "--json goes with --list");
+		return hk_error_set(error, HK_EUSAGE, "--json goes with --list");
 	if (!wishes->config)
-		return hk_error_set(error, EINVAL, "no configuration: name it with -c");
+		return hk_error_set(error, HK_EUSAGE, "no configuration: name it with -c");
 	status = hk_ks_config_read(&config, wishes->config, error);
 	if (!status)
 		status = hk_ks_store_open(&store, config->state, !wishes->list && !wishes->rotate, error);
@@ -229,15 +229,15 @@ int hk_endpoint_keyserver(int argc, char **argv)
 		case 'd': wishes.domain = optarg; break;
 		case 'h': fputs(help, stdout); return 0;
 		default:
-			status = hk_error_set(&error, EINVAL, "%s: %s: see --help", argv[optind - 1],
+			status = hk_error_set(&error, HK_EUSAGE, "%s: %s: see --help", argv[optind - 1],
 				option == ':' ? "needs a value" : "unknown option");
 		}
 	}
 	if (!status && optind < argc)
-		status = hk_error_set(&error, EINVAL, "%s: unexpected word: see --help", argv[optind]);
+		status = hk_error_set(&error, HK_EUSAGE, "%s: unexpected word: see --help", argv[optind]);
 	if (!status)
 		status = run(&wishes, &error);
 	if (status)
 		fprintf(stderr, "halfkey-endpoint keyserver: %s\n", error.text);
-	return status ? 1 : 0;
+	return hk_exit_status(status);
 }

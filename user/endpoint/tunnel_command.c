@@ -56,5 +56,5 @@ int hk_endpoint_tunnel(int argc, char **argv)
 	}
 	if (status)
 		fprintf(stderr, "halfkey-endpoint tunnel: %s\n", error.text);
-	return status ? 1 : 0;
+	return hk_exit_status(status);
 }

@@ -271,7 +271,7 @@ static int apply_wish(struct hk_tunnel_config *config, unsigned row, struct hk_e
 		return 0;
 	}
 	if (!(wish->uses & HK_USE_TUNNEL))
-		return hk_error_set(error, EINVAL, "--%s %s: no --peer stands before it", wish->name,
+		return hk_error_set(error, HK_EUSAGE, "--%s %s: no --peer stands before it", wish->name,
 			optarg ? optarg : "");
 	hk_wish_set(&config->wishes, row, optarg);
 	return 0;
@@ -293,8 +293,8 @@ static int apply(struct hk_tunnel_config *config, int option, char **argv, struc
 	case 'a': append(&config->device.addresses, &config->device.addresses_count, optarg); return 0;
 	case OPT_FIRST_USE: config->first_use = true; return 0;
 	case OPT_PREPARE: config->prepare = true; return 0;
-	case ':': return hk_error_set(error, EINVAL, "%s needs a value: see --help", argv[optind - 1]);
-	default: return hk_error_set(error, EINVAL, "%s: unknown option: see --help", argv[optind - 1]);
+	case ':': return hk_error_set(error, HK_EUSAGE, "%s needs a value: see --help", argv[optind - 1]);
+	default: return hk_error_set(error, HK_EUSAGE, "%s: unknown option: see --help", argv[optind - 1]);
 	}
 }
 
@@ -348,7 +348,7 @@ int hk_tunnel_config_read(
 	while (!status && (option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1)
 		status = apply(config, option, argv, error);
 	if (!status && optind < argc)
-		status = hk_error_set(error, EINVAL, "%s: unexpected word: see --help", argv[optind]);
+		status = hk_error_set(error, HK_EUSAGE, "%s: unexpected word: see --help", argv[optind]);
 	for (i = 0; i < config->peers_count; i++)
 		config->peers[i].wishes.host = &config->wishes;
 	if (status)
