@@ -112,6 +112,37 @@ static void check_suites(void)
 	}
 }
 
+/* What the daemon refuses before it touches anything. */
+static void check_refuses_what_does_not_fit(void)
+{
+	static const struct {
+		const char *more, *words;
+	} rows[] = {
+		{"user: nobodyatall\n", "user 'nobodyatall': no such user"},
+		{"user: root\n", "is root or in its group"},
+		{" - {name: w1, envelope: psp, profile: split, receivers: [198.51.100.1], keys: f.keys, "
+		 "keys-dir: d}\n"
+		 " - {name: w2, envelope: psp, profile: split, receivers: [198.51.100.2], keys: g.keys, "
+		 "keys-dir: "
+		 "./d/.}\n",
+			"domain w2: keys-dir: ./d/. is d, that of domain w1: give each a directory of its "
+			"own"},
+	};
+	char text[1024];
+	unsigned i;
+
+	run_file("e.keys", 0600, KEY);
+	run_file("f.keys", 0600, "");
+	run_file("g.keys", 0600, "");
+	CU_ASSERT_EQUAL(run_shell("mkdir -m 700 -p d"), 0);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), BOX "%s", rows[i].more);
+		run_file("box.yaml", 0600, text);
+		CU_ASSERT_EQUAL(run_shell("$H check -c box.yaml"), 1);
+		CU_ASSERT(run_said(rows[i].words));
+	}
+}
+
 static void check_refuses(void)
 {
 	json_t *json;
@@ -137,6 +168,7 @@ static void check_refuses(void)
 	run_file("e.keys", 0640, KEY);
 	CU_ASSERT_EQUAL(run_shell("$H check -c box.yaml"), 1);
 	CU_ASSERT(run_said("chmod 0600"));
+	run_file("e.keys", 0600, KEY);
 	CU_ASSERT_EQUAL(run_shell("$H check box.yaml extra"), 2);
 	CU_ASSERT_EQUAL(run_shell("$H check -c nowhere.yaml"), 1);
 	CU_ASSERT(run_said("nowhere.yaml"));
@@ -329,6 +361,7 @@ int main(void)
 		{"check: fine", check_fine},
 		{"check: suites", check_suites},
 		{"check: refusals", check_refuses},
+		{"check refuses what does not fit", check_refuses_what_does_not_fit},
 		{"check: notes and effects by mode", check_notes},
 		{"no daemon: a sentence", nobody_there},
 		{"a bad instance name is refused by every command", instance_names},

@@ -14,6 +14,8 @@
 #include "user/cmd/replay.h"
 #include "user/cmd/table.h"
 #include "user/control/config.h"
+#include "user/control/fit.h"
+#include "user/control/privileges.h"
 #include "user/feed/feed.h"
 
 #define NOTES_MAX 32
@@ -103,7 +105,13 @@ static int read_everything(
 	struct checked *checked, const char *path, enum hk_config_use use, struct hk_error *error)
 {
 	int code = hk_config_load(&checked->config, path, use, NULL, error);
+	uid_t uid;
+	gid_t gid;
 
+	if (!code)
+		code = hk_fit_config(checked->config, error);
+	if (!code)
+		code = hk_privileges_find(checked->config->user, &uid, &gid, error);
 	if (!code)
 		code = hk_config_open_files(checked->config, &checked->files, error);
 	if (code)
@@ -113,6 +121,8 @@ static int read_everything(
 		return -1;
 	code = hk_inspection_new(&checked->inspection, checked->config, &checked->files, checked->arena,
 		checked->config->queues ? checked->config->queues : 1, error);
+	if (!code)
+		code = hk_fit_hooks(checked->inspection->hooks, error);
 	if (code)
 		return code;
 	hk_keyring_list(checked->inspection->keyring, count_key, checked);
@@ -381,6 +391,10 @@ const struct hk_command hk_command_check = {
 		"Reads a configuration with the key files and hook files it names, exactly as\n"
 		"halfkeyd will, and shows domains, hooks, and what happens to a packet for every\n"
 		"reason there is. Exit status 0: halfkeyd would take it; 1: refused, and why.\n"
+		"\n"
+		"It touches nothing: what only the machine can refuse (interfaces and their queues,\n"
+		"MTU and driver, a control socket or output file that cannot be made, a mirror's name\n"
+		"that is taken, memory) it cannot see. `halfkey doctor` looks at most of that.\n"
 		"\n"
 		"  -c, --config FILE   the configuration (default: /etc/halfkey/halfkey.yaml)\n"
 		"  -j, --json          the result as JSON\n"

@@ -15,6 +15,7 @@
 #include "user/base/log.h"
 #include "user/base/text.h"
 #include "user/control/config.h"
+#include "user/control/fit.h"
 #include "user/control/privileges.h"
 #include "user/control/sandbox.h"
 
@@ -79,8 +80,8 @@ static int inspection_make(struct hk_inspector *inspector, struct hk_error *erro
 	int err = hk_inspection_new(&inspector->inspection, inspector->config, inspector->given.files,
 		inspector->arena, inspector->workers->count, error);
 
-	if (!err && hk_hook_chain_classes(inspector->inspection->hooks) > HK_DELAY_CLASSES_MAX)
-		err = hk_error_set(error, E2BIG, "hooks: more than %d delay classes", HK_DELAY_CLASSES_MAX);
+	if (!err)
+		err = hk_fit_hooks(inspector->inspection->hooks, error);
 	hk_files_close(inspector->given.files);
 	return err;
 }

@@ -16,6 +16,7 @@
 #include "user/base/log.h"
 #include "user/base/text.h"
 #include "user/control/config.h"
+#include "user/control/fit.h"
 
 #define TEXT_MAX (4u << 20)
 
@@ -75,9 +76,7 @@ static int next_build(struct hk_inspector *inspector, const struct hk_request_co
 	if (left)
 		hk_log_warn("%u key%s from the control socket: no place in the new configuration, dropped",
 			left, hk_plural(left));
-	if (!err && hk_hook_chain_classes(inspector->next->hooks) > HK_DELAY_CLASSES_MAX)
-		err = hk_error_set(error, E2BIG, "hooks: more than %d delay classes", HK_DELAY_CLASSES_MAX);
-	return err;
+	return err ? err : hk_fit_hooks(inspector->next->hooks, error);
 }
 
 static void answer(const struct hk_inspector *inspector, unsigned kind, __u64 generation, int code,

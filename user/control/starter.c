@@ -13,6 +13,7 @@
 #include "user/base/log.h"
 #include "user/base/text.h"
 #include "user/control/config.h"
+#include "user/control/fit.h"
 #include "user/control/privileges.h"
 #include "user/control/server.h"
 #include "user/control/starter_state.h"
@@ -39,6 +40,8 @@ static int config_open(struct hk_starter *starter, struct hk_error *error)
 {
 	int err = hk_config_load(&starter->config, starter->path, HK_CONFIG_DAEMON, NULL, error);
 
+	if (!err)
+		err = hk_fit_config(starter->config, error);
 	if (!err)
 		err = hk_privileges_find(starter->config->user, &starter->uid, &starter->gid, error);
 	/* watched before they are opened: nothing can happen in between unseen */

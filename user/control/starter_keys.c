@@ -92,23 +92,6 @@ static int watch_open(struct hk_starter *starter, struct hk_error *error)
 		       : hk_error_set(error, EMFILE, "keys-dir: inotify: %s", strerror(errno));
 }
 
-/* The same directory by another name: the watch has the same number. */
-static int refuse_shared(struct hk_starter *starter, const struct hk_config *config, unsigned place,
-	int watch, struct hk_error *error)
-{
-	const struct hk_domain_config *domains = config->domains;
-	unsigned i;
-
-	for (i = 0; i < place; i++)
-		if (domains[i].keys_dir && watch_directory(starter, config, &domains[i]) == watch)
-			return hk_error_set(error, EINVAL,
-				"domain %s: keys-dir: %s is %s, that of domain %s: give each a directory of "
-				"its own",
-				domains[place].name, domains[place].keys_dir, domains[i].keys_dir,
-				domains[i].name);
-	return 0;
-}
-
 int hk_starter_keys_watch(struct hk_starter *starter, const struct hk_config *config, struct hk_error *error)
 {
 	const struct hk_domain_config *domain;
@@ -127,8 +110,6 @@ int hk_starter_keys_watch(struct hk_starter *starter, const struct hk_config *co
 		if (result < 0)
 			return hk_error_set(error, -result, "keys-dir %s: cannot be watched: %s",
 				domain->keys_dir, strerror(-result));
-		if (domain->keys_dir && refuse_shared(starter, config, i, result, error))
-			return -EINVAL;
 	}
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include "user/base/log.h"
 #include "user/base/text.h"
 #include "user/control/config.h"
+#include "user/control/fit.h"
 #include "user/dataplane/tables.h"
 #include "user/dataplane/worker.h"
 
@@ -79,6 +80,8 @@ static int next_open(struct hk_starter *starter, const char *text, size_t size, 
 
 	if (!err)
 		err = hk_config_can_replace(starter->config, starter->next_config, error);
+	if (!err)
+		err = hk_fit_config(starter->next_config, error);
 	if (!err)
 		err = hk_starter_keys_watch(starter, starter->next_config, error);
 	if (!err)
