@@ -161,6 +161,29 @@ static void what_expires_in_a_reload_is_dropped_once(void)
 	heirs_free(&heirs);
 }
 
+/* A key that may be the cause of crashes: all of them go, and what was said of the file's key stays. */
+static void suspects_go_and_words_stay(void)
+{
+	struct heirs heirs;
+
+	heirs_init(&heirs);
+	CU_ASSERT_EQUAL(change(&heirs.ring, PUSHED "slot=1 generation=2 side=enc key=" KEY("02") R1 "\n"), 0);
+	CU_ASSERT_EQUAL(change(&heirs.ring, "retire slot=0 generation=1" R1 "\n"), 0);
+	hk_keyring_free(heirs.ring.keyring);
+	CU_ASSERT_EQUAL(hk_kept_open(heirs.kept), 0);
+	CU_ASSERT_EQUAL(hk_kept_drop_keys(heirs.kept), 2);
+	CU_ASSERT_EQUAL(marked(&heirs), 0);
+	CU_ASSERT_EQUAL(hk_kept_words(heirs.kept), 1);
+	CU_ASSERT_EQUAL_FATAL(hk_keyring_new(&heirs.ring.keyring, heirs.ring.box.arena,
+				      &heirs.ring.box.config, &heirs.ring.box.files, &heirs.ring.box.error),
+		0);
+	begin(&heirs);
+	CU_ASSERT_EQUAL(heirs.restored.keys, 0);
+	CU_ASSERT_EQUAL(heirs.restored.words, 1);
+	CU_ASSERT_EQUAL(hk_keyring_count(heirs.ring.keyring), 0);
+	heirs_free(&heirs);
+}
+
 static void half_a_change_is_not_inherited(void)
 {
 	struct hk_key_update update = {.name = "update", .text = PUSHED};
@@ -415,6 +438,7 @@ int main(void)
 		{"times are inherited", times_are_inherited},
 		{"a reload hands records on", a_reload_hands_records_on},
 		{"what expires in a reload is dropped once", what_expires_in_a_reload_is_dropped_once},
+		{"suspects go and words stay", suspects_go_and_words_stay},
 		{"half a change is not inherited", half_a_change_is_not_inherited},
 		{"damage is harmless", damage_is_harmless},
 		{"every kind of key comes back whole", every_kind_of_key_comes_back_whole},

@@ -116,6 +116,9 @@ static void print_status(const struct metrics *metrics, const json_t *status)
 		hk_number_of(processes, "uptime_s"));
 	print_one(metrics, "inspector_restarts_total", "counter", "Inspectors that crashed or hung.",
 		hk_number_of(processes, "restarts"));
+	print_one(metrics, "pushed_keys_dropped_total", "counter",
+		"Keys of the control socket that went after repeated crashes.",
+		hk_number_of(processes, "keys_dropped"));
 	print_one(metrics, "reloads_total", "counter", "Reloads that took force.",
 		hk_number_of(reloads, "done"));
 	print_one(metrics, "reload_failures_total", "counter", "Reloads that were refused.",

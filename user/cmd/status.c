@@ -16,6 +16,7 @@ static void print_head(const json_t *status)
 		     *reloads = json_object_get(status, "reloads");
 	long long workers = hk_number_of(processes, "workers"), done = hk_number_of(reloads, "done"),
 		  refused = hk_number_of(processes, "calls_refused"),
+		  dropped = hk_number_of(processes, "keys_dropped"),
 		  keys = hk_number_of(json_object_get(status, "inspection"), "keys");
 
 	printf("halfkeyd %s, instance %s, mode %s, %s\n", hk_text_of(status, "version"),
@@ -30,6 +31,11 @@ static void print_head(const json_t *status)
 		hk_text_of(status, "crypto"), keys, hk_plural(keys),
 		json_is_true(json_object_get(status, "memory_locked")) ? "locked"
 								       : "NOT locked: keys may reach swap");
+	if (dropped)
+		printf("  %lld key%s of the control socket DROPPED after repeated crashes: push %s again, a "
+		       "few "
+		       "at a time, and look at the log\n",
+			dropped, hk_plural(dropped), dropped == 1 ? "it" : "them");
 	printf("  seccomp %s, %lld system call%s refused\n", hk_text_of(status, "seccomp"), refused,
 		hk_plural(refused));
 	printf("  configuration %s, %lld reload%s, %lld refused%s%s\n", hk_text_of(status, "configuration"),

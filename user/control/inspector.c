@@ -93,6 +93,13 @@ static int keys_restore(struct hk_inspector *inspector, struct hk_error *error)
 
 	if (hk_kept_open(inspector->given.kept))
 		return hk_error_set(error, ENOMEM, "no memory for the keys of the control socket");
+	if (inspector->given.drops_keys)
+		inspector->keys_dropped = hk_kept_drop_keys(inspector->given.kept);
+	if (inspector->keys_dropped)
+		hk_log_error(
+			"keys: %u from the control socket dropped, inspectors crashed again and again: push "
+			"them again, a few at a time",
+			inspector->keys_dropped);
 	hk_keyring_restore(
 		inspector->inspection->keyring, inspector->given.kept, inspector->config, &restored);
 	if (restored.keys)
@@ -311,6 +318,7 @@ static void say_ready(const struct hk_inspector *inspector)
 	struct hk_request request = {.kind = HK_REQUEST_READY};
 
 	request.ready.memory_locked = inspector->memory_locked;
+	request.ready.keys_dropped = inspector->keys_dropped;
 	hk_request_send(inspector->given.channel, &request, -1);
 }
 

@@ -30,6 +30,7 @@ struct hk_inspector_options {
 	struct hk_queue *const *queues; /* by worker; NULL in monitor mode */
 	struct hk_ledger *ledger;
 	struct hk_kept *kept; /* what a dead inspector was given over the control socket */
+	bool drops_keys;      /* of that, keys are not to be taken: too many inspectors died */
 	struct hk_feeds *feeds;
 	int channel;   /* to the starter */
 	int listen_fd; /* the control socket */

@@ -24,6 +24,7 @@ struct hk_inspector {
 	int counters_fd;
 	int verdicts_fd;
 	bool memory_locked;
+	unsigned keys_dropped;	/* as we were told */
 	const char *crypto;	/* the backend's name */
 	__u64 verdicts_refused; /* by a full cache, since it was last said */
 	__u64 next_key_time_ns;

@@ -92,6 +92,7 @@ static void view_status(void *context, struct hk_view_status *out)
 	out->uptime_s = status->started_ns ? (now_ns - status->started_ns) / 1000000000 : 0;
 	out->inspector_age_s = (now_ns - inspector->started_ns) / 1000000000;
 	out->restarts = status->restarts;
+	out->keys_dropped = status->keys_dropped;
 	out->reloads = status->reloads;
 	out->reload_failures = status->reload_failures;
 	snprintf(out->reload_error, sizeof(out->reload_error), "%s", status->reload_error);

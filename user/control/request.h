@@ -39,7 +39,7 @@ enum hk_request_side { HK_FROM_STARTER = 1, HK_FROM_INSPECTOR = 2 };
 
 struct hk_request_ready {
 	__u32 memory_locked;
-	__u32 reserved;
+	__u32 keys_dropped; /* of the control socket, as it was told at its birth */
 };
 
 struct hk_request_answer {
@@ -77,7 +77,7 @@ struct hk_request_status {
 	__u32 restarts;
 	__u32 reloads;
 	__u32 reload_failures;
-	__u32 reserved;
+	__u32 keys_dropped;
 	char reload_error[HK_REQUEST_TEXT];
 	struct {
 		__u32 up;

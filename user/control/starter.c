@@ -129,6 +129,7 @@ void hk_starter_say_status(struct hk_starter *starter)
 	request.status.restarts = starter->restarts;
 	request.status.reloads = starter->reloads;
 	request.status.reload_failures = starter->reload_failures;
+	request.status.keys_dropped = starter->keys_dropped;
 	snprintf(request.status.reload_error, sizeof(request.status.reload_error), "%s",
 		starter->reload_error);
 	for (port = 0; port < HK_PORTS_MAX; port++) {
@@ -144,6 +145,8 @@ static void child_ready(struct hk_starter *starter, const struct hk_request_read
 
 	starter->child = HK_CHILD_READY;
 	starter->was_ready = true;
+	starter->keys_dropped += ready->keys_dropped;
+	starter->drops_keys = false;
 	starter->child_since_ns = hk_worker_clock(CLOCK_MONOTONIC);
 	starter->armed = hk_loader_arm(starter->loader, true, &error) == 0;
 	if (starter->armed)

@@ -26,6 +26,7 @@
 #define HANG_NS	       (3000 * MS_NS) /* a heart that stood still for so long will not beat again */
 #define HANG_BEATS     10
 #define HEALTHY_NS     (30000 * MS_NS)
+#define QUICK_ENDS     4 /* in a row, and the pushed keys are under suspicion */
 #define STOP_MS	       5000
 #define BACKOFF_MS     200
 #define BACKOFF_MAX_MS 10000
@@ -99,6 +100,7 @@ static void child_run(struct hk_starter *starter, struct hk_queue **queues, cons
 		.queues = starter->config->mode == HK_MODE_MONITOR ? NULL : queues,
 		.ledger = starter->ledger,
 		.kept = starter->kept,
+		.drops_keys = starter->drops_keys,
 		.feeds = starter->feeds,
 		.channel = ends[1],
 		.listen_fd = starter->listen_fd,
@@ -184,6 +186,24 @@ static void child_say_end(const struct hk_starter *starter, int status)
 			WEXITSTATUS(status));
 }
 
+/*
+ * Pushed keys survive a crash, so one that causes it would cause the next as well, for ever. Files can be
+ * mended by whoever reads the log; what the control socket brought is nowhere but with us.
+ */
+static void suspect_keys(struct hk_starter *starter)
+{
+	bool quick = hk_worker_clock(CLOCK_MONOTONIC) - starter->child_since_ns <= HEALTHY_NS;
+
+	starter->quick_ends = quick ? starter->quick_ends + 1 : 0;
+	if (starter->quick_ends < QUICK_ENDS)
+		return;
+	starter->quick_ends = 0;
+	starter->drops_keys = true;
+	hk_log_error("%u inspectors in a row ended within %llu s: the next one begins with the keys of files "
+		     "alone; keys of the control socket may be the cause",
+		QUICK_ENDS, (unsigned long long)(HEALTHY_NS / 1000 / MS_NS));
+}
+
 static void child_ended(struct hk_starter *starter, int status)
 {
 	bool stopping = starter->child == HK_CHILD_STOPPING;
@@ -204,6 +224,7 @@ static void child_ended(struct hk_starter *starter, int status)
 		return;
 	}
 	starter->restarts++;
+	suspect_keys(starter);
 	if (starter->reload_deadline_ns)
 		hk_starter_reload_fail(
 			starter, "the inspector died of the new configuration, or while it built it");

@@ -44,6 +44,9 @@ struct hk_starter {
 	__u64 child_next_ns; /* HK_CHILD_NONE: when to try again */
 	unsigned backoff_ms;
 	unsigned restarts;
+	unsigned quick_ends;   /* in a row: inspectors that lived for less than HEALTHY_NS */
+	bool drops_keys;       /* the next inspector begins without the keys of the control socket */
+	unsigned keys_dropped; /* that way, so far */
 	bool armed;
 	__u64 ports_next_ns;
 	struct hk_device_link link[HK_PORTS_MAX];

@@ -224,6 +224,18 @@ void hk_kept_drop(struct hk_kept *kept, __u32 place)
 	kept->free[kept->free_count++] = place;
 }
 
+unsigned hk_kept_drop_keys(struct hk_kept *kept)
+{
+	unsigned count = 0;
+	__u32 place = 0;
+
+	while ((place = hk_kept_next(kept, place))) {
+		hk_kept_drop(kept, place);
+		count++;
+	}
+	return count;
+}
+
 static __u32 next_of(const struct hk_kept *kept, __u32 place, bool word)
 {
 	while (++place <= kept->count)

@@ -43,6 +43,9 @@ void hk_kept_free(struct hk_kept *kept); /* wipes */
  */
 int hk_kept_open(struct hk_kept *kept);
 
+/* Wipes every key, and leaves the words; how many there were. */
+unsigned hk_kept_drop_keys(struct hk_kept *kept);
+
 /* Writes a record that does not count yet; its place, from 1 on, or 0: no room. `line` holds a key. */
 __u32 hk_kept_put(struct hk_kept *kept, __u16 domain, const struct hk_key_line *line);
 void hk_kept_mark(struct hk_kept *kept, __u32 place);
