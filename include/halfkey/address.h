@@ -51,4 +51,15 @@ static inline int hk_address_is_v4(const struct hk_address *address)
 	return __builtin_memcmp(address->bytes, mapped, 12) == 0;
 }
 
+/* No bit is set behind its length. */
+static inline int hk_prefix_is_clear(const struct hk_prefix *prefix)
+{
+	unsigned bit;
+
+	for (bit = prefix->length; bit < 128; bit++)
+		if (prefix->address.bytes[bit / 8] & (0x80 >> (bit % 8)))
+			return 0;
+	return 1;
+}
+
 #endif

@@ -27,16 +27,6 @@ int hk_address_parse(const char *text, struct hk_address *out)
 	return hk_address_is_v4(out) ? -EINVAL : 0;
 }
 
-static bool host_bits_clear(const struct hk_prefix *prefix)
-{
-	unsigned bit;
-
-	for (bit = prefix->length; bit < 128; bit++)
-		if (prefix->address.bytes[bit / 8] & (0x80 >> (bit % 8)))
-			return false;
-	return true;
-}
-
 int hk_prefix_parse(const char *text, struct hk_prefix *out)
 {
 	char address[HK_ADDRESS_TEXT];
@@ -57,7 +47,7 @@ int hk_prefix_parse(const char *text, struct hk_prefix *out)
 	else if (hk_number_parse(slash + 1, 128 - base, &length))
 		return -EINVAL;
 	out->length = (__u8)(base + length);
-	return host_bits_clear(out) ? 0 : -EINVAL;
+	return hk_prefix_is_clear(out) ? 0 : -EINVAL;
 }
 
 const char *hk_address_format(const struct hk_address *address, char out[HK_ADDRESS_TEXT])

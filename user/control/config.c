@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * From the YAML file to struct hk_config: see config.h. The way of a text:
- * outline.c (lines and bounds), schema.c (shape), here and domains.c (values).
+ * outline.c (lines and bounds), schema.c (shape), here and in the files of reading.h (values).
  */
 #include "user/control/config.h"
 
@@ -182,185 +182,6 @@ static int read_ports(struct hk_reading *reading)
 	return code;
 }
 
-/* --- policy: the classes first, then what single reasons say otherwise --- */
-
-/* Drops by their own meaning: no policy decides them. */
-static bool reason_is_a_drop(unsigned reason)
-{
-	switch (reason) {
-	case HK_REASON_VERDICT_DROP:
-	case HK_REASON_HOOK_DROP:
-	case HK_REASON_FLOW_DROP:
-	case HK_REASON_DELAY_FULL:
-	case HK_REASON_TX_FAILED:
-	case HK_REASON_SHUTDOWN: return true;
-	default: return false;
-	}
-}
-
-static int read_action(struct hk_reading *reading, const char *key, const char *text, __u8 *out)
-{
-	static const char *const actions[] = {[HK_ACTION_PASS] = "pass", [HK_ACTION_DROP] = "drop", NULL};
-	char where[48], what[48];
-
-	snprintf(where, sizeof(where), "policy.%s", key);
-	snprintf(what, sizeof(what), "policy: %s", key);
-	return hk_read_choice(reading, where, what, text, actions, out);
-}
-
-static int read_class(struct hk_reading *reading, unsigned policy)
-{
-	__u8 action = (__u8)hk_policy_default(policy);
-	const char *text = reading->raw->policy.classes[policy];
-	unsigned reason;
-
-	if (policy == HK_POLICY_NONE && text)
-		return hk_reading_refuse(reading, "policy.none", "policy: unknown key \"none\"");
-	if (read_action(reading, hk_policy_name(policy), text, &action))
-		return -EINVAL;
-	for (reason = 0; reason < HK_REASON_COUNT; reason++)
-		if (hk_reason_policy(reason) == policy)
-			reading->config->policy[reason] = action;
-	return 0;
-}
-
-static int read_reason(struct hk_reading *reading, unsigned reason)
-{
-	const char *text = reading->raw->policy.reasons[reason], *name = hk_reason_name(reason);
-	char where[48];
-
-	if (!text)
-		return 0;
-	snprintf(where, sizeof(where), "policy.%s", name);
-	if (hk_reason_policy(reason) == HK_POLICY_NONE)
-		return hk_reading_refuse(reading, where,
-			"policy: \"%s\" is no refusal (%s): no policy applies to it", name,
-			hk_reason_text(reason));
-	return read_action(reading, name, text, &reading->config->policy[reason]);
-}
-
-static int read_policy(struct hk_reading *reading)
-{
-	unsigned i;
-
-	for (i = 0; i < HK_POLICY_COUNT; i++)
-		if (read_class(reading, i))
-			return -EINVAL;
-	for (i = 0; i < HK_REASON_COUNT; i++)
-		if (hk_reason_name(i) && read_reason(reading, i))
-			return -EINVAL;
-	for (i = 0; i < HK_REASON_COUNT; i++)
-		if (reason_is_a_drop(i) || !hk_reason_name(i))
-			reading->config->policy[i] = HK_ACTION_DROP;
-	return 0;
-}
-
-/* --- hooks --- */
-
-static int read_hook(struct hk_reading *reading, unsigned place)
-{
-	const struct hk_raw_hook *raw = &reading->raw->hooks[place];
-	struct hk_hook_config *hook = &reading->config->hooks[place];
-	const char *own = raw->settings ? raw->settings : raw->rules ? raw->rules : raw->classes;
-	char where[24];
-
-	snprintf(where, sizeof(where), "hooks[%u]", place);
-	if (!raw->use)
-		return hk_reading_refuse(reading, where,
-			"hook %u of the list has no `use`: a built-in name or a path", place + 1);
-	if ((raw->settings != NULL) + (raw->rules != NULL) + (raw->classes != NULL) > 1)
-		return hk_reading_refuse(reading, where,
-			"hook %.64s: settings, rules and classes are three words for its one file: give one "
-			"of them",
-			raw->use);
-	if (hk_read_text(reading, where, "use", raw->use, &hook->use))
-		return -EINVAL;
-	return hk_read_text(reading, where, raw->use, own, &hook->settings);
-}
-
-static int read_hooks(struct hk_reading *reading)
-{
-	unsigned i, count = reading->raw->hooks_count;
-	int code = 0;
-
-	reading->config->hooks = calloc(count ? count : 1, sizeof(*reading->config->hooks));
-	if (!reading->config->hooks)
-		return hk_reading_refuse(reading, "hooks", "out of memory");
-	reading->config->hooks_count = count;
-	for (i = 0; i < count && !code; i++)
-		code = read_hook(reading, i);
-	return code;
-}
-
-/* --- feeds --- */
-
-static int read_eve(struct hk_reading *reading, const struct hk_raw_eve *eve)
-{
-	__u64 interval = reading->config->feeds.stats_interval_s;
-	int code;
-
-	if (!eve->path)
-		return hk_reading_refuse(reading, "feeds.eve", "feeds: eve has no `path`");
-	code = hk_read_text(
-		reading, "feeds.eve.path", "feeds: eve: path", eve->path, &reading->config->feeds.eve_path);
-	if (!code)
-		code = hk_read_number(reading, "feeds.eve.stats-interval", "feeds: eve: stats-interval",
-			eve->stats_interval, 0, 86400, &interval);
-	reading->config->feeds.stats_interval_s = (unsigned)interval;
-	return code;
-}
-
-static int read_mirror(struct hk_reading *reading, const struct hk_raw_mirror *mirror)
-{
-	const struct hk_config *config = reading->config;
-	unsigned i;
-
-	if (!mirror->tap)
-		return hk_reading_refuse(
-			reading, "feeds.mirror", "feeds: mirror has no `tap`: the interface to create");
-	if (strlen(mirror->tap) >= IFNAMSIZ || !hk_is_plain_name(mirror->tap, "-_.", IFNAMSIZ - 1))
-		return hk_reading_refuse(reading, "feeds.mirror.tap",
-			"feeds: mirror: tap: \"%.40s\" is no interface name: up to 15 letters, digits, '-', "
-			"'_' and '.'",
-			mirror->tap);
-	for (i = 0; i < config->ports_count; i++)
-		if (strcmp(config->ports[i], mirror->tap) == 0)
-			return hk_reading_refuse(reading, "feeds.mirror.tap",
-				"feeds: mirror: tap: \"%s\" is one of the ports", mirror->tap);
-	return hk_read_text(
-		reading, "feeds.mirror.tap", "tap", mirror->tap, &reading->config->feeds.mirror_tap);
-}
-
-static int read_pcapng(struct hk_reading *reading, const struct hk_raw_pcapng *pcapng)
-{
-	int code;
-
-	if (!pcapng->path)
-		return hk_reading_refuse(reading, "feeds.pcapng", "feeds: pcapng has no `path`");
-	code = hk_read_text(reading, "feeds.pcapng.path", "feeds: pcapng: path", pcapng->path,
-		&reading->config->feeds.pcapng_path);
-	return code ? code
-		    : hk_read_bytes(reading, "feeds.pcapng.max-bytes", "feeds: pcapng: max-bytes",
-			      pcapng->max_bytes, &reading->config->feeds.pcapng_max_bytes);
-}
-
-static int read_feeds(struct hk_reading *reading)
-{
-	const struct hk_raw_feeds *feeds = &reading->raw->feeds;
-	int code = 0;
-
-	if (feeds->eve)
-		code = read_eve(reading, feeds->eve);
-	if (!code && feeds->mirror)
-		code = read_mirror(reading, feeds->mirror);
-	if (!code && feeds->pcapng)
-		code = read_pcapng(reading, feeds->pcapng);
-	if (!code && feeds->eve && feeds->pcapng && strcmp(feeds->eve->path, feeds->pcapng->path) == 0)
-		return hk_reading_refuse(reading, "feeds.pcapng.path",
-			"feeds: eve and pcapng write the same file \"%.80s\"", feeds->eve->path);
-	return code;
-}
-
 /* --- the whole --- */
 
 /* Relative paths keep their meaning when the daemon changes its directory. */
@@ -403,8 +224,8 @@ static struct hk_config *new_config(const char *path)
 
 static int read_all(struct hk_reading *reading)
 {
-	static int (*const steps[])(struct hk_reading *) = {
-		read_names, read_sizes, read_ports, read_policy, hk_read_domains, read_hooks, read_feeds};
+	static int (*const steps[])(struct hk_reading *) = {read_names, read_sizes, read_ports,
+		hk_read_policy, hk_read_domains, hk_read_hooks, hk_read_feeds};
 	unsigned i;
 	int code = 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A configuration while it is being read: what config.c, domains.c and
- * values.c share. Nobody else includes this.
+ * A configuration while it is being read: what config.c and its readers
+ * share. Nobody else includes this.
  */
 #ifndef HK_CONTROL_READING_H
 #define HK_CONTROL_READING_H
@@ -43,5 +43,11 @@ int hk_read_choice(struct hk_reading *reading, const char *where, const char *ke
 
 /* domains.c: all of raw->domains into config->domains. */
 int hk_read_domains(struct hk_reading *reading);
+/* domains_join.c: their numbers; refuses what two of them must not share. */
+int hk_domains_join(struct hk_reading *reading);
+/* policy.c, outlets.c */
+int hk_read_policy(struct hk_reading *reading);
+int hk_read_hooks(struct hk_reading *reading);
+int hk_read_feeds(struct hk_reading *reading);
 
 #endif

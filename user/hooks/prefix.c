@@ -30,16 +30,6 @@ static int parse_address(const char *text, struct hk_address *out)
 	return hk_address_is_v4(out) ? -1 : 0;
 }
 
-static bool host_bits_clear(const struct hk_prefix *prefix)
-{
-	unsigned bit;
-
-	for (bit = prefix->length; bit < 128; bit++)
-		if (prefix->address.bytes[bit / 8] & (0x80 >> (bit % 8)))
-			return false;
-	return true;
-}
-
 const char *hk_hooks_prefix_read(const char *text, struct hk_prefix *out)
 {
 	char address[64];
@@ -58,7 +48,8 @@ const char *hk_hooks_prefix_read(const char *text, struct hk_prefix *out)
 	if (text[size] && hk_hooks_number_read(text + size + 1, 128 - base, &length))
 		return base ? "has no length of 0..32" : "has no length of 0..128";
 	out->length = (__u8)(base + length);
-	return host_bits_clear(out) ? NULL : "has bits behind its length: clear them or lengthen the prefix";
+	return hk_prefix_is_clear(out) ? NULL
+				       : "has bits behind its length: clear them or lengthen the prefix";
 }
 
 bool hk_hooks_prefix_holds(const struct hk_prefix *prefix, const struct hk_address *address)
