@@ -12,7 +12,7 @@
 
 static void table_add(struct hk_key_table *table, __u32 hash, __u32 index)
 {
-	while (table->rows[hash & table->mask])
+	for (table->steps++; table->rows[hash & table->mask]; table->steps++)
 		hash++;
 	table->rows[hash & table->mask] = index + 1;
 }
@@ -23,9 +23,10 @@ static void table_remove(struct hk_key_table *table, const struct hk_keyring *ke
 {
 	__u32 at = hash_of(keyring, index) & table->mask, next, home, row;
 
-	while (table->rows[at] != index + 1)
+	for (table->steps++; table->rows[at] != index + 1; table->steps++)
 		at = (at + 1) & table->mask;
 	for (next = (at + 1) & table->mask; (row = table->rows[next]); next = (next + 1) & table->mask) {
+		table->steps++;
 		home = hash_of(keyring, row - 1) & table->mask;
 		if (((next - home) & table->mask) >= ((next - at) & table->mask)) {
 			table->rows[at] = row;
@@ -234,17 +235,47 @@ static bool is_empty(const struct hk_key_group *group)
 	return true;
 }
 
-/* All rows are taken: one whose keys have gone gives way, and is forgotten. */
+static void wait_leave(struct hk_keyring *keyring, struct hk_key_group *group)
+{
+	if (!group->waits)
+		return;
+	if (group->before != HK_KEY_NONE)
+		keyring->groups[group->before].next = group->next;
+	else
+		keyring->wait_first = group->next;
+	if (group->next != HK_KEY_NONE)
+		keyring->groups[group->next].before = group->before;
+	else
+		keyring->wait_last = group->before;
+	group->waits = false;
+}
+
+static void wait_join(struct hk_keyring *keyring, struct hk_key_group *group)
+{
+	__u32 index = (__u32)(group - keyring->groups);
+
+	if (group->waits || !is_empty(group))
+		return;
+	group->waits = true;
+	group->next = HK_KEY_NONE;
+	group->before = keyring->wait_last;
+	if (group->before != HK_KEY_NONE)
+		keyring->groups[group->before].next = index;
+	else
+		keyring->wait_first = index;
+	keyring->wait_last = index;
+}
+
+/* All rows are taken: the one whose keys went first gives way, and is forgotten. */
 static __u32 reuse_group(struct hk_keyring *keyring)
 {
-	__u32 index;
+	__u32 index = keyring->wait_first;
 
-	for (index = 0; index < keyring->group_count; index++)
-		if (is_empty(&keyring->groups[index])) {
-			table_remove(&keyring->group_table, keyring, group_hash, index);
-			return index;
-		}
-	return HK_KEY_NONE;
+	if (index == HK_KEY_NONE)
+		return HK_KEY_NONE;
+	wait_leave(keyring, &keyring->groups[index]);
+	table_remove(&keyring->group_table, keyring, group_hash, index);
+	return index;
 }
 
 struct hk_key_group *hk_key_need_group(struct hk_keyring *keyring, const struct hk_key_row *row)
@@ -327,6 +358,7 @@ static int link_master(struct hk_keyring *keyring, __u32 index, __u32 *other)
 	entry->group = (__u32)(group - keyring->groups);
 	entry->older = *at;
 	*at = index;
+	wait_leave(keyring, group);
 	hk_key_group_choose(keyring, group);
 	return 0;
 }
@@ -398,6 +430,7 @@ void hk_key_unlink(struct hk_keyring *keyring, __u32 index)
 	group = &keyring->groups[entry->group];
 	list_leave(keyring, &group->newest[entry->row.slot], index);
 	hk_key_group_choose(keyring, group);
+	wait_join(keyring, group);
 }
 
 static __u32 find_level(const struct hk_keyring *keyring, const struct hk_key_row *row)

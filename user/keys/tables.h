@@ -72,11 +72,16 @@ struct hk_key_group {
 	__u32 choice[HK_KEY_SLOTS];    /* what packets get: an entry in force, or HK_KEY_NONE; atomic */
 	__u32 newest[HK_KEY_SLOTS];    /* list of the slot's keys, highest generation first */
 	__u32 retired_s[HK_KEY_SLOTS]; /* when a generation of it went; 0: never */
+	/* without keys it only remembers why, and waits in a list for its place to be needed: the
+	 * oldest goes first */
+	bool waits;
+	__u32 next, before;
 };
 
 struct hk_key_table {
 	__u32 *rows; /* an index + 1; 0: free */
 	__u32 mask;
+	__u64 steps; /* rows looked at by those who add and remove: what a change costs */
 };
 
 /* Room for `entries`, at most half full. 0 or -ENOMEM. */
@@ -95,6 +100,7 @@ struct hk_key_sources {
 struct hk_tls_connections;
 
 struct hk_keyring {
+	const struct hk_config *config; /* of the inspection it belongs to */
 	struct hk_arena_part *part;
 	struct hk_tls_connections *tls; /* NULL: no domain has any */
 	__u64 serial;
@@ -108,7 +114,8 @@ struct hk_keyring {
 	__u32 retired_s;	 /* when the last generation went from a slot that has others */
 	__u32 now_s;		 /* seconds since 1970; atomic */
 	__u32 free_first, tomb_first, tomb_last, roots;
-	__u64 next_event; /* when a key's state changes next; ~0: never */
+	__u32 wait_first, wait_last; /* groups */
+	__u64 next_event;	     /* when a key's state changes next; ~0: never */
 	struct hk_key_entry *entries;
 	struct hk_key_group *groups;
 	struct hk_key_table explicit_table, group_table, bytes_table;
@@ -184,6 +191,10 @@ const __u8 *hk_key_entry_bytes(const struct hk_key_entry *entry);
 /* The next time something changes is no later than this entry's. */
 void hk_key_note_times(struct hk_keyring *keyring, const struct hk_key_row *row);
 const char *hk_key_source_name(const struct hk_keyring *keyring, const struct hk_key_entry *entry);
+/* words.c: rows of keys that a file holds and somebody took away: they have no entry. As hk_keyring_list().
+ */
+int hk_key_words_list(const struct hk_keyring *keyring,
+	int (*row)(void *context, const struct hk_key_row *row), void *context);
 /* The number of a keys-dir file of a domain; 0: out of memory. */
 unsigned hk_key_source(struct hk_keyring *keyring, const char *path);
 
