@@ -43,6 +43,66 @@ static void a_grace_is_no_gift(void)
 	ring_free(&ring);
 }
 
+/* Given to the box first, and rotated to afterwards: the elders end all the same. */
+static void a_rotation_to_what_is_there(void)
+{
+	struct ring ring;
+
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0, ONE);
+	CU_ASSERT_EQUAL(change(&ring, TWO), 0);
+	CU_ASSERT_EQUAL(rotate(&ring, 60, TWO), 0);
+	CU_ASSERT_EQUAL(ring.result.known, 1);
+	CU_ASSERT_EQUAL(ring.result.graced, 1);
+	CU_ASSERT_EQUAL(rotate(&ring, 60, ONE), 0);
+	CU_ASSERT_EQUAL(ring.result.graced, 0);
+	ring_free(&ring);
+}
+
+#define CHANGES 100000
+
+static unsigned receiver_reason(struct ring *ring, unsigned i)
+{
+	char receiver[64];
+
+	snprintf(receiver, sizeof(receiver), "2001:db8::%x:%x", i >> 16, i & 0xffff);
+	return reason_at(ring, 0, receiver, 1, 0, 4);
+}
+
+/* Receivers come and go without end: each change costs a few steps, and the oldest memory gives way. */
+static void receivers_come_and_go(void)
+{
+	struct ring ring;
+	char text[512];
+	__u64 steps;
+	unsigned i;
+
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
+		"slot=0 generation=1 side=enc key=" KEY("01") " receiver=2001:db8::0:0\n");
+	for (i = 1; i <= 200; i++) { /* until every place is taken */
+		snprintf(text, sizeof(text),
+			"retire slot=0 generation=1 receiver=2001:db8::0:%x\n"
+			"slot=0 generation=1 side=enc key=%064x receiver=2001:db8::0:%x\n",
+			i - 1, i + 1000, i);
+		CU_ASSERT_EQUAL_FATAL(change(&ring, text), 0);
+	}
+	steps = ring.keyring->group_table.steps + ring.keyring->bytes_table.steps;
+	for (; i <= CHANGES; i++) {
+		snprintf(text, sizeof(text),
+			"retire slot=0 generation=1 receiver=2001:db8::%x:%x\n"
+			"slot=0 generation=1 side=enc key=%064x receiver=2001:db8::%x:%x\n",
+			(i - 1) >> 16, (i - 1) & 0xffff, i + 1000, i >> 16, i & 0xffff);
+		CU_ASSERT_EQUAL_FATAL(change(&ring, text), 0);
+	}
+	steps = ring.keyring->group_table.steps + ring.keyring->bytes_table.steps - steps;
+	CU_ASSERT_TRUE(steps < 20ull * CHANGES);
+	CU_ASSERT_EQUAL(receiver_reason(&ring, CHANGES), HK_REASON_OK);
+	for (i = 1; i <= 64; i++)
+		CU_ASSERT_EQUAL(receiver_reason(&ring, CHANGES - i), HK_REASON_STALE_KEY);
+	CU_ASSERT_EQUAL(receiver_reason(&ring, CHANGES - 65), HK_REASON_NO_KEY);
+	CU_ASSERT_EQUAL(hk_keyring_count(ring.keyring), 1);
+	ring_free(&ring);
+}
+
 static void a_key_goes_once(void)
 {
 	struct ring ring;
@@ -304,6 +364,8 @@ int main(void)
 {
 	static const struct test tests[] = {
 		{"a grace is no gift", a_grace_is_no_gift},
+		{"receivers come and go", receivers_come_and_go},
+		{"a rotation to what is there", a_rotation_to_what_is_there},
 		{"a key goes once", a_key_goes_once},
 		{"another salt is another key", another_salt_is_another_key},
 		{"levels belong to their domain", levels_belong_to_their_domain},

@@ -229,6 +229,43 @@ static void a_file_of_a_directory_is_read_anew(void)
 	heirs_free(&heirs);
 }
 
+struct shown {
+	unsigned retired, overriding;
+	char source[64];
+};
+
+static int word_seen(void *context, const struct hk_key_row *row)
+{
+	struct shown *shown = context;
+
+	shown->retired += row->state == HK_KEY_RETIRED;
+	shown->overriding += row->overrides;
+	if (row->overrides)
+		snprintf(shown->source, sizeof(shown->source), "%s", row->source);
+	return 0;
+}
+
+/* Whoever looks at the list sees what files hold and the box does not take. */
+static void the_list_tells_of_words(void)
+{
+	struct shown shown = {0};
+	struct heirs heirs;
+
+	heirs_with(&heirs, ONE);
+	CU_ASSERT_EQUAL(whole(&heirs.ring, DIR, NEXT), 0);
+	CU_ASSERT_EQUAL(change(&heirs.ring, "retire slot=0 generation=1" R1 "\n"), 0);
+	hk_keyring_list(heirs.ring.keyring, word_seen, &shown);
+	CU_ASSERT_EQUAL(shown.retired, 1);
+	CU_ASSERT_EQUAL(shown.overriding, 1);
+	CU_ASSERT_STRING_EQUAL(shown.source, heirs.ring.box.keys[0]);
+	CU_ASSERT_EQUAL(change(&heirs.ring, "retire slot=1 generation=2" R1 "\n"), 0);
+	memset(&shown, 0, sizeof(shown));
+	hk_keyring_list(heirs.ring.keyring, word_seen, &shown);
+	CU_ASSERT_EQUAL(shown.retired, 2);
+	CU_ASSERT_STRING_EQUAL(shown.source, DIR);
+	heirs_free(&heirs);
+}
+
 /* A root that is retired still makes the keys that its file makes of it. */
 static void a_retired_root_is_still_read(void)
 {
@@ -328,6 +365,7 @@ int main(void)
 		{"adding takes it back", adding_takes_it_back},
 		{"another key may take its place", another_key_may_take_its_place},
 		{"a file of a directory is read anew", a_file_of_a_directory_is_read_anew},
+		{"the list tells of words", the_list_tells_of_words},
 		{"a retired root is still read", a_retired_root_is_still_read},
 		{"half a word is none", half_a_word_is_none},
 		{"a refused reload forgets nothing", a_refused_reload_forgets_nothing},

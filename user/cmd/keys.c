@@ -5,10 +5,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "user/base/nearest.h"
 #include "user/cmd/keys_change.h"
+#include "user/cmd/keys_notes.h"
 #include "user/cmd/keys_pull.h"
 #include "user/cmd/pages.h"
 #include "user/cmd/table.h"
@@ -42,45 +42,26 @@ static void which_text(const json_t *row, char *text, size_t room)
 			hk_number_of(row, "version"));
 }
 
-/* As key lines take it. */
-static const char *time_text(const json_t *row, const char *key, char out[24])
+/* Where to change it. */
+static const char *from_text(const json_t *row)
 {
-	time_t seconds = (time_t)hk_number_of(row, key);
-	struct tm date;
+	const char *source = hk_text_of(row, "source");
 
-	if (!seconds || !gmtime_r(&seconds, &date) || !strftime(out, 24, "%Y-%m-%dT%H:%M:%SZ", &date))
-		return "-";
-	return out;
-}
-
-/* How long ago: what matters is whether anybody still asks for it. */
-static const char *used_text(const json_t *row, char out[24])
-{
-	long long seconds = hk_number_of(row, "used"), ago = (long long)time(NULL) - seconds;
-
-	if (!seconds)
-		return "never";
-	if (ago < 0)
-		ago = 0;
-	if (ago < 120)
-		snprintf(out, 24, "%lld s ago", ago);
-	else if (ago < 7200)
-		snprintf(out, 24, "%lld min ago", ago / 60);
-	else
-		snprintf(out, 24, "%lld h ago", ago / 3600);
-	return out;
+	return strcmp(source, "the control socket") ? source : "socket";
 }
 
 static void add_row(struct hk_table *table, const json_t *row)
 {
-	char which[128], before[24], after[24], used[24];
+	char which[128], before[HK_KEY_TIME], after[HK_KEY_TIME], used[HK_KEY_TIME];
 
 	which_text(row, which, sizeof(which));
-	hk_table_add(table, "%s|%s|%s|%s|%s|%s|%s|%s|%s|%s", hk_text_of(row, "domain"),
+	hk_table_add(table, "%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s", hk_text_of(row, "domain"),
 		hk_text_of(row, "kind"), hk_text_of(row, "receiver")[0] ? hk_text_of(row, "receiver") : "all",
 		which, hk_text_of(row, "side"), hk_text_of(row, "state"),
-		time_text(row, "not_before", before), time_text(row, "not_after", after),
-		used_text(row, used), hk_text_of(row, "fingerprint"));
+		hk_key_time_text(hk_number_of(row, "not_before"), before),
+		hk_key_time_text(hk_number_of(row, "not_after"), after),
+		hk_key_used_text(hk_number_of(row, "used"), used), from_text(row),
+		hk_text_of(row, "fingerprint"));
 }
 
 static int list(const struct hk_options *options)
@@ -94,11 +75,12 @@ static int list(const struct hk_options *options)
 	if (options->json) {
 		hk_print_json(keys);
 	} else {
-		hk_table_start(&table,
-			"domain|kind|receiver|which|side|state|not before|not after|last used|fingerprint");
+		hk_table_start(&table, "domain|kind|receiver|which|side|state|not before|not after|last "
+				       "used|from|fingerprint");
 		for (i = 0; i < json_array_size(keys); i++)
 			add_row(&table, json_array_get(keys, i));
 		hk_table_print(&table, 0);
+		hk_keys_notes(keys);
 	}
 	json_decref(keys);
 	return HK_EXIT_DONE;
@@ -152,8 +134,10 @@ const struct hk_command hk_command_keys = {
 		"       halfkey keys pull --help       fetch them from a key server\n"
 		"\n"
 		"list shows domain, receiver, slot and generation or SPI, state, times, when a packet\n"
-		"last asked for it, and a fingerprint of each key. The fingerprint is keyed with a\n"
-		"secret of the running process: it tells keys apart, and tests no guess. Keys\n"
+		"last asked for it, where it came from, and a fingerprint of each key; and below it\n"
+		"what a rotation needs to know: who has not changed over, whose last key ends within a\n"
+		"day, which old key has no end, what a file still holds. The fingerprint is keyed with\n"
+		"a secret of the running process: it tells keys apart, and tests no guess. Keys\n"
 		"themselves are never shown.\n"
 		"\n"
 		"add takes key lines (docs/keys.md) from FILE, or from standard input (-), all of them\n"

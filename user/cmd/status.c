@@ -5,10 +5,28 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "user/base/text.h"
+#include "user/cmd/keys_notes.h"
 #include "user/cmd/table.h"
 #include "user/dataplane/pins.h"
+
+static void print_keys(const json_t *status)
+{
+	long long next = hk_number_of(json_object_get(status, "inspection"), "next_key_time"),
+		  dropped = hk_number_of(json_object_get(status, "processes"), "keys_dropped");
+	char span[HK_KEY_TIME], when[HK_KEY_TIME];
+
+	if (next)
+		printf("  keys: a time comes or goes in %s, at %s (`halfkey keys list` says whose)\n",
+			hk_key_span_text(next - (long long)time(NULL), span), hk_key_time_text(next, when));
+	if (dropped)
+		printf("  %lld key%s of the control socket DROPPED after repeated crashes: push %s again, a "
+		       "few "
+		       "at a time, and look at the log\n",
+			dropped, hk_plural(dropped), dropped == 1 ? "it" : "them");
+}
 
 static void print_head(const json_t *status)
 {
@@ -16,7 +34,6 @@ static void print_head(const json_t *status)
 		     *reloads = json_object_get(status, "reloads");
 	long long workers = hk_number_of(processes, "workers"), done = hk_number_of(reloads, "done"),
 		  refused = hk_number_of(processes, "calls_refused"),
-		  dropped = hk_number_of(processes, "keys_dropped"),
 		  keys = hk_number_of(json_object_get(status, "inspection"), "keys");
 
 	printf("halfkeyd %s, instance %s, mode %s, %s\n", hk_text_of(status, "version"),
@@ -31,11 +48,7 @@ static void print_head(const json_t *status)
 		hk_text_of(status, "crypto"), keys, hk_plural(keys),
 		json_is_true(json_object_get(status, "memory_locked")) ? "locked"
 								       : "NOT locked: keys may reach swap");
-	if (dropped)
-		printf("  %lld key%s of the control socket DROPPED after repeated crashes: push %s again, a "
-		       "few "
-		       "at a time, and look at the log\n",
-			dropped, hk_plural(dropped), dropped == 1 ? "it" : "them");
+	print_keys(status);
 	printf("  seccomp %s, %lld system call%s refused\n", hk_text_of(status, "seccomp"), refused,
 		hk_plural(refused));
 	printf("  configuration %s, %lld reload%s, %lld refused%s%s\n", hk_text_of(status, "configuration"),

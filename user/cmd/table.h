@@ -6,7 +6,7 @@
 #ifndef HK_CMD_TABLE_H
 #define HK_CMD_TABLE_H
 
-#define HK_TABLE_COLUMNS_MAX 10
+#define HK_TABLE_COLUMNS_MAX 12
 
 struct hk_table {
 	unsigned columns;

@@ -149,7 +149,7 @@ static int key_seen(void *context, const struct hk_key_row *row)
 {
 	struct keyed *keyed = context;
 
-	if (row->domain < HK_DOMAINS_MAX)
+	if (row->domain < HK_DOMAINS_MAX && row->state != HK_KEY_RETIRED && row->state != HK_KEY_EXPIRED)
 		keyed->domain[row->domain] = true;
 	return 0;
 }

@@ -138,6 +138,8 @@ static int add_key(void *context, const struct hk_key_row *key)
 		json_object_set_new(row, "id", json_integer(key->id));
 	json_object_set_new(row, "state", json_string(state_name(key->state)));
 	json_object_set_new(row, "source", hk_control_text(key->source ? key->source : "?"));
+	if (key->overrides)
+		json_object_set_new(row, "overrides_file", json_true());
 	set_time(row, "not_before", key->not_before);
 	set_time(row, "not_after", key->not_after);
 	set_time(row, "used", key->used);

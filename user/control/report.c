@@ -76,6 +76,8 @@ static json_t *report_inspection(const struct hk_view *view)
 	json_object_set_new(report, "domains", names);
 	json_object_set_new(report, "hooks", report_hooks(inspection));
 	set(report, "keys", inspection && inspection->keyring ? hk_keyring_count(inspection->keyring) : 0);
+	set(report, "next_key_time",
+		inspection && inspection->keyring ? hk_keyring_next_event(inspection->keyring) : 0);
 	return report;
 }
 

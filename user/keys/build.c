@@ -133,6 +133,7 @@ int hk_keyring_new(struct hk_keyring **out, struct hk_arena *arena, const struct
 	if (!keyring)
 		return hk_error_set(
 			error, ENOMEM, "no memory for a keyring of %u keys", hk_arena_keys(arena));
+	keyring->config = config;
 	keyring->now_s = (__u32)time(NULL);
 	keyring->part = hk_arena_take(arena);
 	if (!keyring->part)

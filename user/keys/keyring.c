@@ -390,9 +390,17 @@ int hk_keyring_list(const struct hk_keyring *keyring, int (*row)(void *context, 
 		shown.state = (__u8)state_of(keyring, entry);
 		shown.used = __atomic_load_n(&entry->used, __ATOMIC_RELAXED);
 		shown.source = hk_key_source_name(keyring, entry);
+		shown.overrides = keyring->kept && hk_kept_is_word(keyring->kept, entry->kept);
 		result = row(context, &shown);
 	}
+	if (!result)
+		result = hk_key_words_list(keyring, row, context);
 	return result ? result : hk_keyring_tls_list(keyring, row, context);
+}
+
+__u64 hk_keyring_next_event(const struct hk_keyring *keyring)
+{
+	return keyring->next_event == ~0ull ? 0 : keyring->next_event;
 }
 
 unsigned hk_keyring_count(const struct hk_keyring *keyring)

@@ -163,12 +163,15 @@ struct hk_key_row {
 	__u64 not_before, not_after; /* seconds since 1970; 0: no such end */
 	__u64 used;		     /* when a packet last asked for it, to about a second; 0: never */
 	const char *source;	     /* file, or where else it came from */
+	bool overrides;		     /* the file says other times, or does not say that it is retired */
 	__u8 fingerprint[8];	     /* keyed with a per-process secret: tests no guess */
 };
 
 /* Calls `row` for every key; stops when it returns nonzero and returns that. */
 int hk_keyring_list(const struct hk_keyring *keyring, int (*row)(void *context, const struct hk_key_row *row),
 	void *context);
+/* When a key's time comes or goes next, in seconds since 1970; 0: never. */
+__u64 hk_keyring_next_event(const struct hk_keyring *keyring);
 unsigned hk_keyring_count(const struct hk_keyring *keyring);
 
 #endif

@@ -106,6 +106,15 @@ static int grace_older(struct hk_key_change *change, const struct hk_key_row *ro
 	return result;
 }
 
+/* A rotation ends what came before a key, whether it brings the key or finds it there. */
+static int known_again(struct hk_key_change *change, const struct hk_key_line *line, __u32 index)
+{
+	int result = known_line(change, line, index);
+
+	return result || !change->update->rotate ? result
+						 : grace_older(change, &change->keyring->entries[index].row);
+}
+
 static int new_line(struct hk_key_change *change, const struct hk_key_line *line, struct hk_error *error)
 {
 	struct hk_keyring *keyring = change->keyring;
@@ -154,7 +163,7 @@ static int key_line(struct hk_key_change *change, const struct hk_key_line *line
 	if (change->update->whole && (old->source != change->loader.source || !old->going))
 		return hk_key_refuse_twice(&change->loader, line, old, error);
 	if (same_key(old, line))
-		return known_line(change, line, index);
+		return known_again(change, line, index);
 	if (old->going)
 		return new_line(change, line, error);
 	return hk_key_refuse_twice(&change->loader, line, old, error);

@@ -266,3 +266,47 @@ unsigned hk_keyring_heed(struct hk_keyring *keyring, struct hk_kept *kept)
 	hk_key_change_free(change);
 	return result.known;
 }
+
+/* --- for people --- */
+
+static const char *file_name(const struct hk_keyring *keyring, unsigned domain, __u64 hash)
+{
+	const struct hk_config *config = keyring->config;
+	unsigned i;
+
+	for (i = 0; i < config->domains_count; i++)
+		if (config->domains[i].id == domain && config->domains[i].keys &&
+			file_hash(config->domains[i].keys) == hash)
+			return config->domains[i].keys;
+	for (i = 0; i < keyring->sources.count; i++)
+		if (file_hash(keyring->sources.names[i]) == hash)
+			return keyring->sources.names[i];
+	return "a file";
+}
+
+int hk_key_words_list(const struct hk_keyring *keyring,
+	int (*row)(void *context, const struct hk_key_row *row), void *context)
+{
+	struct hk_kept_word word;
+	struct hk_key_row shown;
+	__u32 place = 0, index;
+	int result = 0;
+
+	if (!keyring->kept || !hk_kept_words(keyring->kept))
+		return 0;
+	while (!result && (place = hk_kept_next_word(keyring->kept, place))) {
+		if (hk_kept_read_word(keyring->kept, place, &shown, &word))
+			continue;
+		index = hk_key_find(keyring, &shown);
+		if (index != HK_KEY_NONE &&
+			(keyring->entries[index].kept == place || !keyring->entries[index].cell))
+			continue; /* has a row of its own */
+		memcpy(shown.fingerprint, word.fingerprint, sizeof(shown.fingerprint));
+		shown.state = word.retired ? HK_KEY_RETIRED : HK_KEY_EXPIRED;
+		shown.not_after = word.retired ? 0 : word.not_after;
+		shown.source = file_name(keyring, shown.domain, word.file);
+		shown.overrides = true;
+		result = row(context, &shown);
+	}
+	return result;
+}
