@@ -364,7 +364,7 @@ static int run(int argc, char **argv)
 	struct checked checked = {0};
 	struct hk_error error = {""};
 	struct hk_options options;
-	int status = hk_options_parse(&options, &hk_command_check, "cj", argc, argv);
+	int status = hk_options_parse(&options, &hk_command_check, argc, argv);
 
 	if (status >= 0)
 		return status;
@@ -372,8 +372,9 @@ static int run(int argc, char **argv)
 		options.config = argv[optind++];
 	if (!options.config)
 		options.config = HK_CONFIG_DEFAULT;
-	if (optind < argc)
-		return hk_usage("check", "\"%s\" is one argument too many", argv[optind]);
+	status = hk_refuse_more(&options, argc, argv);
+	if (status >= 0)
+		return status;
 	hk_log_init(HK_LOG_WARN, "check");
 	if (read_everything(&checked, options.config, HK_CONFIG_DAEMON, &error))
 		status = refuse(&options, &error);
@@ -382,6 +383,12 @@ static int run(int argc, char **argv)
 	free_everything(&checked);
 	return status;
 }
+
+static const struct hk_option rows[] = {
+	{"config", 'c', "FILE", HK_AT(config), 0, "the configuration (default: /etc/halfkey/halfkey.yaml)"},
+	{"json", 'j', NULL, HK_AT(json), 0, "the result as JSON"},
+	{0},
+};
 
 const struct hk_command hk_command_check = {
 	.name = "check",
@@ -394,11 +401,9 @@ const struct hk_command hk_command_check = {
 		"\n"
 		"It touches nothing: what only the machine can refuse (interfaces and their queues,\n"
 		"MTU and driver, a control socket or output file that cannot be made, a mirror's name\n"
-		"that is taken, memory) it cannot see. `halfkey doctor` looks at most of that.\n"
-		"\n"
-		"  -c, --config FILE   the configuration (default: /etc/halfkey/halfkey.yaml)\n"
-		"  -j, --json          the result as JSON\n"
-		"\n"
-		"example: halfkey check -c /etc/halfkey/box.yaml && systemctl reload halfkeyd\n",
+		"that is taken, memory) it cannot see. `halfkey doctor` looks at most of that.\n",
+	.options = rows,
+	.example = "\n"
+		   "example: halfkey check -c /etc/halfkey/box.yaml && systemctl reload halfkeyd\n",
 	.run = run,
 };

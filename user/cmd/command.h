@@ -11,13 +11,16 @@
 #include <jansson.h>
 
 #include "user/base/error.h"
+#include "user/base/options.h"
 
 enum { HK_EXIT_DONE = 0, HK_EXIT_FAILED = 1, HK_EXIT_USAGE = 2 };
 
 struct hk_command {
 	const char *name;
 	const char *summary;		   /* one line of `halfkey help` */
-	const char *help;		   /* what --help prints: usage, options, an example */
+	const char *help;		   /* what --help prints: usage, what it is for; then the options */
+	const struct hk_option *options;   /* into a struct hk_options */
+	const char *example;		   /* and this */
 	int (*run)(int argc, char **argv); /* argv[0] is the subcommand */
 };
 
@@ -30,32 +33,42 @@ struct hk_command {
 HK_COMMANDS(HK_C)
 #undef HK_C
 
-/* Options that many share: -s SOCKET, -i INSTANCE, -j, -c FILE. Unset ones are NULL or false. */
+/* The options of all subcommands; each table has its own. Unset ones are NULL, 0 or false. */
 struct hk_options {
 	const char *command; /* for messages */
 	const char *socket;
 	const char *instance;
 	const char *config;
+	const char *write;
+	const char *eve;
+	const char *in; /* the word behind the options, where there is one */
 	bool json;
+	bool all;
+	bool prometheus;
+	__u32 watch_s;
 };
 
-#define HK_OPTIONS_SHORT ":hs:i:jc:"
-#define HK_OPTIONS_LONG                                                                       \
-	{"help", no_argument, NULL, 'h'}, {"socket", required_argument, NULL, 's'},           \
-		{"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'}, \
-	{                                                                                     \
-		"config", required_argument, NULL, 'c'                                        \
+#define HK_AT(member) offsetof(struct hk_options, member)
+#define HK_OPTION_JSON                                                  \
+	{                                                               \
+		"json", 'j', NULL, HK_AT(json), 0, "the answer as JSON" \
+	}
+#define HK_OPTION_INSTANCE                                                                     \
+	{                                                                                      \
+		"instance", 'i', "NAME", HK_AT(instance), 0, "its instance (default: default)" \
+	}
+/* Which daemon is asked. */
+#define HK_OPTIONS_DAEMON                                                                          \
+	HK_OPTION_INSTANCE, {"socket", 's', "PATH", HK_AT(socket), 0, "its control socket"},       \
+	{                                                                                          \
+		"config", 'c', "FILE", HK_AT(config), 0, "the configuration that names the socket" \
 	}
 
-/*
- * Takes option `c` (getopt's result) if it is a shared one among `allowed`.
- * -1: taken, go on; else the status to exit with (--help: 0).
- */
-int hk_options_take(struct hk_options *options, const struct hk_command *command, const char *allowed, int c,
-	char **argv);
-/* All of argv by the shared options alone; -1 and optind behind them, or a status to exit with. */
-int hk_options_parse(struct hk_options *options, const struct hk_command *command, const char *allowed,
-	int argc, char **argv);
+/* Reads argv; -1 and optind behind the options, or a status to exit with (--help: 0). */
+int hk_options_parse(struct hk_options *options, const struct hk_command *command, int argc, char **argv);
+/* The status for a word behind the last one that is wanted; -1: there is none. */
+int hk_refuse_more(const struct hk_options *options, int argc, char **argv);
+void hk_command_help(const struct hk_command *command);
 
 /* "halfkey COMMAND: sentence" on standard error; returns HK_EXIT_FAILED. */
 int hk_fail(const char *command, const struct hk_error *error);

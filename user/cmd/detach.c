@@ -52,7 +52,7 @@ static int run(int argc, char **argv)
 	struct hk_error error = {""};
 	struct hk_options options;
 	char *instance;
-	int status = hk_options_parse(&options, &hk_command_detach, "ic", argc, argv);
+	int status = hk_options_parse(&options, &hk_command_detach, argc, argv);
 
 	if (status >= 0)
 		return status;
@@ -68,6 +68,12 @@ static int run(int argc, char **argv)
 	return status;
 }
 
+static const struct hk_option rows[] = {
+	{"instance", 'i', "NAME", HK_AT(instance), 0, "the instance (default: default)"},
+	{"config", 'c', "FILE", HK_AT(config), 0, "the configuration that names it"},
+	{0},
+};
+
 const struct hk_command hk_command_detach = {
 	.name = "detach",
 	.summary = "take a stopped instance's XDP program and maps away",
@@ -75,11 +81,9 @@ const struct hk_command hk_command_detach = {
 		"\n"
 		"Stopping halfkeyd leaves program and maps in place, so that the link lives on by\n"
 		"its fail policy. This removes them: the ports are plain interfaces again, and\n"
-		"nothing is forwarded between them. Refused while the instance's halfkeyd runs.\n"
-		"\n"
-		"  -i, --instance NAME   the instance (default: default)\n"
-		"  -c, --config FILE     the configuration that names it\n"
-		"\n"
-		"example: systemctl stop halfkeyd && halfkey detach\n",
+		"nothing is forwarded between them. Refused while the instance's halfkeyd runs.\n",
+	.options = rows,
+	.example = "\n"
+		   "example: systemctl stop halfkeyd && halfkey detach\n",
 	.run = run,
 };

@@ -97,7 +97,7 @@ static int run(int argc, char **argv)
 	struct hk_config *config = NULL;
 	struct hk_error error = {""};
 	struct hk_options options;
-	int status = hk_options_parse(&options, &hk_command_doctor, "cj", argc, argv);
+	int status = hk_options_parse(&options, &hk_command_doctor, argc, argv);
 
 	if (status >= 0)
 		return status;
@@ -111,6 +111,12 @@ static int run(int argc, char **argv)
 	return status;
 }
 
+static const struct hk_option rows[] = {
+	{"config", 'c', "FILE", HK_AT(config), 0, "look at the ports of this configuration"},
+	{"json", 'j', NULL, HK_AT(json), 0, "the findings as JSON"},
+	{0},
+};
+
 const struct hk_command hk_command_doctor = {
 	.name = "doctor",
 	.summary = "look at this machine and its ports for what is usually wrong",
@@ -118,11 +124,9 @@ const struct hk_command hk_command_doctor = {
 		"\n"
 		"Kernel, bpffs, memory, rights and processor; and of each port the driver, XDP,\n"
 		"queues, MTU, offloads and, on veth, the peer. Every line is ok, warn or fail, and\n"
-		"says what to do. Changes nothing. Exit status 1 when a line failed.\n"
-		"\n"
-		"  -c, --config FILE   look at the ports of this configuration\n"
-		"  -j, --json          the findings as JSON\n"
-		"\n"
-		"example: halfkey doctor eth1 eth2\n",
+		"says what to do. Changes nothing. Exit status 1 when a line failed.\n",
+	.options = rows,
+	.example = "\n"
+		   "example: halfkey doctor eth1 eth2\n",
 	.run = run,
 };

@@ -106,7 +106,7 @@ static int run(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "pull") == 0) /* options of its own */
 		return hk_keys_pull(argc - 1, argv + 1);
-	status = hk_options_parse(&options, &hk_command_keys, "sicj", argc, argv);
+	status = hk_options_parse(&options, &hk_command_keys, argc, argv);
 	if (status >= 0)
 		return status;
 	if (optind == argc)
@@ -122,6 +122,12 @@ static int run(int argc, char **argv)
 		argv[optind], nearest.name ? ": did you mean \"" : "", nearest.name ? nearest.name : "",
 		nearest.name ? "\"?" : "");
 }
+
+static const struct hk_option rows[] = {
+	HK_OPTION_JSON,
+	HK_OPTIONS_DAEMON,
+	{0},
+};
 
 const struct hk_command hk_command_keys = {
 	.name = "keys",
@@ -150,15 +156,11 @@ const struct hk_command hk_command_keys = {
 		"client-port=, server= and server-port=.\n"
 		"What comes this way lives until it is retired or expires, over reloads and crashes\n"
 		"of the inspector (TLS connections: reloads alone), or until halfkeyd ends: what must\n"
-		"outlast that belongs into the domain's keys-dir.\n"
-		"\n"
-		"  -j, --json            the answer as JSON\n"
-		"  -i, --instance NAME   its instance (default: default)\n"
-		"  -s, --socket PATH     its control socket\n"
-		"  -c, --config FILE     the configuration that names the socket\n"
-		"\n"
-		"example: halfkey keys rotate east 3600 next.keys\n"
-		"         halfkey keys retire east slot=0 generation=7 receiver=192.0.2.9\n"
-		"         halfkey keys add web sslkeys.log\n",
+		"outlast that belongs into the domain's keys-dir.\n",
+	.options = rows,
+	.example = "\n"
+		   "example: halfkey keys rotate east 3600 next.keys\n"
+		   "         halfkey keys retire east slot=0 generation=7 receiver=192.0.2.9\n"
+		   "         halfkey keys add web sslkeys.log\n",
 	.run = run,
 };

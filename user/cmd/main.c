@@ -59,7 +59,7 @@ static int help(int argc, char **argv)
 	command = find(argv[2]);
 	if (!command)
 		return HK_EXIT_USAGE;
-	fputs(command->help, stdout);
+	hk_command_help(command);
 	return HK_EXIT_DONE;
 }
 

@@ -13,11 +13,6 @@
 #include "user/cmd/table.h"
 #include "user/control/config.h"
 
-struct open_options {
-	struct hk_options shared;
-	const char *out, *eve, *in;
-};
-
 /* --- the result, for people --- */
 
 static void print_reasons(const struct hk_config *config, const struct hk_counts *counts)
@@ -117,7 +112,7 @@ static json_t *hooks_json(const struct hk_inspection *inspection, const struct h
 	return hooks;
 }
 
-static int print_result_json(const struct open_options *options, const struct hk_replay *replay)
+static int print_result_json(const struct hk_options *options, const struct hk_replay *replay)
 {
 	const struct hk_replay_result *result = hk_replay_result(replay);
 	const struct hk_counts *counts = &result->counts;
@@ -146,13 +141,13 @@ static int print_result_json(const struct open_options *options, const struct hk
 
 /* --- the run --- */
 
-static int run_capture(const struct open_options *options, const struct hk_config *config,
+static int run_capture(const struct hk_options *options, const struct hk_config *config,
 	struct hk_replay *replay, struct hk_capture *in, struct hk_capture_out *out)
 {
 	struct hk_error broken = {""}, unwritten = {""};
 	int status, code = hk_replay_run(replay, in, out, &broken);
 
-	if (options->shared.json)
+	if (options->json)
 		status = print_result_json(options, replay);
 	else
 		status = print_text(config, replay);
@@ -164,7 +159,7 @@ static int run_capture(const struct open_options *options, const struct hk_confi
 }
 
 static int with_capture(
-	const struct open_options *options, const struct hk_config *config, struct hk_replay *replay)
+	const struct hk_options *options, const struct hk_config *config, struct hk_replay *replay)
 {
 	struct hk_capture_out *out = NULL;
 	struct hk_error error = {""};
@@ -173,7 +168,7 @@ static int with_capture(
 
 	if (hk_capture_open(&in, options->in, &error))
 		return hk_fail("open", &error);
-	if (options->out && hk_capture_create(&out, options->out, in, &error))
+	if (options->write && hk_capture_create(&out, options->write, in, &error))
 		status = hk_fail("open", &error);
 	else
 		status = run_capture(options, config, replay, in, out);
@@ -181,16 +176,16 @@ static int with_capture(
 	return status;
 }
 
-static int with_config(const struct open_options *options)
+static int with_config(const struct hk_options *options)
 {
 	struct hk_replay_options how = {
-		.eve = options->eve, .progress = !options->shared.json && isatty(STDERR_FILENO)};
+		.eve = options->eve, .progress = !options->json && isatty(STDERR_FILENO)};
 	struct hk_error error = {""};
 	struct hk_config *config;
 	struct hk_replay *replay;
 	int status;
 
-	if (hk_config_load(&config, options->shared.config, HK_CONFIG_OPEN, NULL, &error))
+	if (hk_config_load(&config, options->config, HK_CONFIG_OPEN, NULL, &error))
 		return hk_fail("open", &error);
 	if (hk_replay_new(&replay, config, &how, &error)) {
 		status = hk_fail("open", &error);
@@ -202,42 +197,34 @@ static int with_config(const struct open_options *options)
 	return status;
 }
 
-static int parse(struct open_options *options, int argc, char **argv)
+static int run(int argc, char **argv)
 {
-	static const struct option longs[] = {HK_OPTIONS_LONG, {"write", required_argument, NULL, 'w'},
-		{"eve", required_argument, NULL, 'e'}, {0}};
-	int c, status;
+	struct hk_options options;
+	int status = hk_options_parse(&options, &hk_command_open, argc, argv);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, HK_OPTIONS_SHORT "w:e:", longs, NULL)) != -1) {
-		if (c == 'w') {
-			options->out = optarg;
-		} else if (c == 'e') {
-			options->eve = optarg;
-		} else {
-			status = hk_options_take(&options->shared, &hk_command_open, "cj", c, argv);
-			if (status >= 0)
-				return status;
-		}
-	}
-	if (!options->shared.config)
-		options->shared.config = HK_CONFIG_DEFAULT;
+	if (status >= 0)
+		return status;
+	if (!options.config)
+		options.config = HK_CONFIG_DEFAULT;
 	if (optind == argc)
 		return hk_usage("open", "which capture? Name a file, or - for standard input");
 	if (optind + 1 < argc)
 		return hk_usage("open", "\"%s\" is one capture too many", argv[optind + 1]);
-	options->in = argv[optind];
-	return -1;
-}
-
-static int run(int argc, char **argv)
-{
-	struct open_options options = {0};
-	int status = parse(&options, argc, argv);
-
 	hk_log_init(HK_LOG_WARN, "open");
-	return status >= 0 ? status : with_config(&options);
+	options.in = argv[optind];
+	return with_config(&options);
 }
+
+static const struct hk_option rows[] = {
+	{"config", 'c', "FILE", HK_AT(config), 0,
+		"configuration (default: /etc/halfkey/halfkey.yaml);\n`ports` and `feeds` are not needed"},
+	{"write", 'w', "FILE", HK_AT(write), 0,
+		"write the opened packets there: pcap, Ethernet frames around\nthe inner packets, in order, "
+		"timestamps kept. It holds\nplaintext and is made with mode 0600"},
+	{"eve", 'e', "FILE", HK_AT(eve), 0, "append alerts, flows, drops and anomalies as EVE JSON"},
+	{"json", 'j', NULL, HK_AT(json), 0, "the result as JSON"},
+	{0},
+};
 
 const struct hk_command hk_command_open = {
 	.name = "open",
@@ -245,15 +232,9 @@ const struct hk_command hk_command_open = {
 	.help = "usage: halfkey open [-c FILE] [-w OUT.pcap] [-e EVE.json] [-j] IN.pcap\n"
 		"\n"
 		"Runs a capture through the box's own parser, keys, ciphers and hooks, without\n"
-		"root, and prints what became of every packet. A bad packet never stops the run.\n"
-		"\n"
-		"  -c, --config FILE   configuration (default: /etc/halfkey/halfkey.yaml);\n"
-		"                      `ports` and `feeds` are not needed\n"
-		"  -w, --write FILE    write the opened packets there: pcap, Ethernet frames around\n"
-		"                      the inner packets, in order, timestamps kept. It holds\n"
-		"                      plaintext and is made with mode 0600\n"
-		"  -e, --eve FILE      append alerts, flows, drops and anomalies as EVE JSON\n"
-		"  -j, --json          the result as JSON\n"
+		"root, and prints what became of every packet. A bad packet never stops the run.\n",
+	.options = rows,
+	.example =
 		"  IN.pcap             pcap or pcapng; Ethernet, raw IP, Linux cooked; - reads\n"
 		"                      standard input\n"
 		"\n"

@@ -29,55 +29,34 @@ int hk_usage(const char *command, const char *format, ...)
 	return HK_EXIT_USAGE;
 }
 
-static int refuse_option(const char *command, int c, char **argv)
+void hk_command_help(const struct hk_command *command)
 {
-	if (c == ':')
-		return hk_usage(command, "%s needs a value", argv[optind - 1]);
-	if (optopt)
-		return hk_usage(command, "there is no option -%c", optopt);
-	return hk_usage(command, "there is no option %s", argv[optind - 1]);
+	fputs(command->help, stdout);
+	putchar('\n');
+	hk_options_print(command->options, stdout);
+	fputs(command->example, stdout);
 }
 
-int hk_options_take(
-	struct hk_options *options, const struct hk_command *command, const char *allowed, int c, char **argv)
+int hk_options_parse(struct hk_options *options, const struct hk_command *command, int argc, char **argv)
 {
 	struct hk_error error = {""};
+	int code;
 
-	options->command = command->name;
-	if (c == 'h') {
-		fputs(command->help, stdout);
-		return HK_EXIT_DONE;
-	}
-	if (c == ':' || c == '?')
-		return refuse_option(command->name, c, argv);
-	if (!strchr(allowed, c))
-		return hk_usage(command->name, "there is no option -%c", c);
-	if (c == 'i' && hk_instance_check(optarg, &error))
+	*options = (struct hk_options){.command = command->name};
+	code = hk_options_read(command->options, options, argc, argv, &error);
+	if (!code && options->instance)
+		code = hk_instance_check(options->instance, &error);
+	if (code < 0)
 		return hk_usage(command->name, "%s", error.text);
-	switch (c) {
-	case 's': options->socket = optarg; break;
-	case 'i': options->instance = optarg; break;
-	case 'c': options->config = optarg; break;
-	case 'j': options->json = true; break;
-	}
-	return -1;
+	if (code)
+		hk_command_help(command);
+	return code ? HK_EXIT_DONE : -1;
 }
 
-int hk_options_parse(struct hk_options *options, const struct hk_command *command, const char *allowed,
-	int argc, char **argv)
+int hk_refuse_more(const struct hk_options *options, int argc, char **argv)
 {
-	static const struct option longs[] = {HK_OPTIONS_LONG, {0}};
-	int c, status;
-
-	memset(options, 0, sizeof(*options));
-	options->command = command->name;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, HK_OPTIONS_SHORT, longs, NULL)) != -1) {
-		status = hk_options_take(options, command, allowed, c, argv);
-		if (status >= 0)
-			return status;
-	}
-	return -1;
+	return optind < argc ? hk_usage(options->command, "\"%s\" is one argument too many", argv[optind])
+			     : -1;
 }
 
 /* -s, else -i, else the configuration's with -c, else the default instance. */

@@ -52,12 +52,12 @@ static int run(int argc, char **argv)
 {
 	struct hk_options options;
 	json_t *before, *result;
-	int status = hk_options_parse(&options, &hk_command_reload, "sic", argc, argv);
+	int status = hk_options_parse(&options, &hk_command_reload, argc, argv);
 
+	if (status < 0)
+		status = hk_refuse_more(&options, argc, argv);
 	if (status >= 0)
 		return status;
-	if (optind < argc)
-		return hk_usage("reload", "\"%s\" is one argument too many", argv[optind]);
 	before = reloads_of(&options);
 	if (!before)
 		return HK_EXIT_FAILED;
@@ -68,6 +68,11 @@ static int run(int argc, char **argv)
 	return status;
 }
 
+static const struct hk_option rows[] = {
+	HK_OPTIONS_DAEMON,
+	{0},
+};
+
 const struct hk_command hk_command_reload = {
 	.name = "reload",
 	.summary = "make halfkeyd read its configuration, keys and rules again",
@@ -76,12 +81,9 @@ const struct hk_command hk_command_reload = {
 		"The same as SIGHUP, but waits for the outcome: exit status 0 when the new\n"
 		"configuration is in force; 1 and a sentence when it was refused and the old one\n"
 		"stays. Domains, policy, hooks and the files they name can change; ports, mode,\n"
-		"queues, memory and feeds need a restart.\n"
-		"\n"
-		"  -i, --instance NAME   the daemon's instance (default: default)\n"
-		"  -s, --socket PATH     its control socket\n"
-		"  -c, --config FILE     the configuration that names the socket\n"
-		"\n"
-		"example: halfkey check -c box.yaml && halfkey reload\n",
+		"queues, memory and feeds need a restart.\n",
+	.options = rows,
+	.example = "\n"
+		   "example: halfkey check -c box.yaml && halfkey reload\n",
 	.run = run,
 };

@@ -131,15 +131,9 @@ static void print_stats(const json_t *stats, bool all)
 	print_children(json_object_get(stats, "children"));
 }
 
-struct stats_options {
-	struct hk_options shared;
-	unsigned watch_s;
-	bool all, prometheus;
-};
-
-static int show_metrics(const struct stats_options *options, const json_t *stats)
+static int show_metrics(const struct hk_options *options, const json_t *stats)
 {
-	json_t *status = hk_ask_daemon(&options->shared, json_pack("{s:s}", "command", "status"));
+	json_t *status = hk_ask_daemon(options, json_pack("{s:s}", "command", "status"));
 
 	if (!status)
 		return HK_EXIT_FAILED;
@@ -148,21 +142,21 @@ static int show_metrics(const struct stats_options *options, const json_t *stats
 	return HK_EXIT_DONE;
 }
 
-static int show_once(const struct stats_options *options)
+static int show_once(const struct hk_options *options)
 {
-	json_t *stats = hk_ask_daemon(&options->shared, json_pack("{s:s}", "command", "stats"));
+	json_t *stats = hk_ask_daemon(options, json_pack("{s:s}", "command", "stats"));
 	int status = HK_EXIT_DONE;
 
 	if (!stats)
 		return HK_EXIT_FAILED;
-	if (options->watch_s && isatty(STDOUT_FILENO) && !options->shared.json)
+	if (options->watch_s && isatty(STDOUT_FILENO) && !options->json)
 		fputs("\033[H\033[J", stdout);
 	if (options->prometheus) {
 		status = show_metrics(options, stats);
-	} else if (options->shared.json && options->watch_s) {
+	} else if (options->json && options->watch_s) {
 		json_dumpf(stats, stdout, JSON_COMPACT); /* a stream: one line each */
 		putchar('\n');
-	} else if (options->shared.json) {
+	} else if (options->json) {
 		hk_print_json(stats);
 	} else {
 		print_stats(stats, options->all);
@@ -171,39 +165,15 @@ static int show_once(const struct stats_options *options)
 	return fflush(stdout) ? HK_EXIT_FAILED : status;
 }
 
-static int parse(struct stats_options *options, int argc, char **argv)
-{
-	static const struct option longs[] = {HK_OPTIONS_LONG, {"watch", required_argument, NULL, 'w'},
-		{"all", no_argument, NULL, 'a'}, {"prometheus", no_argument, NULL, 'p'}, {0}};
-	__u64 seconds;
-	int c, status;
-
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, HK_OPTIONS_SHORT "w:ap", longs, NULL)) != -1) {
-		if (c == 'a') {
-			options->all = true;
-		} else if (c == 'p') {
-			options->prometheus = true;
-		} else if (c == 'w') {
-			if (hk_number_parse(optarg, 86400, &seconds) || !seconds)
-				return hk_usage("stats", "--watch \"%s\" is not a number of seconds", optarg);
-			options->watch_s = (unsigned)seconds;
-		} else {
-			status = hk_options_take(&options->shared, &hk_command_stats, "sicj", c, argv);
-			if (status >= 0)
-				return status;
-		}
-	}
-	if (options->prometheus && (options->shared.json || options->watch_s || options->all))
-		return hk_usage("stats", "--prometheus prints all counters once: without -a, -j and -w");
-	return optind < argc ? hk_usage("stats", "\"%s\" is one argument too many", argv[optind]) : -1;
-}
-
 static int run(int argc, char **argv)
 {
-	struct stats_options options = {.shared.command = "stats"};
-	int status = parse(&options, argc, argv);
+	struct hk_options options;
+	int status = hk_options_parse(&options, &hk_command_stats, argc, argv);
 
+	if (status < 0 && options.prometheus && (options.json || options.watch_s || options.all))
+		return hk_usage("stats", "--prometheus prints all counters once: without -a, -j and -w");
+	if (status < 0)
+		status = hk_refuse_more(&options, argc, argv);
 	if (status >= 0)
 		return status;
 	do
@@ -212,6 +182,15 @@ static int run(int argc, char **argv)
 	return status;
 }
 
+static const struct hk_option rows[] = {
+	{"all", 'a', NULL, HK_AT(all), 0, "also the reasons that never happened"},
+	{"watch", 'w', "SECONDS", HK_AT(watch_s), 86400, "again and again; with -j one line each"},
+	HK_OPTION_JSON,
+	{"prometheus", 'p', NULL, HK_AT(prometheus), 0, "as Prometheus text, for a textfile collector"},
+	HK_OPTIONS_DAEMON,
+	{0},
+};
+
 const struct hk_command hk_command_stats = {
 	.name = "stats",
 	.summary = "show every counter of a running halfkeyd",
@@ -219,16 +198,9 @@ const struct hk_command hk_command_stats = {
 		"       halfkey stats [-i INSTANCE | -s SOCKET | -c FILE] -p\n"
 		"\n"
 		"Packets per reason in the XDP program and in the workers, the sums that must be\n"
-		"equal, hooks and feeds. Every packet is counted exactly once in each place.\n"
-		"\n"
-		"  -a, --all             also the reasons that never happened\n"
-		"  -w, --watch SECONDS   again and again; with -j one line each\n"
-		"  -j, --json            the answer as JSON\n"
-		"  -p, --prometheus      as Prometheus text, for a textfile collector\n"
-		"  -i, --instance NAME   its instance (default: default)\n"
-		"  -s, --socket PATH     its control socket\n"
-		"  -c, --config FILE     the configuration that names the socket\n"
-		"\n"
-		"example: halfkey stats --json | jq '.workers.reasons.ok.packets'\n",
+		"equal, hooks and feeds. Every packet is counted exactly once in each place.\n",
+	.options = rows,
+	.example = "\n"
+		   "example: halfkey stats --json | jq '.workers.reasons.ok.packets'\n",
 	.run = run,
 };

@@ -147,12 +147,12 @@ static int run(int argc, char **argv)
 	struct hk_options options;
 	const json_t *inspection;
 	json_t *status;
-	int code = hk_options_parse(&options, &hk_command_status, "sicj", argc, argv);
+	int code = hk_options_parse(&options, &hk_command_status, argc, argv);
 
+	if (code < 0)
+		code = hk_refuse_more(&options, argc, argv);
 	if (code >= 0)
 		return code;
-	if (optind < argc)
-		return hk_usage("status", "\"%s\" is one argument too many", argv[optind]);
 	status = hk_ask_daemon(&options, json_pack("{s:s}", "command", "status"));
 	if (!status) {
 		print_pinned(&options);
@@ -171,6 +171,12 @@ static int run(int argc, char **argv)
 	return HK_EXIT_DONE;
 }
 
+static const struct hk_option rows[] = {
+	HK_OPTIONS_DAEMON,
+	HK_OPTION_JSON,
+	{0},
+};
+
 const struct hk_command hk_command_status = {
 	.name = "status",
 	.summary = "show what a running halfkeyd is and how it does",
@@ -178,13 +184,9 @@ const struct hk_command hk_command_status = {
 		"\n"
 		"Processes, ports with their link and the XDP mode really in use, queues, heartbeats,\n"
 		"reloads, system calls refused.\n"
-		"Exit status 1 when no halfkeyd answers.\n"
-		"\n"
-		"  -i, --instance NAME   its instance (default: default)\n"
-		"  -s, --socket PATH     its control socket\n"
-		"  -c, --config FILE     the configuration that names the socket\n"
-		"  -j, --json            the answer as JSON\n"
-		"\n"
-		"example: halfkey status -i lab\n",
+		"Exit status 1 when no halfkeyd answers.\n",
+	.options = rows,
+	.example = "\n"
+		   "example: halfkey status -i lab\n",
 	.run = run,
 };

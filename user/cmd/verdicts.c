@@ -122,10 +122,16 @@ static int act(const struct hk_options *options, int argc, char **argv)
 static int run(int argc, char **argv)
 {
 	struct hk_options options;
-	int status = hk_options_parse(&options, &hk_command_verdicts, "sicj", argc, argv);
+	int status = hk_options_parse(&options, &hk_command_verdicts, argc, argv);
 
 	return status >= 0 ? status : act(&options, argc - optind, argv + optind);
 }
+
+static const struct hk_option rows[] = {
+	HK_OPTION_JSON,
+	HK_OPTIONS_DAEMON,
+	{0},
+};
 
 const struct hk_command hk_command_verdicts = {
 	.name = "verdicts",
@@ -135,13 +141,9 @@ const struct hk_command hk_command_verdicts = {
 		"       halfkey verdicts delete DOMAIN SOURCE DESTINATION SPI\n"
 		"\n"
 		"A verdict lets a whole sealed flow (outer addresses and SPI) pass unopened, or\n"
-		"drops it, in the kernel, until its time is over.\n"
-		"\n"
-		"  -j, --json            the answer as JSON\n"
-		"  -i, --instance NAME   the daemon's instance (default: default)\n"
-		"  -s, --socket PATH     its control socket\n"
-		"  -c, --config FILE     the configuration that names the socket\n"
-		"\n"
-		"example: halfkey verdicts add east 192.0.2.1 192.0.2.9 0x1234 drop 600\n",
+		"drops it, in the kernel, until its time is over.\n",
+	.options = rows,
+	.example = "\n"
+		   "example: halfkey verdicts add east 192.0.2.1 192.0.2.9 0x1234 drop 600\n",
 	.run = run,
 };

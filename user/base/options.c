@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Command lines by table: see options.h. */
+#include "user/base/options.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "user/base/text.h"
+
+#define ROWS_MAX  32
+#define LONG_FROM 256 /* what getopt_long() says of row 0's long name */
+
+struct table {
+	struct option longs[ROWS_MAX + 2];
+	char letters[2 * ROWS_MAX + 3];
+};
+
+static void make_table(struct table *table, const struct hk_option *rows)
+{
+	unsigned i;
+	char *end;
+
+	*table = (struct table){.longs = {{"help", no_argument, NULL, 'h'}}, .letters = ":h"};
+	end = table->letters + 2;
+	for (i = 0; rows[i].name && i < ROWS_MAX; i++) {
+		table->longs[i + 1] = (struct option){rows[i].name,
+			rows[i].value ? required_argument : no_argument, NULL, LONG_FROM + (int)i};
+		if (rows[i].letter)
+			*end++ = rows[i].letter;
+		if (rows[i].letter && rows[i].value)
+			*end++ = ':';
+	}
+}
+
+static const struct hk_option *row_of(const struct hk_option *rows, int found)
+{
+	if (found >= LONG_FROM)
+		return &rows[found - LONG_FROM];
+	while (rows->letter != found)
+		rows++;
+	return rows;
+}
+
+static int refuse(int found, char **argv, struct hk_error *error)
+{
+	if (found == ':')
+		return hk_error_set(error, HK_EUSAGE, "%s needs a value", argv[optind - 1]);
+	if (optopt && optopt < LONG_FROM)
+		return hk_error_set(error, HK_EUSAGE, "there is no option -%c", optopt);
+	return hk_error_set(error, HK_EUSAGE, "there is no option %s", argv[optind - 1]);
+}
+
+static int take(const struct hk_option *row, void *into, const char *text, struct hk_error *error)
+{
+	void *place = (char *)into + row->place;
+	__u64 number;
+
+	if (!row->value) {
+		*(bool *)place = true;
+	} else if (!row->max) {
+		*(const char **)place = text;
+	} else {
+		if (hk_number_parse(text, row->max, &number) || !number)
+			return hk_error_set(error, HK_EUSAGE, "--%s \"%.40s\" is not a number from 1 to %u",
+				row->name, text, row->max);
+		*(__u32 *)place = (__u32)number;
+	}
+	return 0;
+}
+
+int hk_options_read(const struct hk_option *rows, void *into, int argc, char **argv, struct hk_error *error)
+{
+	struct table table;
+	int found, status = 0;
+
+	make_table(&table, rows);
+	opterr = 0;
+	optind = 0; /* whoever read a command line before us */
+	while (!status && (found = getopt_long(argc, argv, table.letters, table.longs, NULL)) != -1) {
+		if (found == 'h')
+			return 1;
+		status = found == ':' || found == '?' ? refuse(found, argv, error)
+						      : take(row_of(rows, found), into, optarg, error);
+	}
+	return status;
+}
+
+static unsigned width_of(const struct hk_option *row)
+{
+	return (unsigned)(strlen("  -x, --") + strlen(row->name) + (row->value ? 1 + strlen(row->value) : 0));
+}
+
+static void print_row(const struct hk_option *row, unsigned width, FILE *out)
+{
+	const char *line = row->help, *end = strchrnul(line, '\n');
+
+	if (row->letter)
+		fprintf(out, "  -%c, --%s", row->letter, row->name);
+	else
+		fprintf(out, "      --%s", row->name);
+	if (row->value)
+		fprintf(out, " %s", row->value);
+	fprintf(out, "%*s%.*s\n", (int)(width - width_of(row)), "", (int)(end - line), line);
+	for (line = end; *line; line = end) {
+		end = strchrnul(++line, '\n');
+		fprintf(out, "%*s%.*s\n", (int)width, "", (int)(end - line), line);
+	}
+}
+
+void hk_options_print(const struct hk_option *rows, FILE *out)
+{
+	unsigned width = 0, i;
+
+	for (i = 0; rows[i].name; i++)
+		if (width_of(&rows[i]) > width)
+			width = width_of(&rows[i]);
+	for (i = 0; rows[i].name; i++)
+		print_row(&rows[i], width + 3, out);
+}
