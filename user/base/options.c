@@ -23,7 +23,7 @@ static void make_table(struct table *table, const struct hk_option *rows)
 
 	*table = (struct table){.longs = {{"help", no_argument, NULL, 'h'}}, .letters = ":h"};
 	end = table->letters + 2;
-	for (i = 0; rows[i].name && i < ROWS_MAX; i++) {
+	for (i = 0; i < ROWS_MAX && rows[i].name; i++) {
 		table->longs[i + 1] = (struct option){rows[i].name,
 			rows[i].value ? required_argument : no_argument, NULL, LONG_FROM + (int)i};
 		if (rows[i].letter)
