@@ -21,7 +21,7 @@
 #define MUTATIONS    100000
 #define SEED	     0x68616c666b6579ull
 #define FRAME_LEAST  14
-#define SAMPLES_MAX  320
+#define SAMPLES_MAX  1024
 #define REPORTED_MAX 5
 
 struct sample {
