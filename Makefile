@@ -119,8 +119,9 @@ $(STAMP):
 
 BPF_DEPS  := $(wildcard bpf/*.h bpf/parse/*.h maps/*.h include/halfkey/*.h)
 BPF_ARCH  := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
-BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra $(WERROR) -D__TARGET_ARCH_$(BPF_ARCH) -D__BPF__ -I. -Iinclude \
-             -I/usr/include/$(shell uname -m)-linux-gnu
+# BTF names the sources: not by where they happened to be built.
+BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra $(WERROR) \
+             -D__TARGET_ARCH_$(BPF_ARCH) -D__BPF__ -I. -Iinclude -I/usr/include/$(shell uname -m)-linux-gnu
 
 $(O)/bpf/halfkey.bpf.o: bpf/halfkey.bpf.c $(BPF_DEPS)
 	@mkdir -p $(@D)
