@@ -80,8 +80,8 @@ struct hk_domain_config {
 	struct hk_prefix *receivers;
 	unsigned receivers_count;
 	const struct hk_config *config; /* that it stands in */
-	char *keys;			/* path of the key file, absolute or relative to the configuration; NULL: none */
-	char *keys_dir;	       /* directory whose NAME.keys files count too, and are watched; NULL: none */
+	char *keys;	/* path of the key file, absolute or relative to the configuration; NULL: none */
+	char *keys_dir; /* directory whose NAME.keys files count too, and are watched; NULL: none */
 	unsigned levels_count; /* of the roots that master keys are combined of; 0: none */
 	char levels[3][17];    /* their names, the first combined first */
 	/* one struct per envelope with a YAML mapping of its own; only that of `envelope` counts */

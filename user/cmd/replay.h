@@ -21,7 +21,7 @@ struct hk_replay_result {
 	struct hk_counts counts; /* `received` and all reasons: every packet of the capture once */
 	__u64 opened;
 	__u64 auth[HK_AUTH_COUNT]; /* of opened, by their mark */
-	__u64 cut;	/* packets the capture holds only in part */
+	__u64 cut;		   /* packets the capture holds only in part */
 	__u64 first_ns, last_ns;
 };
 

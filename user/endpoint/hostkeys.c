@@ -577,9 +577,12 @@ static bool wished(const struct hk_key_line *line, const void *context)
 static bool take_master(
 	const struct hk_host_keys *keys, const struct hk_key_line *line, struct hk_master *out)
 {
-	*out = (struct hk_master){.refusal = line ? state_of(line) : HK_REFUSAL_NO_KEY};
-	if (out->refusal)
+	unsigned refusal = line ? state_of(line) : HK_REFUSAL_NO_KEY;
+
+	if (!line || refusal) {
+		*out = (struct hk_master){.refusal = refusal};
 		return false;
+	}
 	make_master(keys, line, out);
 	return true;
 }
