@@ -14,7 +14,9 @@ struct heirs {
 static inline void begin(struct heirs *heirs)
 {
 	CU_ASSERT_EQUAL_FATAL(hk_kept_open(heirs->kept), 0);
-	hk_keyring_restore(heirs->ring.keyring, heirs->kept, &heirs->ring.box.config, &heirs->restored);
+	CU_ASSERT_EQUAL_FATAL(hk_keyring_restore(heirs->ring.keyring, heirs->kept, &heirs->ring.box.config,
+				      &heirs->restored),
+		0);
 }
 
 static inline void heirs_with(struct heirs *heirs, const char *keys)
@@ -65,10 +67,10 @@ static inline unsigned reason(struct heirs *heirs, __u32 spi, unsigned slot, uns
 }
 
 /* A reload of the files as they are now; how many keys were left behind. */
-static inline unsigned reload(struct ring *ring)
+static inline int reload(struct ring *ring)
 {
 	struct hk_keyring *next = NULL;
-	unsigned left;
+	int left;
 
 	CU_ASSERT_EQUAL_FATAL(
 		hk_keyring_new(&next, ring->box.arena, &ring->box.config, &ring->box.files, &ring->box.error),

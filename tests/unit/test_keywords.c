@@ -356,6 +356,40 @@ static void a_refused_reload_forgets_nothing(void)
 	heirs_free(&heirs);
 }
 
+static bool no_memory;
+
+struct hk_key_change *__real_hk_key_change_new(struct hk_keyring *keyring);
+struct hk_key_change *__wrap_hk_key_change_new(struct hk_keyring *keyring);
+
+struct hk_key_change *__wrap_hk_key_change_new(struct hk_keyring *keyring)
+{
+	return no_memory ? NULL : __real_hk_key_change_new(keyring);
+}
+
+/* Without memory to look at the words, neither a reload nor a new inspector takes the files as they stand. */
+static void without_memory_nothing_comes_back(void)
+{
+	struct hk_keyring *next = NULL;
+	struct heirs heirs;
+	struct ring *ring = &heirs.ring;
+
+	heirs_with(&heirs, ONE NEXT);
+	CU_ASSERT_EQUAL(change(ring, "retire slot=0 generation=1" R1 "\n"), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		hk_keyring_new(&next, ring->box.arena, &ring->box.config, &ring->box.files, &ring->box.error),
+		0);
+	no_memory = true;
+	CU_ASSERT_EQUAL(hk_keyring_carry(next, ring->keyring, &ring->box.config), -ENOMEM);
+	CU_ASSERT_EQUAL(hk_keyring_restore(next, heirs.kept, &ring->box.config, &heirs.restored), -ENOMEM);
+	no_memory = false;
+	hk_keyring_free(next);
+	CU_ASSERT_EQUAL(words(&heirs), 1);
+	CU_ASSERT_EQUAL(reload(ring), 0);
+	CU_ASSERT_EQUAL(slot_reason(ring, 0), HK_REASON_STALE_KEY);
+	CU_ASSERT_EQUAL(words(&heirs), 1);
+	heirs_free(&heirs);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -369,6 +403,7 @@ int main(void)
 		{"a retired root is still read", a_retired_root_is_still_read},
 		{"half a word is none", half_a_word_is_none},
 		{"a refused reload forgets nothing", a_refused_reload_forgets_nothing},
+		{"without memory nothing comes back", without_memory_nothing_comes_back},
 		{0},
 	};
 	return run_tests("keywords", tests);

@@ -100,8 +100,10 @@ static int keys_restore(struct hk_inspector *inspector, struct hk_error *error)
 			"keys: %u from the control socket dropped, inspectors crashed again and again: push "
 			"them again, a few at a time",
 			inspector->keys_dropped);
-	hk_keyring_restore(
-		inspector->inspection->keyring, inspector->given.kept, inspector->config, &restored);
+	if (hk_keyring_restore(
+		    inspector->inspection->keyring, inspector->given.kept, inspector->config, &restored))
+		return hk_error_set(error, ENOMEM,
+			"no memory to look which keys of files were retired over the control socket");
 	if (restored.keys)
 		hk_log_info("keys: %u from the control socket in force again", restored.keys);
 	if (restored.words)

@@ -53,11 +53,26 @@ static char *text_read(int fd, __u64 size, struct hk_error *error)
 	return text;
 }
 
+/* What only the keyring in force has, or knows of keys in files. */
+static int keys_carry(struct hk_inspector *inspector, struct hk_error *error)
+{
+	int left = hk_keyring_carry(
+		inspector->next->keyring, inspector->inspection->keyring, inspector->next_config);
+
+	if (left < 0)
+		return hk_error_set(error, -left,
+			"no memory to look which keys of files were retired over the control socket: reload "
+			"again when there is some");
+	if (left)
+		hk_log_warn("%d key%s from the control socket: no place in the new configuration, dropped",
+			left, hk_plural(left));
+	return 0;
+}
+
 static int next_build(struct hk_inspector *inspector, const struct hk_request_config *config, int fd,
 	struct hk_error *error)
 {
 	char *text = text_read(fd, config->size, error);
-	unsigned left = 0;
 	int err;
 
 	if (!text)
@@ -71,11 +86,7 @@ static int next_build(struct hk_inspector *inspector, const struct hk_request_co
 		err = hk_inspection_new(&inspector->next, inspector->next_config, &inspector->next_files,
 			inspector->arena, inspector->workers->count, error);
 	if (!err)
-		left = hk_keyring_carry(
-			inspector->next->keyring, inspector->inspection->keyring, inspector->next_config);
-	if (left)
-		hk_log_warn("%u key%s from the control socket: no place in the new configuration, dropped",
-			left, hk_plural(left));
+		err = keys_carry(inspector, error);
 	return err ? err : hk_fit_hooks(inspector->next->hooks, error);
 }
 

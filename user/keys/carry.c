@@ -78,15 +78,16 @@ static bool carry_entry(
 	return index != HK_KEY_NONE;
 }
 
-unsigned hk_keyring_carry(
+int hk_keyring_carry(
 	struct hk_keyring *now, const struct hk_keyring *previous, const struct hk_config *config)
 {
 	const struct hk_key_entry *entry;
+	int heeded = previous->kept ? hk_keyring_heed(now, previous->kept) : 0;
 	unsigned i, left = 0;
 	__u32 same;
 
-	if (previous->kept)
-		hk_keyring_heed(now, previous->kept);
+	if (heeded < 0)
+		return heeded;
 	for (i = 0; i < previous->top; i++) {
 		entry = &previous->entries[i];
 		if (!entry->cell || !entry->linked)
@@ -97,7 +98,7 @@ unsigned hk_keyring_carry(
 		if (same != HK_KEY_NONE)
 			now->entries[same].used = entry->used;
 	}
-	return left + hk_keyring_carry_tls(now, previous, config);
+	return (int)(left + hk_keyring_carry_tls(now, previous, config));
 }
 
 static bool shares_record(const struct hk_keyring *keyring, const struct hk_key_entry *entry)
@@ -167,14 +168,16 @@ static int restore_one(struct hk_keyring *keyring, struct hk_kept *kept, __u32 p
 	return 1;
 }
 
-void hk_keyring_restore(struct hk_keyring *keyring, struct hk_kept *kept, const struct hk_config *config,
+int hk_keyring_restore(struct hk_keyring *keyring, struct hk_kept *kept, const struct hk_config *config,
 	struct hk_restored *out)
 {
 	struct hk_error error;
 	__u32 place = 0;
-	int result;
+	int result = hk_keyring_heed(keyring, kept);
 
-	*out = (struct hk_restored){.words = hk_keyring_heed(keyring, kept)};
+	if (result < 0)
+		return result;
+	*out = (struct hk_restored){.words = (unsigned)result};
 	drop_unheeded(kept, keyring);
 	while ((place = hk_kept_next(kept, place))) {
 		memset(&error, 0, sizeof(error));
@@ -187,4 +190,5 @@ void hk_keyring_restore(struct hk_keyring *keyring, struct hk_kept *kept, const 
 			out->why = error;
 	}
 	keyring->kept = kept;
+	return 0;
 }

@@ -45,9 +45,10 @@ void hk_keyring_free(struct hk_keyring *keyring);
 /*
  * Before a reload takes effect: keys that came to `previous` while it ran (update.h), and
  * what was said there about keys of files, go on in `now`, unless their domain is gone, they are in its files
- * by now, or do not fit it any more; how many were left behind. Off the packets' path.
+ * by now, or do not fit it any more; how many were left behind. -ENOMEM: what was said
+ * cannot be heeded, and `now` must not come into force. Off the packets' path.
  */
-unsigned hk_keyring_carry(
+int hk_keyring_carry(
 	struct hk_keyring *now, const struct hk_keyring *previous, const struct hk_config *config);
 /* Then, when `now` is in force: what `previous` kept for the next inspector is kept by `now`. */
 void hk_keyring_inherit(struct hk_keyring *now, struct hk_keyring *previous);
@@ -62,9 +63,10 @@ struct hk_restored {
 
 /*
  * An inspector begins: keys that came to a dead one over the control socket are in
- * force again, and `keyring` keeps those that come from now on in `kept`, too.
+ * force again, and `keyring` keeps those that come from now on in `kept`, too. 0, or
+ * -ENOMEM: as for a reload; `kept` is as it was.
  */
-void hk_keyring_restore(struct hk_keyring *keyring, struct hk_kept *kept, const struct hk_config *config,
+int hk_keyring_restore(struct hk_keyring *keyring, struct hk_kept *kept, const struct hk_config *config,
 	struct hk_restored *out);
 /* After a reload: slots that `previous` had and `now` has not are `stale-key` from now on, not `no-key`. */
 void hk_keyring_adopt(struct hk_keyring *now, const struct hk_keyring *previous);

@@ -42,8 +42,11 @@ unsigned hk_key_state_at(const struct hk_key_row *row, __u64 now_s);
 /* Draws the secret behind fingerprints, once: processes made from now on have the same. 0 or -EIO. */
 int hk_key_fingerprints_begin(void);
 
-/* words.c: what was said (kept.h) of keys that `keyring` has from files holds there, too; of how many. */
-unsigned hk_keyring_heed(struct hk_keyring *keyring, struct hk_kept *kept);
+/*
+ * words.c: what was said (kept.h) of keys that `keyring` has from files holds there, too; of how many.
+ * -ENOMEM: of none, and `keyring` must not come into force, or what was retired is back.
+ */
+int hk_keyring_heed(struct hk_keyring *keyring, struct hk_kept *kept);
 
 /* commit.c: what is past its time when a keyring is built goes before anybody looks. */
 int hk_keyring_settle(struct hk_keyring *keyring);

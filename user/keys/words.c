@@ -250,21 +250,24 @@ static int heed(struct hk_key_change *change, struct hk_kept *kept, __u32 place)
 			.index = index, .not_before = word.not_before, .not_after = word.not_after});
 }
 
-unsigned hk_keyring_heed(struct hk_keyring *keyring, struct hk_kept *kept)
+int hk_keyring_heed(struct hk_keyring *keyring, struct hk_kept *kept)
 {
-	struct hk_key_change *change = hk_kept_words(kept) ? hk_key_change_new(keyring) : NULL;
 	struct hk_key_result result = {0};
+	struct hk_key_change *change;
 	__u32 place = 0;
 	int code = 0;
 
-	if (!change)
+	if (!hk_kept_words(kept))
 		return 0;
+	change = hk_key_change_new(keyring);
+	if (!change)
+		return -ENOMEM;
 	while (!code && (place = hk_kept_next_word(kept, place)))
 		code = heed(change, kept, place);
 	if (!code)
 		hk_keyring_commit(change, &result, NULL);
 	hk_key_change_free(change);
-	return result.known;
+	return code ? code : (int)result.known;
 }
 
 /* --- for people --- */
