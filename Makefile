@@ -168,6 +168,8 @@ $(O)/hooks/%.so: docs/examples/%.c include/halfkey/hook.h
 # reasons.o stands around parser and pipeline and notes what they say.
 TEST_LIB := $(O)/tests/unit/harness.o $(O)/tests/unit/reasons.o
 WRAP     := -Wl,--wrap=hk_outer_parse,--wrap=hk_pipeline_run
+# What stands behind `halfkey`'s commands.
+$(O)/tests/test_keyput: $(filter-out %/main.o,$(call obj,$(CMD_SRC)))
 # There is no memory when this test says so.
 $(O)/tests/test_keywords: WRAP += -Wl,--wrap=hk_key_change_new
 

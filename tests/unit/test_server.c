@@ -140,6 +140,7 @@ static void status(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(result);
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(result, "mode")), "inline");
 	CU_ASSERT_EQUAL(number(result, "processes", "inspector", NULL), 12);
+	CU_ASSERT_EQUAL(number(result, "processes", "inspector_started_ns", NULL), 1000000000);
 	CU_ASSERT(json_is_true(json_object_get(result, "armed")));
 	port = json_array_get(json_object_get(result, "ports"), 0);
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(port, "xdp")), "native");

@@ -41,6 +41,7 @@ static struct hk_verdict_key put_key, deleted_key;
 static struct hk_verdict_value put_value;
 /* the reload is taken, and fails when it is done */
 static int reload_later_fails;
+static __u64 inspector_started_ns = 1000000000;
 static int put_code, delete_code, reload_code, reloads, reload_failures;
 
 static const struct hk_config *view_config(void *context)
@@ -64,6 +65,7 @@ static void view_status(void *context, struct hk_view_status *out)
 		reload_failures ? "box.yaml:3: no good" : "");
 	out->starter = 11;
 	out->inspector = 12;
+	out->inspector_started_ns = inspector_started_ns;
 	out->armed = true;
 	out->calls_refused = 3;
 	out->crypto = "libcrypto";

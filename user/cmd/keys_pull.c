@@ -78,7 +78,7 @@ static int look(void *context, struct hk_push_link *link, struct hk_error *error
 	pull->looked = now;
 	status = hk_keys_still_there(&pull->place, error);
 	if (status)
-		pull->place.inspector = 0;
+		pull->place.holder.process = 0;
 	return status;
 }
 

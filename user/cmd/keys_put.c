@@ -185,15 +185,17 @@ static char *make_change(const struct hk_key_place *place, const struct names *n
 	return text;
 }
 
-static long long inspector_of(const struct hk_key_place *place, struct hk_error *error)
+static struct hk_key_holder holder_of(const struct hk_key_place *place, struct hk_error *error)
 {
 	char *path = hk_socket_path(&place->daemon, error);
 	json_t *status = path ? hk_control_ask(path, json_pack("{s:s}", "command", "status"), error) : NULL;
-	long long inspector = hk_number_of(json_object_get(status, "processes"), "inspector");
+	const json_t *processes = json_object_get(status, "processes");
+	struct hk_key_holder holder = {.process = hk_number_of(processes, "inspector"),
+		.started_ns = hk_number_of(processes, "inspector_started_ns")};
 
 	json_decref(status);
 	free(path);
-	return inspector;
+	return holder;
 }
 
 static int push(const struct hk_key_place *place, const char *text, struct hk_error *error)
@@ -214,11 +216,11 @@ static int push(const struct hk_key_place *place, const char *text, struct hk_er
 static int put_daemon(
 	struct hk_key_place *place, const struct names *names, const char *lines, struct hk_error *error)
 {
-	long long inspector = inspector_of(place, error);
+	struct hk_key_holder holder = holder_of(place, error);
 	char *text;
 	int status;
 
-	if (!inspector)
+	if (!holder.process)
 		return -EIO;
 	text = make_change(place, names, lines);
 	if (!text)
@@ -227,7 +229,7 @@ static int put_daemon(
 	hk_wipe(text, strlen(text));
 	free(text);
 	if (!status)
-		place->inspector = inspector;
+		place->holder = holder;
 	return status;
 }
 
@@ -245,9 +247,14 @@ int hk_keys_put(struct hk_key_place *place, const char *lines, struct hk_error *
 
 int hk_keys_still_there(const struct hk_key_place *place, struct hk_error *error)
 {
+	const struct hk_key_holder *put = &place->holder;
 	struct hk_error ignored = {{0}};
+	struct hk_key_holder now;
 
-	if (!place->inspector || inspector_of(place, &ignored) == place->inspector)
+	if (!put->process)
+		return 0;
+	now = holder_of(place, &ignored);
+	if (now.process == put->process && now.started_ns == put->started_ns)
 		return 0;
 	return hk_error_set(
 		error, ESTALE, "halfkeyd, domain %s: not the process that got the keys", place->into);

@@ -9,13 +9,19 @@
 
 #include "user/cmd/command.h"
 
+/* An inspector: in a container the next one may have the same process id, but not the same start. */
+struct hk_key_holder {
+	long long process; /* 0: none yet */
+	long long started_ns;
+};
+
 struct hk_key_place {
 	const char *file; /* NULL: none */
 	bool reload;	  /* halfkeyd reads the file's set when this returns */
 	const char *into; /* or a domain of the running daemon; its master keys that came over the
 			   * control socket are what was put last, and nothing else */
 	struct hk_options daemon;
-	long long inspector; /* process id when keys were put into it; 0: none yet */
+	struct hk_key_holder holder; /* who got the keys */
 };
 
 /* 0: the set is where it belongs. A set with a line that no box may hold is refused. */

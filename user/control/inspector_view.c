@@ -90,6 +90,7 @@ static void view_status(void *context, struct hk_view_status *out)
 	out->starter = (pid_t)status->starter;
 	out->inspector = getpid();
 	out->uptime_s = status->started_ns ? (now_ns - status->started_ns) / 1000000000 : 0;
+	out->inspector_started_ns = inspector->started_ns;
 	out->inspector_age_s = (now_ns - inspector->started_ns) / 1000000000;
 	out->restarts = status->restarts;
 	out->keys_dropped = status->keys_dropped;

@@ -89,6 +89,7 @@ static json_t *report_processes(const struct hk_view_status *status)
 	set(report, "inspector", (__u64)status->inspector);
 	set(report, "uptime_s", status->uptime_s);
 	set(report, "inspector_age_s", status->inspector_age_s);
+	set(report, "inspector_started_ns", status->inspector_started_ns);
 	set(report, "restarts", status->restarts);
 	set(report, "keys_dropped", status->keys_dropped);
 	set(report, "workers", status->workers);

@@ -54,9 +54,10 @@ struct hk_view_status {
 	pid_t inspector;
 	__u64 uptime_s; /* of the starter */
 	__u64 inspector_age_s;
-	unsigned restarts;     /* inspectors replaced after a crash */
-	unsigned keys_dropped; /* of the control socket, since inspectors crashed again and again */
-	unsigned reloads;      /* that took effect */
+	__u64 inspector_started_ns; /* CLOCK_MONOTONIC: tells it from another one of the same number */
+	unsigned restarts;	    /* inspectors replaced after a crash */
+	unsigned keys_dropped;	    /* of the control socket, since inspectors crashed again and again */
+	unsigned reloads;	    /* that took effect */
 	unsigned reload_failures;
 	char reload_error[512]; /* of the last failed one; empty: none */
 	bool armed;
