@@ -25,8 +25,7 @@ static const char *const notes[NOTES] = {
 	[NOTE_ENDS] = "is the last key and ends soon: give the box the next generation",
 	[NOTE_IN_USE] = "is in use still: some sender has not changed over",
 	[NOTE_ENDLESS] = "is an older one without an end: `halfkey keys retire`, or `rotate` again",
-	[NOTE_FILED] = "was retired or given an end, and its file says otherwise: change the file before "
-		       "halfkeyd is started anew",
+	[NOTE_FILED] = "was retired or given an end; its file says otherwise: change it before a restart",
 };
 
 struct notebook {
