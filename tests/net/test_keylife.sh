@@ -122,7 +122,7 @@ stays_away() { # WHAT: the file holds the key as before
 	check_equal "$1: the others keep their end" true "$(jq -n --argjson was "$ends" --argjson is "$(ends)" '($is | length > 0) and ($is - $was == [])')"
 }
 list=$(box keys list)
-check "keys list tells that the file holds it still" grep -q '^note: domain tunnel, receiver 192.0.2.9, slot 0 generation 1 was retired or given an end, and its file says otherwise.*keys/box.keys)$' <<<"$list"
+check "keys list tells that the file holds it still" grep -q '^note: domain tunnel, receiver 192.0.2.9, slot 0 generation 1 was retired or given an end; its file says otherwise.*keys/box.keys)$' <<<"$list"
 check "status tells when the next key ends" grep -q 'keys: a time comes or goes in [0-9]* min' <<<"$(box status)"
 check "reload" box reload
 stays_away reload
