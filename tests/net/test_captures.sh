@@ -142,6 +142,10 @@ levels() {
 		-t 192.0.2.9 "$work/sealed.pcap" "$work/opened.pcap"
 }
 refused "open without a receiver" "no --to: name" endpoint open -k "$work/keys/server.keys" "$work/plain.pcap" "$work/x.pcap"
+for word in --from=192.0.2.1 -f192.0.2.1 --state="$work/state" --first-use --sender=one; do
+	refused "open with what seals alone have: ${word%%[=1]*}" "unknown option" endpoint open "$word" \
+		-k "$work/keys/server.keys" -t 192.0.2.9 "$work/plain.pcap" "$work/x.pcap"
+done
 refused "seal without a sender" "no --from: name" endpoint seal -k "$work/keys/client.keys" -t 192.0.2.9 \
 	"$work/plain.pcap" "$work/x.pcap"
 levels psp

@@ -40,6 +40,8 @@ usage "halfkey-endpoint keygen: no address" 2 endpoint keygen --out "$work/k" --
 usage "halfkey-endpoint keys: an unknown format" 2 endpoint keys --file x --format cuneiform
 usage "halfkey-endpoint keys: no such file" 1 endpoint keys --file "$work/none"
 usage "halfkey-endpoint keyserver: --json alone" 2 endpoint keyserver --json -c "$work/none"
+usage "halfkey-endpoint keyserver: --domain alone" 2 endpoint keyserver --domain d -c "$work/none"
+usage "halfkey-endpoint keyserver: --list and --rotate" 2 endpoint keyserver --list --rotate all -c "$work/none"
 usage "halfkey-endpoint keyserver: no such file" 1 endpoint keyserver -c "$work/none"
 usage "halfkey-endpoint seal: one capture" 2 endpoint seal -k k in.pcap
 usage "halfkey-endpoint seal: an unknown envelope" 2 endpoint seal -k k -e nonsense in.pcap out.pcap

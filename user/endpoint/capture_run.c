@@ -22,20 +22,23 @@ enum {
 };
 
 static const struct option own_options[] = {
-	{"keys", required_argument, NULL, 'k'},
-	{"levels", required_argument, NULL, OPT_LEVELS},
-	{"envelope", required_argument, NULL, 'e'},
+	/* of `seal` alone: who opens names no source and keeps no state */
 	{"from", required_argument, NULL, 'f'},
-	{"to", required_argument, NULL, 't'},
-	{"match", required_argument, NULL, 'm'},
 	{"state", required_argument, NULL, OPT_STATE},
 	{"first-use", no_argument, NULL, OPT_FIRST_USE},
 	{"sender", required_argument, NULL, OPT_SENDER},
+	/* of both */
+	{"keys", required_argument, NULL, 'k'},
+	{"levels", required_argument, NULL, OPT_LEVELS},
+	{"envelope", required_argument, NULL, 'e'},
+	{"to", required_argument, NULL, 't'},
+	{"match", required_argument, NULL, 'm'},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"help", no_argument, NULL, 'h'},
 };
 
 #define OWN_OPTIONS (sizeof(own_options) / sizeof(own_options[0]))
+#define SEALS_ALONE 4
 
 static const char **place_of(struct hk_capture_run *run, int option)
 {
@@ -81,11 +84,14 @@ static int read_options(struct hk_capture_run *run, const struct hk_capture_work
 	struct hk_error *error)
 {
 	static struct option options[OWN_OPTIONS + HK_WISHES_MAX + 1];
+	bool seals = work->use == HK_USE_SEAL;
+	const char *letters = seals ? ":k:e:t:m:hf:" : ":k:e:t:m:h";
+	unsigned skipped = seals ? 0 : SEALS_ALONE;
 	int option, status = 0;
 
-	memcpy(options, own_options, sizeof(own_options));
-	hk_wish_options(options + OWN_OPTIONS, HK_WISHES_MAX + 1, work->use, OPT_WISHES);
-	while (!status && (option = getopt_long(argc, argv, ":k:e:f:t:m:h", options, NULL)) != -1)
+	memcpy(options, own_options + skipped, sizeof(own_options) - skipped * sizeof(options[0]));
+	hk_wish_options(options + OWN_OPTIONS - skipped, HK_WISHES_MAX + 1, work->use, OPT_WISHES);
+	while (!status && (option = getopt_long(argc, argv, letters, options, NULL)) != -1)
 		status = take_option(run, work, option, argv, error);
 	if (status)
 		return status;

@@ -18,7 +18,7 @@ static const char help[] =
 	"Draws master keys, rotates them, and pushes keys to hosts, boxes and readers by\n"
 	"the role in their certificates: a box gets the encryption side alone.\n"
 	"\n"
-	"  -c, --config FILE      YAML: listen, state, ca, cert, key, domains\n"
+	"  -c, --config FILE      YAML: listen, state, ca, cert, key, crl, stats, domains\n"
 	"      --list             show each host's generations: state, fingerprint, SPIs given\n"
 	"                         out, times; no keys\n"
 	"  -j, --json             with --list: as JSON\n"
@@ -186,6 +186,10 @@ static int run(const struct wishes *wishes, struct hk_error *error)
 
 	if (wishes->json && !wishes->list)
 		return hk_error_set(error, HK_EUSAGE, "--json goes with --list");
+	if (wishes->domain && !wishes->rotate)
+		return hk_error_set(error, HK_EUSAGE, "--domain goes with --rotate");
+	if (wishes->list && wishes->rotate)
+		return hk_error_set(error, HK_EUSAGE, "--list and --rotate: one at a time");
 	if (!wishes->config)
 		return hk_error_set(error, HK_EUSAGE, "no configuration: name it with -c");
 	status = hk_ks_config_read(&config, wishes->config, error);
