@@ -55,6 +55,7 @@ halfkey=$root$prefix/bin/halfkey
 check_equal "bash completes commands" "stats status" "$(completes "$halfkey" sta)"
 check_equal "and actions" "add import list pull retire rotate" "$(completes "$halfkey" keys "")"
 check_equal "and options" "--instance" "$(completes "$halfkey" keys list --i)"
+check_equal "and an action's own options" "--into" "$(completes "$halfkey" keys pull --into)"
 check_equal "of both programs" "keygen keys keyserver" "$(completes "$halfkey-endpoint" key)"
 check "feeds have a directory" test -d "$root/var/log/halfkey"
 check "the example hook builds against the installed header" \
