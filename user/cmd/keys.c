@@ -131,7 +131,7 @@ static const struct hk_option rows[] = {
 
 const struct hk_command hk_command_keys = {
 	.name = "keys",
-	.summary = "list, add, rotate and retire the keys of a running halfkeyd",
+	.summary = "list, change, import and fetch the keys of a running halfkeyd",
 	.help = "usage: halfkey keys list [OPTION...]\n"
 		"       halfkey keys add DOMAIN FILE\n"
 		"       halfkey keys rotate DOMAIN SECONDS FILE\n"
