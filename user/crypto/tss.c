@@ -53,7 +53,7 @@ __u32 hk_tss_rekey(const struct hk_tss_options *options, const __u8 *header)
 	return (__u32)((counter & options->rekey_mask) >> options->rekey_shift);
 }
 
-static bool is_server(const struct hk_tss_options *options, const struct hk_address *address)
+bool hk_tss_is_server(const struct hk_tss_options *options, const struct hk_address *address)
 {
 	unsigned i;
 
@@ -68,8 +68,8 @@ static const struct hk_address *owner(const struct hk_tss_packet *packet)
 {
 	const struct hk_tss_options *options = packet->options;
 
-	if (options->mode == HK_TSS_SERVER && is_server(options, packet->source) &&
-		!is_server(options, packet->destination))
+	if (options->mode == HK_TSS_SERVER && hk_tss_is_server(options, packet->source) &&
+		!hk_tss_is_server(options, packet->destination))
 		return packet->destination;
 	return packet->source;
 }

@@ -32,6 +32,8 @@ __u32 hk_tss_sdi(const __u8 *header);
 __u16 hk_tss_epoch(const __u8 *header);
 /* The part of the counter that changes the key; 0 without rekeying. */
 __u32 hk_tss_rekey(const struct hk_tss_options *options, const __u8 *header);
+/* Is it one of options->servers? */
+bool hk_tss_is_server(const struct hk_tss_options *options, const struct hk_address *address);
 /* True where `epoch` is so far behind `present` that it is stale (serial arithmetic). */
 bool hk_tss_is_stale(__u16 epoch, __u16 present);
 

@@ -95,16 +95,6 @@ void hk_tss_free(struct hk_tss *tss)
 
 /* --- nonce rules ------------------------------------------------------------------------------- */
 
-static bool is_server(const struct hk_tss_options *options, const struct hk_address *address)
-{
-	unsigned i;
-
-	for (i = 0; i < options->servers_count; i++)
-		if (hk_prefix_holds(&options->servers[i], address))
-			return true;
-	return false;
-}
-
 /* Without SSI and IPv4 source the IV begins with the SDI, which all hosts share. */
 static bool iv_is_shared(const struct hk_tss_options *options, bool v4)
 {
@@ -117,7 +107,7 @@ static int may_serve(const struct hk_tss *tss, const struct hk_tss_shape *shape,
 	const struct hk_tss_options *options = &tss->setup.options;
 	bool v4 = hk_address_is_v4(&shape->source);
 
-	if (is_server(options, &shape->source) == is_server(options, &shape->destination))
+	if (hk_tss_is_server(options, &shape->source) == hk_tss_is_server(options, &shape->destination))
 		return hk_error_set(error, EPERM,
 			"SDI %u: in mode server one end is a server and the other is not; see servers=",
 			tss->sdi);
