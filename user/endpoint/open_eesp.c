@@ -14,7 +14,6 @@
 #include "user/endpoint/windows.h"
 
 #define PAYLOAD_INFO 4
-#define TRAILER	     2
 
 /* A sub-SA or context that a verified packet came under. */
 struct window {
@@ -227,13 +226,13 @@ static unsigned read_wesp(const __u8 *data, __u32 length, struct reading *out)
 		data[2] != HK_TAG_SIZE || (data[3] == 0x78 && memcmp(data + 4, zeros, 4) != 0))
 		return HK_REFUSAL_EESP_HEADER;
 	at = context + HK_DKC_SIZE + HK_ESP_HEADER_SIZE + HK_ESP_IV_SIZE;
-	if (length < at + TRAILER + HK_TAG_SIZE)
+	if (length < at + HK_ESP_TRAILER_SIZE + HK_TAG_SIZE)
 		return HK_REFUSAL_SHORT;
 	if (memcmp(data + context + 2, zeros, 2) != 0 || read_fields(&out->name, data + context))
 		return HK_REFUSAL_CONTEXT;
 	read_ids(out, data + context + 4);
 	tail = HK_TAG_SIZE + (out->name.reader ? HK_DKC_READER_SIZE : 0);
-	if (length < at + TRAILER + tail)
+	if (length < at + HK_ESP_TRAILER_SIZE + tail)
 		return HK_REFUSAL_SHORT;
 	out->name.spi = hk_get32(data + context + HK_DKC_SIZE);
 	if (out->name.spi < HK_ESP_SPI_RESERVED)
@@ -319,21 +318,6 @@ static unsigned read_full(__u8 *data, __u32 length, struct hk_payload *payload)
 	return HK_REFUSAL_NONE;
 }
 
-static unsigned read_trailer(__u8 *data, __u32 length, struct hk_payload *payload)
-{
-	__u32 pad = data[length - 2], i;
-
-	if (pad + TRAILER > length)
-		return HK_REFUSAL_PADDING;
-	for (i = 0; i < pad; i++)
-		if (data[length - TRAILER - pad + i] != i + 1)
-			return HK_REFUSAL_PADDING;
-	payload->data = data;
-	payload->length = length - TRAILER - pad;
-	payload->next_header = data[length - 1];
-	return HK_REFUSAL_NONE;
-}
-
 static unsigned read_payload(const struct hk_eesp_name *name, __u8 *packet,
 	const struct hk_eesp_layout *layout, struct hk_payload *payload)
 {
@@ -341,7 +325,7 @@ static unsigned read_payload(const struct hk_eesp_name *name, __u8 *packet,
 	__u32 length = layout->end - layout->iv - 8;
 
 	if (name->envelope == HK_ENVELOPE_WESP)
-		return read_trailer(data, length, payload);
+		return hk_esp_read_trailer(data, length, payload);
 	if (name->derived ? name->transport : length && !(data[0] >> 4))
 		return read_full(data, length, payload);
 	payload->data = data;

@@ -27,6 +27,8 @@ struct hk_payload {
 	struct hk_numbers numbers;
 };
 
+#define HK_ESP_TRAILER_SIZE 2 /* pad length and next header */
+
 /* Envelope around a payload: size, or negative errno (see hk_seal_packet). */
 int hk_psp_seal(struct hk_sa *sa, const struct hk_seal_shape *shape, const struct hk_numbers *numbers,
 	__u8 next_header, const __u8 *payload, __u32 length, __u8 *out, __u32 room);
@@ -41,6 +43,12 @@ unsigned hk_esp_check(const __u8 *data, __u32 length, struct hk_sealed *out);
 unsigned hk_psp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_payload *payload);
 unsigned hk_esp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_payload *payload);
 
+/*
+ * `text` without ESP's padding and trailer, all but payload->numbers. `length` is at least
+ * HK_ESP_TRAILER_SIZE. enum hk_refusal. The ICV was verified: these are the sender's bytes, so
+ * branches on them tell nothing.
+ */
+unsigned hk_esp_read_trailer(__u8 *text, __u32 length, struct hk_payload *payload);
 /* The inner packet that an opened payload is: enum hk_refusal. 40 bytes in front of its data are ours. */
 unsigned hk_payload_deliver(
 	const struct hk_sealed *sealed, const struct hk_payload *payload, struct hk_opened *opened);

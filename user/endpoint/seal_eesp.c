@@ -14,8 +14,7 @@
 #include "user/endpoint/eesp.h"
 #include "user/endpoint/inner.h"
 
-#define PAYLOAD_INFO   4 /* the full format's bytes in front of the payload */
-#define TRAILER	       2
+#define PAYLOAD_INFO   4    /* the full format's bytes in front of the payload */
 #define ENVELOPE_EXTRA 1024 /* more than headers, 255 bytes of options, padding and tags */
 
 static void make_fields(__u8 fields[2], const struct hk_eesp_name *name)
@@ -294,7 +293,8 @@ static int seal_eesp(struct hk_eesp *sa, const struct hk_eesp_shape *shape,
 static int seal_wesp(struct hk_eesp *sa, const struct hk_eesp_shape *shape,
 	const struct hk_eesp_numbers *numbers, __u8 next_header, const __u8 *payload, __u32 length, __u8 *out)
 {
-	__u32 header = HK_WESP_HEADER_SIZE + (shape->pad ? 4 : 0), pad = (4 - (length + TRAILER) % 4) % 4, i;
+	__u32 header = HK_WESP_HEADER_SIZE + (shape->pad ? 4 : 0),
+	      pad = (4 - (length + HK_ESP_TRAILER_SIZE) % 4) % 4, i;
 	struct hk_eesp_layout layout = {.aad = header, .aad_length = HK_DKC_SIZE + HK_ESP_HEADER_SIZE};
 	__u8 *at;
 	int tail;
@@ -327,7 +327,7 @@ unsigned hk_eesp_overhead(const struct hk_eesp_name *name, const struct hk_eesp_
 
 	if (name->envelope == HK_ENVELOPE_WESP)
 		return (shape->protocol == IPPROTO_UDP ? 4 : 0) + HK_WESP_HEADER_SIZE + (shape->pad ? 4 : 0) +
-		       HK_DKC_SIZE + HK_ESP_HEADER_SIZE + HK_ESP_IV_SIZE + 3 + TRAILER + tail;
+		       HK_DKC_SIZE + HK_ESP_HEADER_SIZE + HK_ESP_IV_SIZE + 3 + HK_ESP_TRAILER_SIZE + tail;
 	return HK_EESP_HEADER_SIZE + (name->derived ? HK_DKC_SIZE : 0) +
 	       (shape->offset_size ? 2u + shape->offset_size : 0) + shape->options_size + (name->sn ? 8 : 0) +
 	       (name->iv ? 8 : 0) + tail;

@@ -13,8 +13,6 @@
 
 #include "user/endpoint/sa.h"
 
-#define TRAILER 2 /* pad length and next header */
-
 static __u32 iv_size(const struct hk_sa *sa)
 {
 	return sa->suite == HK_SUITE_CBC_HMAC ? HK_ESP_CBC_IV_SIZE : HK_ESP_IV_SIZE;
@@ -75,8 +73,8 @@ int hk_esp_seal(struct hk_sa *sa, const struct hk_seal_shape *shape, const struc
 
 	if (length > 65535)
 		return -EMSGSIZE;
-	pad = (block - (length + TRAILER) % block) % block;
-	end = start + length + pad + TRAILER;
+	pad = (block - (length + HK_ESP_TRAILER_SIZE) % block) % block;
+	end = start + length + pad + HK_ESP_TRAILER_SIZE;
 	if (end + HK_ESP_ICV_SIZE > room)
 		return -EMSGSIZE;
 	hk_put32(out, sa->name.spi);
@@ -102,22 +100,6 @@ unsigned hk_esp_check(const __u8 *data, __u32 length, struct hk_sealed *out)
 	return out->spi < HK_ESP_SPI_RESERVED ? HK_REFUSAL_SPI : HK_REFUSAL_NONE;
 }
 
-/* Trailer and padding of what was verified: the sender's bytes, so branches on them tell nothing. */
-static unsigned esp_trailer(__u8 *text, __u32 length, struct hk_payload *payload)
-{
-	__u32 pad = text[length - 2], i;
-
-	if (pad + TRAILER > length)
-		return HK_REFUSAL_PADDING;
-	for (i = 0; i < pad; i++)
-		if (text[length - TRAILER - pad + i] != i + 1)
-			return HK_REFUSAL_PADDING;
-	payload->data = text;
-	payload->length = length - TRAILER - pad;
-	payload->next_header = text[length - 1];
-	return HK_REFUSAL_NONE;
-}
-
 unsigned hk_esp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_payload *payload)
 {
 	__u32 start = HK_ESP_HEADER_SIZE + iv_size(sa), end = sealed->length - HK_ESP_ICV_SIZE;
@@ -126,7 +108,7 @@ unsigned hk_esp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out
 	unsigned refusal;
 	int status;
 
-	if (end < start + TRAILER)
+	if (end < start + HK_ESP_TRAILER_SIZE)
 		return HK_REFUSAL_SHORT;
 	if ((end - start) % block_size(sa))
 		return HK_REFUSAL_ESP_ALIGN;
@@ -137,7 +119,7 @@ unsigned hk_esp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out
 		return status == -EBADMSG ? HK_REFUSAL_BAD_ICV : HK_REFUSAL_CIPHER;
 	payload->numbers =
 		(struct hk_numbers){.iv = hk_get64(out + HK_ESP_HEADER_SIZE), .sn = hk_get32(out + 4)};
-	refusal = esp_trailer(out + start, end - start, payload);
+	refusal = hk_esp_read_trailer(out + start, end - start, payload);
 	if (refusal)
 		hk_wipe(out + start, end - start);
 	return refusal;

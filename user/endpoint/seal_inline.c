@@ -15,7 +15,6 @@
 #include "user/endpoint/inline_sa.h"
 #include "user/endpoint/inner.h"
 
-#define TRAILER 2 /* pad length and next header */
 #define ALIGN	4
 #define AAD	(HK_ESP_HEADER_SIZE + HK_INLINE_NONCE)
 #define START	(AAD + HK_ESP_IV_SIZE)
@@ -124,8 +123,8 @@ static int build(const struct hk_inline *sa, const struct hk_seal_shape *shape,
 static int seal_parent(struct hk_inline *sa, const struct hk_numbers *numbers, const __u8 *packet_nonce,
 	const struct content *content, __u8 *out, __u32 room)
 {
-	__u32 pad = (ALIGN - (content->length + TRAILER) % ALIGN) % ALIGN;
-	__u32 end = START + content->length + pad + TRAILER, i;
+	__u32 pad = (ALIGN - (content->length + HK_ESP_TRAILER_SIZE) % ALIGN) % ALIGN;
+	__u32 end = START + content->length + pad + HK_ESP_TRAILER_SIZE, i;
 	struct hk_protect_job job;
 	struct packet_keys keys;
 	int status;
@@ -244,22 +243,6 @@ int hk_inline_seal(struct hk_inline *sa, const struct hk_seal_shape *shape, cons
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-/* As ESP's: the sender's bytes, after the ICV verified. */
-static unsigned trailer(__u8 *text, __u32 length, struct hk_payload *payload)
-{
-	__u32 pad = text[length - 2], i;
-
-	if (pad + TRAILER > length)
-		return HK_REFUSAL_PADDING;
-	for (i = 0; i < pad; i++)
-		if (text[length - TRAILER - pad + i] != i + 1)
-			return HK_REFUSAL_PADDING;
-	payload->data = text;
-	payload->length = length - TRAILER - pad;
-	payload->next_header = text[length - 1];
-	return HK_REFUSAL_NONE;
-}
-
 static unsigned open_parent(
 	struct hk_inline *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_payload *payload)
 {
@@ -268,7 +251,7 @@ static unsigned open_parent(
 	struct packet_keys keys;
 	int status;
 
-	if (sealed->length < START + TRAILER + HK_ESP_ICV_SIZE)
+	if (sealed->length < START + HK_ESP_TRAILER_SIZE + HK_ESP_ICV_SIZE)
 		return HK_REFUSAL_SHORT;
 	if ((end - START) % ALIGN)
 		return HK_REFUSAL_ESP_ALIGN;
@@ -282,7 +265,7 @@ static unsigned open_parent(
 	if (status)
 		return status == -EBADMSG ? HK_REFUSAL_BAD_ICV : HK_REFUSAL_CIPHER;
 	payload->numbers = (struct hk_numbers){.iv = hk_get64(out + AAD), .sn = hk_get32(out + 4)};
-	return trailer(out + START, end - START, payload);
+	return hk_esp_read_trailer(out + START, end - START, payload);
 }
 
 static unsigned take_creation(struct hk_payload *payload, struct hk_creation *creation)
