@@ -19,7 +19,7 @@
 #include "bpf/parse/tls.h"
 #include "user/base/bytes.h"
 #include "user/envelope/hello.h"
-#include "user/envelope/streams.h"
+#include "user/envelope/tls_keys.h"
 #include "user/keys/connections.h"
 
 #define RECORD_HEADER 5
@@ -27,10 +27,8 @@
 #define NONCE	      8
 #define TAG	      16
 #define AAD	      13
-#define GUESSES	      8	 /* record numbers tried after a gap, beside those the nonce suggests */
-#define HELLO_TRIES   16 /* records of a direction, for the hellos to be seen by another worker */
+#define GUESSES	      8 /* record numbers tried after a gap, beside those the nonce suggests */
 #define HOLD_NS	      (60ull * 1000000000)
-#define TLS_12	      0x0303
 
 enum { CHANGE_CIPHER_SPEC = 20, ALERT = 21, HANDSHAKE = 22, DATA = 23, HEARTBEAT = 24 };
 
@@ -43,114 +41,6 @@ struct segment {
 	__u32 plain_length;
 	unsigned records, data; /* taken from the stream; with application data */
 };
-
-static struct hk_tls_tuple tuple_of(const struct hk_stream *stream)
-{
-	const struct hk_stream_name *name = &stream->name;
-	struct hk_tls_tuple tuple = {.domain = name->domain};
-
-	tuple.client = stream->server ? name->dst : name->src;
-	tuple.server = stream->server ? name->src : name->dst;
-	tuple.client_port = stream->server ? name->dst_port : name->src_port;
-	tuple.server_port = stream->server ? name->src_port : name->dst_port;
-	return tuple;
-}
-
-/* --- keys --- */
-
-/* TLS_*_WITH_AES_{128,256}_GCM_*: RFC 5288, 5289, 5487. 0: another suite. */
-static unsigned suite_key_size(unsigned suite)
-{
-	if (suite >= 0x009c && suite <= 0x00ad)
-		return suite & 1 ? 32 : 16;
-	if (suite >= 0xc02b && suite <= 0xc032)
-		return suite & 1 ? 16 : 32;
-	return 0;
-}
-
-static void use_keys(struct hk_stream *stream, const __u8 *key, unsigned size, const __u8 *iv,
-	const struct hk_tls_choice *choice)
-{
-	memcpy(stream->key, key, size);
-	memcpy(stream->iv, iv, sizeof(stream->iv));
-	stream->key_size = (__u8)size;
-	stream->key_id = choice->id;
-	stream->key_place = choice->place;
-	stream->by_tuple = choice->secret->is_tuple;
-	stream->keyed = true;
-	stream->proven = stream->stale = false;
-}
-
-/* RFC 5246 6.3: client key | server key | client IV | server IV */
-static void derive_keys(struct hk_stream *stream, const struct hk_hello *hello,
-	const struct hk_tls_choice *choice, unsigned size)
-{
-	__u8 seed[64], block[2 * 32 + 2 * 4];
-
-	memcpy(seed, hello->server_random, 32);
-	memcpy(seed + 32, hello->client_random, 32);
-	hk_crypto_tls_prf(size == 32, choice->secret->master, HK_TLS_MASTER_SIZE, "key expansion", seed,
-		sizeof(seed), block, 2 * size + 8);
-	use_keys(stream, block + (stream->server ? size : 0), size,
-		block + 2 * size + (stream->server ? 4 : 0), choice);
-	hk_wipe(block, sizeof(block));
-}
-
-/* Whether the box can open what the hellos agreed on; else the stream is ignored from now on. */
-static unsigned check_hello(struct hk_stream *stream, const struct hk_hello *hello)
-{
-	unsigned size = suite_key_size(hello->suite);
-
-	if (hello->version != TLS_12)
-		stream->ignored = HK_REASON_TLS_VERSION;
-	else if (!size)
-		stream->ignored = HK_REASON_TLS_CIPHER;
-	return stream->ignored ? 0 : size;
-}
-
-/* By what the hellos said. The two directions may be two workers': what one of them saw may come later. */
-static void find_by_hello(
-	struct hk_stream *stream, const struct hk_keyring *keyring, const struct hk_tls_tuple *tuple)
-{
-	struct hk_tls_choice choice;
-	struct hk_hello hello;
-	unsigned size;
-
-	if (!hk_hello_get(tuple, &hello) || !hello.has_server) {
-		if (stream->sequence < HELLO_TRIES)
-			stream->serial = 0;
-		return;
-	}
-	size = check_hello(stream, &hello);
-	if (size && hello.has_client &&
-		hk_keyring_tls_random(keyring, tuple->domain, hello.client_random, &choice))
-		derive_keys(stream, &hello, &choice, size);
-}
-
-/* Asked once per change of connections. Afterwards the stream is keyed, ignored, or has no key. */
-static void find_keys(struct hk_stream *stream, const struct hk_keyring *keyring)
-{
-	struct hk_tls_tuple tuple = tuple_of(stream);
-	const struct hk_tls_secret *secret;
-	struct hk_tls_choice choice;
-
-	if (stream->keyed && hk_keyring_tls_holds(keyring, stream->key_place, stream->key_id)) {
-		stream->serial = hk_keyring_serial(keyring);
-		return;
-	}
-	stream->stale |= stream->keyed;
-	hk_stream_unkey(stream);
-	stream->serial = hk_keyring_serial(keyring);
-	if (stream->rekeyed)
-		return;
-	if (!hk_keyring_tls_tuple(keyring, &tuple, &choice)) {
-		find_by_hello(stream, keyring, &tuple);
-		return;
-	}
-	secret = choice.secret;
-	use_keys(
-		stream, secret->keys[stream->server], secret->key_size, secret->ivs[stream->server], &choice);
-}
 
 /* --- records --- */
 
@@ -232,11 +122,10 @@ static bool open_record(struct segment *segment, const __u8 *record, __u32 lengt
 static bool is_doubtful(struct segment *segment)
 {
 	struct hk_stream *stream = segment->stream;
-	struct hk_tls_tuple tuple = tuple_of(stream);
 
 	if (!stream->by_tuple || stream->proven)
 		return false;
-	find_by_hello(stream, segment->opening->keyring, &tuple);
+	hk_tls_find_by_hello(stream, segment->opening->keyring);
 	return true;
 }
 
@@ -271,7 +160,7 @@ static unsigned read_encrypted(struct segment *segment, const __u8 *record, __u3
 	bool opened;
 
 	if (stream->serial != hk_keyring_serial(segment->opening->keyring))
-		find_keys(stream, segment->opening->keyring);
+		hk_tls_find_keys(stream, segment->opening->keyring);
 	if (stream->ignored)
 		return stream->ignored;
 	if (!stream->keyed)
@@ -297,7 +186,7 @@ static unsigned read_clear(struct segment *segment, const __u8 *record, __u32 le
 
 	switch (record[0]) {
 	case HANDSHAKE:
-		tuple = tuple_of(stream);
+		tuple = hk_tls_tuple_of(stream);
 		hk_hello_read(&tuple, stream->server, record + RECORD_HEADER, length);
 		return HK_REASON_OK;
 	case CHANGE_CIPHER_SPEC:
@@ -309,7 +198,7 @@ static unsigned read_clear(struct segment *segment, const __u8 *record, __u32 le
 		return HK_REASON_OK;
 	case ALERT: return HK_REASON_OK;
 	case DATA: /* TLS 1.3 without its imitation of a change cipher spec */
-		find_keys(stream, segment->opening->keyring);
+		hk_tls_find_keys(stream, segment->opening->keyring);
 		return stream->ignored ? stream->ignored : HK_REASON_TLS_RECORD;
 	default: return HK_REASON_TLS_RECORD;
 	}
@@ -466,7 +355,7 @@ static unsigned read_segment(struct segment *segment, __u32 sequence, const __u8
 /* The ports are used again: what a connection before agreed on is not said of this one. */
 static void forget_hello(const struct hk_stream *stream)
 {
-	struct hk_tls_tuple tuple = tuple_of(stream);
+	struct hk_tls_tuple tuple = hk_tls_tuple_of(stream);
 
 	hk_hello_forget(&tuple);
 }
