@@ -109,6 +109,8 @@ check "the next generation is there, and the older one has an end" wait_for 5 st
 ends() { box keys list --json | jq -c '[.[] | select(.kind == "master" and .generation == 1 and .state != "retired") | .not_after]'; }
 ends=$(ends)
 check_equal "an hour from now" true "$(jq 'length > 0 and all(.[]; . - now | . > 3000 and . <= 3600)' <<<"$ends")"
+in_use() { pings client 10.9.0.9 && box keys list | grep -q '^note: .*, slot 0 generation 1 is in use still: .*(ends in [0-9]* min)$'; }
+check "keys list tells that nobody has changed over, though it is current" wait_for 5 in_use
 check "a reload of the file that holds them" box reload
 check_equal "leaves them their end" "$ends" "$(ends)"
 command=$(commands retire)

@@ -15,8 +15,9 @@
 #include "user/cmd/command.h"
 
 #define DAY_S	 86400
-#define IN_USE_S 120 /* asked for so lately: somebody sends under it */
-#define SHOWN	 8   /* of one kind */
+#define IN_USE_S 120  /* asked for so lately: somebody sends under it */
+#define ENDING_S 3600 /* nobody has changed over, and the end is near */
+#define SHOWN	 8    /* of one kind */
 
 enum note { NOTE_NONE_LEFT, NOTE_ENDS, NOTE_IN_USE, NOTE_ENDLESS, NOTE_FILED, NOTES };
 
@@ -76,9 +77,11 @@ static void say(struct notebook *book, enum note kind, const json_t *row)
 		putchar('\n');
 	if (book->said[kind] > SHOWN)
 		return;
-	printf("note: domain %s, receiver %s, slot %lld generation %lld %s", hk_text_of(row, "domain"),
-		receiver[0] ? receiver : "all", hk_number_of(row, "slot"), hk_number_of(row, "generation"),
-		notes[kind]);
+	printf("note: domain %s, receiver %s", hk_text_of(row, "domain"), receiver[0] ? receiver : "all");
+	if (kind != NOTE_NONE_LEFT)
+		printf(", slot %lld generation %lld", hk_number_of(row, "slot"),
+			hk_number_of(row, "generation"));
+	printf(" %s", notes[kind]);
 	if (kind == NOTE_IN_USE)
 		printf(" (%s)", hk_key_used_text(hk_number_of(row, "used"), used));
 	if ((kind == NOTE_IN_USE || kind == NOTE_ENDS) && hk_number_of(row, "not_after"))
@@ -110,9 +113,18 @@ static bool opens(const json_t *row)
 	       is_state(row, "not-yet");
 }
 
-static void look_at(struct notebook *book, const json_t *row)
+/* Its time is over soon although there is a younger one. */
+static bool is_leaving(const struct notebook *book, const json_t *row, bool has_next)
 {
-	if (is_state(row, "previous") && hk_number_of(row, "used") &&
+	long long end = hk_number_of(row, "not_after");
+
+	return is_state(row, "previous") ||
+	       (has_next && is_state(row, "current") && end && end - book->now <= ENDING_S);
+}
+
+static void look_at(struct notebook *book, const json_t *row, bool has_next)
+{
+	if (is_leaving(book, row, has_next) && hk_number_of(row, "used") &&
 		book->now - hk_number_of(row, "used") < IN_USE_S)
 		say(book, NOTE_IN_USE, row);
 	else if (is_state(row, "previous") && !hk_number_of(row, "not_after"))
@@ -125,11 +137,13 @@ static void look_at(struct notebook *book, const json_t *row)
 static void look_at_all(struct notebook *book, json_t *const *rows, size_t count)
 {
 	const json_t *last = NULL;
-	bool endless = false;
+	bool endless = false, has_next = false;
 	size_t i;
 
+	for (i = 0; i < count; i++)
+		has_next |= is_state(rows[i], "next");
 	for (i = 0; i < count; i++) {
-		look_at(book, rows[i]);
+		look_at(book, rows[i], has_next);
 		if (!opens(rows[i]))
 			continue;
 		endless |= !hk_number_of(rows[i], "not_after");
