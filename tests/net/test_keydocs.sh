@@ -61,6 +61,12 @@ block "jq '.generations"
 kill -USR1 "$stayed"
 check "the stats file is written" wait_for 5 test -s "$work/stats.json"
 check_equal "and says what a rotation waits for" client "$(runs "$(cat "$block")" | jq -r 'select(.waits_for) | .host')"
+unnamed() { # counters of the stats file that the document does not name
+	jq -r 'to_entries[] | select((.value | type) == "number" and .key != "time") | .key' "$work/stats.json" | while read -r name; do
+		grep -qF "\`$name\`" "$document" || echo "$name"
+	done
+}
+check_equal "every counter of it is in the document" "15, and not: " "$(jq '[.[] | numbers] | length - 1' "$work/stats.json"), and not: $(unnamed)"
 
 # --- the box ---------------------------------------------------------------------------------------------
 
