@@ -29,7 +29,7 @@ for command in keygen keys keyserver seal open tunnel; do
 	usage "halfkey-endpoint $command --help" 0 endpoint $command --help
 	usage "halfkey-endpoint $command: an unknown option" 2 endpoint $command --nonsense
 done
-for command in keygen keys keyserver seal open; do
+for command in keygen keys keyserver seal open tunnel; do
 	usage "halfkey-endpoint $command: nothing said" 2 endpoint $command
 done
 usage "halfkey-endpoint: no command" 2 endpoint

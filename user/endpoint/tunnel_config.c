@@ -349,6 +349,9 @@ int hk_tunnel_config_read(
 		status = apply(config, option, argv, error);
 	if (!status && optind < argc)
 		status = hk_error_set(error, HK_EUSAGE, "%s: unexpected word: see --help", argv[optind]);
+	if (!status && !config->path && !config->local)
+		status = hk_error_set(error, HK_EUSAGE,
+			"no local address: name a configuration (-c) or --local: see --help");
 	for (i = 0; i < config->peers_count; i++)
 		config->peers[i].wishes.host = &config->wishes;
 	if (status)
