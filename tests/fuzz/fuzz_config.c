@@ -5,6 +5,7 @@
  * With WRITE_SEEDS it writes the corpus to begin with: the reference's examples.
  *
  * SOURCES: user/control/config.c user/control/domains.c user/control/values.c user/base/outline.c
+ * SOURCES: user/control/domains_join.c user/control/outlets.c user/control/policy.c
  * SOURCES: user/control/schema*.c user/control/replace.c
  * SOURCES: user/base/error.c user/base/files.c user/base/text.c user/base/names.c user/base/nearest.c
  * SOURCES: user/base/complaint.c

@@ -6,7 +6,7 @@
  *
  * SOURCES: user/hooks/firewall_rules.c user/hooks/shaper_classes.c user/hooks/selector.c
  * SOURCES: user/hooks/settings.c user/hooks/prefix.c user/base/complaint.c user/base/error.c
- * SOURCES: user/base/names.c
+ * SOURCES: user/base/names.c user/base/text.c
  * SOURCES: -lcyaml -lyaml
  */
 #include <stdbool.h>

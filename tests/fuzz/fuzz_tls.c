@@ -6,7 +6,8 @@
  *
  *   input: ( where, place16, size, bytes ) ...     where: 1 server, 2 SYN, 4 RST, place: from `next`
  *
- * SOURCES: user/envelope/tls.c user/envelope/streams.c user/envelope/hello.c user/base/hash.c
+ * SOURCES: user/envelope/tls.c user/envelope/tls_keys.c user/envelope/streams.c
+ * SOURCES: user/envelope/hello.c user/base/hash.c
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -68,7 +68,9 @@ beside() {
 	chmod 600 "$dir/both.keys"
 	check_equal "$1: a later generation of the slot waits for its time" "$count 0" "$(opens both.keys key-not-yet)"
 	sed -i "s/not-before=$future/not-before=$past/" "$dir/both.keys"
-	check_equal "$1: and is the one then" "0 $count" "$(opens both.keys bad-icv)"
+	check_equal "$1: and does not hide the earlier one then" "$count 0" "$(opens both.keys bad-icv)"
+	sed -i '/^receiver=.*generation=9/!d' "$dir/both.keys"
+	check_equal "$1: but is one of its own" "0 $count" "$(opens both.keys bad-icv)"
 }
 
 python3 tests/net/capture.py "$topology_dir/plain.pcap" "$count"

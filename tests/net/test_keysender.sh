@@ -34,7 +34,8 @@ one() { # ENVELOPE
 	rm -rf "$ks/state"
 	ks_config "$at" "envelope: $envelope"
 	sed -i 's/^\( *\)- {name: server, .*/&\n\1- {name: third, address: 192.0.2.3}/' "$ks/keyserver.yaml"
-	"$endpoint" keyserver -c "$ks/keyserver.yaml" 2>"$ks/log" &
+	: >"$ks/log" # here and not in the background: the last one's word must not be read as this one's
+	"$endpoint" keyserver -c "$ks/keyserver.yaml" 2>>"$ks/log" &
 	server=$!
 	wait_for 10 grep -q 'ready at' "$ks/log" || not_ok "$envelope: the key server starts - $(tail -n 1 "$ks/log")"
 	check "$envelope: the receiver gets its keys, before any SPI is there" keys peer receiver.keys
