@@ -182,6 +182,38 @@ static void clear_records(void)
 	box_free(&scene.box);
 }
 
+static void scene_firewall(struct scene *scene, const char *rules)
+{
+	hk_pipeline_free(scene->box.pipeline);
+	hk_inspection_free(scene->box.inspection);
+	hk_outer_free(scene->box.outer);
+	box_firewall(&scene->box, rules);
+	CU_ASSERT_EQUAL_FATAL(box_build(&scene->box, NULL, BOX_FRAME, 0), 0);
+}
+
+/* A datagram that begins in the clear has no SPI: its verdict would be that of all such datagrams. */
+static void no_kernel_verdict_for_the_clear(void)
+{
+	static const char rules[] = "rules:\n  - {match: {protocol: udp}, action: drop, flow: 1m}\n";
+	static const __u8 hello[] = {22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4};
+	struct datagram datagram = {.length = 0}, good;
+	struct scene scene;
+	struct hk_fate fate;
+
+	scene_init(&scene, NULL, false, 53);
+	scene.box.domains[0].flow_per_spi = true;
+	scene_firewall(&scene, rules);
+	good = sealed(&scene, 1);
+	CU_ASSERT_EQUAL(run_payload(&scene, good.bytes, good.length, &fate), HK_REASON_HOOK_DROP);
+	CU_ASSERT_EQUAL(fate.kernel_lifetime_ms, 60000);
+	memcpy(datagram.bytes, hello, sizeof(hello));
+	memcpy(datagram.bytes + sizeof(hello), good.bytes, good.length);
+	CU_ASSERT_EQUAL(run_payload(&scene, datagram.bytes, (__u32)sizeof(hello) + good.length, &fate),
+		HK_REASON_FLOW_DROP);
+	CU_ASSERT_EQUAL(fate.kernel_lifetime_ms, 0);
+	box_free(&scene.box);
+}
+
 /* Hooks see a datagram's records as one payload, once, and their verdict is the datagram's. */
 static void one_verdict(void)
 {
@@ -192,11 +224,7 @@ static void one_verdict(void)
 	struct hk_fate fate;
 
 	scene_init(&scene, NULL, true, 53);
-	hk_pipeline_free(scene.box.pipeline);
-	hk_inspection_free(scene.box.inspection);
-	hk_outer_free(scene.box.outer);
-	box_firewall(&scene.box, rules);
-	CU_ASSERT_EQUAL_FATAL(box_build(&scene.box, NULL, BOX_FRAME, 0), 0);
+	scene_firewall(&scene, rules);
 	datagram = sealed(&scene, 4);
 	CU_ASSERT_EQUAL(run_payload(&scene, datagram.bytes, datagram.length, &fate), HK_REASON_HOOK_DROP);
 	CU_ASSERT_EQUAL(fate.action, HK_ACTION_DROP);
@@ -248,6 +276,7 @@ int main(void)
 		{"2000 datagrams, host to box (ipsec-mb) to host", through_ipsec_mb},
 		{"2000 datagrams, host to box (libcrypto) to host", through_libcrypto},
 		{"records in the clear", clear_records},
+		{"no kernel verdict for the clear", no_kernel_verdict_for_the_clear},
 		{"one verdict for a datagram", one_verdict},
 		{"limits of the seal side", limits},
 		{0},

@@ -23,7 +23,9 @@ static unsigned action_of(const struct hk_config *config, unsigned reason)
 
 /*
  * One flow an SPI: the flow's verdict is the SPI's, and the kernel can act on
- * it. Wished once for each SPI; the flow table goes on deciding until then.
+ * it. Wished once for each SPI; the flow table goes on deciding until then. A
+ * datagram that begins with a record in the clear has none: what the kernel was
+ * told of it would hold for every such datagram of the two hosts.
  */
 static void wish_kernel(struct hk_pipeline *pipeline, const struct hk_parsed *parsed, struct hk_fate *fate)
 {
@@ -32,7 +34,8 @@ static void wish_kernel(struct hk_pipeline *pipeline, const struct hk_parsed *pa
 	__u64 left;
 	unsigned verdict;
 
-	if (!flow || flow->verdict_until_ns <= pipeline->now_ns || !opening->domain->flow_per_spi)
+	if (!flow || flow->verdict_until_ns <= pipeline->now_ns || !opening->domain->flow_per_spi ||
+		!opening->meta->spi)
 		return;
 	verdict = hk_flow_verdict(flow, opening->auth, pipeline->now_ns);
 	if (verdict == HK_FLOW_NO_VERDICT || flow->told_spi[parsed->flow_direction] == opening->meta->spi)
