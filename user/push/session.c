@@ -41,7 +41,8 @@ static int take_keys(struct hk_push_session *session, struct hk_push_link *link,
 	if (status)
 		return status;
 	if (session->said.text[0])
-		hk_log_info("server %s: connected again", session->target->server);
+		hk_log_info(
+			"server %s: connected%s", session->target->server, session->served ? " again" : "");
 	session->said.text[0] = '\0';
 	session->served = true;
 	return hk_push_send(link, json_pack("{s:s,s:I}", "op", "ack", "serial", serial), error);
