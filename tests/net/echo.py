@@ -6,8 +6,8 @@ echo.py ADDRESS COUNT [INTERVAL [SIZE]]   SIZE: payload bytes, never in fragment
 
 What ping does not do: it waits for the last answers as long as they take ($PATIENCE seconds, a
 minute where it is not set, without one are a loss), and has never more than 64 requests on the way, so that no queue overflows while
-somebody in between stands still. SIGINT ends the sending, not the waiting. Prints ping's summary;
-status 0 when every request was answered.
+somebody in between stands still. SIGINT ends the sending, not the waiting: send it when the file $BEGUN is
+there, which is made with the first answer. Prints ping's summary; status 0 when every request was answered.
 """
 import os
 import select
@@ -19,6 +19,7 @@ import time
 
 WINDOW = 64
 PATIENCE = float(os.environ.get("PATIENCE", 60))
+BEGUN = os.environ.get("BEGUN")
 IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, DO = 10, 23, 2
 
 address, count = sys.argv[1], int(sys.argv[2])
@@ -81,6 +82,8 @@ while sent < count or waiting:
     if select.select([wire], [], [], max(0, min(wait, 0.2)))[0]:
         which = answered(wire)
         if which in waiting:
+            if BEGUN and not received:
+                open(BEGUN, "w").close()
             waiting.remove(which)
             received += 1
             heard = time.monotonic()

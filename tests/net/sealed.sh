@@ -71,6 +71,19 @@ pings() { echoes "$1" "$2" 3 0.05 "${3:-56}"; }
 # answers WHERE ADDRESS: one answer to one ping, be it that others are lost before
 answers() { wait_for 20 "in_$1" ping -q -c 1 -W 1 "$2"; }
 
+# echo_begin FILE INTERVAL: echoes from the client, answered when this returns, until echo_end, which waits for
+# the last answers. FILE is what echo.py prints.
+echo_begin() {
+	rm -f "$1.begun"
+	in_background "$topology_client" env BEGUN="$1.begun" python3 tests/net/echo.py 10.9.0.9 1000000 "$2" >"$1" 2>&1
+	echoing=$background
+	wait_for 10 test -e "$1.begun" || not_ok "echoes are answered - $(tail -n 1 "$1")"
+}
+echo_end() {
+	kill -INT "$echoing"
+	wait "$echoing"
+}
+
 # none_lost FILE: what echo.py printed
 none_lost() { grep -q '[1-9][0-9]* packets transmitted, .* received, 0% packet loss' "$1" || { cat "$1"; return 1; }; }
 

@@ -104,12 +104,11 @@ again() { # NAME TUNNEL-OPTION...: without --first-use
 
 # The steps of keygen --next: box, receivers, senders; each tunnel reads its new file on SIGHUP.
 rotate() {
-	local label=$1 step name lines ping
+	local label=$1 step name lines
 	shift
 	endpoint keygen -o "$topology_dir/next" --next "$topology_dir/keys" >/dev/null ||
 		{ not_ok "$label: the next keys"; return; }
-	in_background "$topology_client" python3 tests/net/echo.py 10.9.0.9 1000000 0.01 >"$topology_dir/ping"
-	ping=$background
+	echo_begin "$topology_dir/ping" 0.01
 	check "$label: the box takes the next keys" box keys rotate tunnel 3600 "$topology_dir/next/box.keys"
 	for step in .accept .change ""; do
 		for name in 0:client 1:server; do
@@ -123,8 +122,7 @@ rotate() {
 		done
 	done
 	check "$label: packets pass with the next keys" pings client 10.9.0.9
-	kill -INT "$ping"
-	wait "$ping"
+	echo_end
 	check "$label: no packet is lost over a rotation" none_lost "$topology_dir/ping"
 	check "$label: the box opened all of it" wait_for 3 all_opened
 }

@@ -25,8 +25,7 @@ check_equal "and is opened by the box" yes "$([ "$(reason_count workers ok)" -gt
 # --- rotation under traffic ---------------------------------------------------------------------
 
 first=$(generations)
-in_background "$topology_client" python3 tests/net/echo.py 10.9.0.9 1000000 0.02 >"$ks/ping" 2>&1
-pinging=$background
+echo_begin "$ks/ping" 0.02
 check "keys rotate by themselves" wait_for 30 reached $((first + 1))
 second=$(generations)
 "$endpoint" keyserver -c "$ks/keyserver.yaml" --rotate all
@@ -38,8 +37,7 @@ kill -9 "$key_server_pid"
 wait "$key_server_pid" 2>/dev/null
 ks_server
 check "and when the key server is back" wait_for 60 reached $((third + 1))
-kill -INT $pinging
-wait $pinging
+echo_end
 check "no packet is lost over rotations and a kill -9" none_lost "$ks/ping"
 check "and later ones work" pings client 10.9.0.9
 check_equal "no SPI was used twice" "" "$(sed -n 's/.*: to \(.*\) with SPI \(.*\)/\1 \2/p' "$ks"/*.tunnel.log | sort | uniq -d)"

@@ -41,7 +41,7 @@ prepare() {
 }
 
 rotate() { # NAME KEYGEN-OPTION...
-	local name=$1 pinger
+	local name=$1
 	shift
 	topology_up 1
 	sealed_keys "$@"
@@ -52,8 +52,7 @@ rotate() { # NAME KEYGEN-OPTION...
 	"$O/halfkey-endpoint" keygen -o "$topology_dir/next" --next "$topology_dir/keys" >"$topology_dir/steps" 2>&1
 	check_equal "$name: one command makes the next keys, and says what to do" 5 \
 		"$(grep -cE '^  [1-5]\. ' "$topology_dir/steps")"
-	in_background "$topology_client" python3 tests/net/echo.py 10.9.0.9 1000000 0.02 >"$topology_dir/pings" 2>&1
-	pinger=$background
+	echo_begin "$topology_dir/pings" 0.02
 	place_box box.accept.keys
 	check "$name: 1. the box takes both" box reload
 	place_hosts .accept.keys
@@ -67,8 +66,7 @@ rotate() { # NAME KEYGEN-OPTION...
 	place_box box.keys
 	check "$name: 5. so has the box" box reload
 	check "$name: and so they pass in the end" bulk server client 10.9.0.1 2000
-	kill -INT "$pinger"
-	wait "$pinger"
+	echo_end
 	check "$name: no ping of all that time was lost" none_lost "$topology_dir/pings"
 	check_equal "$name: the box opened every one" "0 0 0" \
 		"$(box_count no-key) $(box_count stale-key) $(box_count implausible)"

@@ -20,15 +20,13 @@ config() { # EXTRA-YAML
 
 good() {
 	local before
-	in_background "$topology_client" python3 tests/net/echo.py 10.9.0.9 1000000 0.005 >"$topology_dir/ping"
-	local ping=$background
+	echo_begin "$topology_dir/ping" 0.005
 	for before in 0 1 2; do
 		config "policy: {legacy: $([ $before = 1 ] && echo pass || echo drop)}"
 		kill -HUP "$box_pid"
 		check "a good reload takes effect (SIGHUP, $((before + 1)))" wait_for 5 reloads_are "done" $((before + 1))
 	done
-	kill -INT "$ping"
-	wait "$ping"
+	echo_end
 	check "no sealed packet was lost over three reloads" none_lost "$topology_dir/ping"
 	check_equal "the policy is in the map" 1 "$(policy_of 18)"
 	check "clear traffic is dropped now" test "$(in_client ping -q -c 2 -W 1 192.0.2.9 | grep -c ' 0 received')" = 1

@@ -226,14 +226,13 @@ sent_more_than() { [ "$(in_client ip -j -s link show hk0 | jq '.[0].stats64.tx.p
 
 # Rotation of running tunnels: new keys are accepted, then used, then the old ones go; nothing is lost.
 reloads() { # TAG KEYGEN-OPTION...
-	local tag=$1 c s ping dir=$topology_dir/$1 name
+	local tag=$1 c s dir=$topology_dir/$1 name
 	shift
 	keys "$tag" "$@"
 	keys "$tag.next" --slot 1 --generation 2 "$@"
 	tunnel "$topology_client" "$tag" client --first-use && c=$background
 	tunnel "$topology_server" "$tag" server --first-use && s=$background
-	in_background "$topology_client" python3 tests/net/echo.py 10.9.0.9 1000000 0.002 >"$dir/ping"
-	ping=$background
+	echo_begin "$dir/ping" 0.002
 	for name in client server; do
 		grep slot= "$topology_dir/$tag.next/$name.keys" >>"$dir/$name.keys"
 	done
@@ -260,8 +259,7 @@ reloads() { # TAG KEYGEN-OPTION...
 	sed -i 's/^local: .*/local: "192.0.2.2"/' "$dir/client.tunnel.yaml"
 	check "$tag: another local address needs a restart" hup "$tag" client "$c" "not reloaded.*local"
 	wait_for 10 sent_more_than 100
-	kill -INT "$ping"
-	wait "$ping"
+	echo_end
 	topology_stop "$c" "$s"
 	check "$tag: traffic went on all the while" [ "$(sed -n 's/ packets transmitted.*//p' "$dir/ping")" -gt 100 ]
 	check "$tag: and no packet was lost" none_lost "$dir/ping"
