@@ -129,7 +129,7 @@ ks_tunnel() {
 	local where=$1 cert=$2 local=$3 peer=$4 inner=$5 far=$6 log=$ks/$2.tunnel.log
 	shift 6
 	: >"$log"
-	in_background "$where" "$endpoint" tunnel --server "$at" $(ks_files "$cert") --local "$local" --peer "$peer=$far" \
+	in_background "$where" "$endpoint" tunnel --server "$at" --state "$ks/$cert.state" $(ks_files "$cert") --local "$local" --peer "$peer=$far" \
 		--address "$inner/24" --stats "$ks/$cert.stats" "$@" 2>>"$log"
 	tunnel_pid=$background
 	wait_for 20 grep -q 'with SPI' "$log" && wait_for 20 grep -q 'keys to receive' "$log" ||

@@ -11,7 +11,7 @@ ks_topology
 ks_config "$at"
 
 tunnel() { # WHERE CERT LOCAL PEER INNER FAR: its pid in $background
-	in_background "$1" "$endpoint" tunnel --server "$at" $(ks_files "$2") --local "$3" --peer "$4=$6" \
+	in_background "$1" "$endpoint" tunnel --server "$at" --state "$ks/$2.state" $(ks_files "$2") --local "$3" --peer "$4=$6" \
 		--address "$5/24" --stats "$ks/$2.stats" 2>"$ks/$2.log"
 }
 of() { jq -c "$2" "$ks/$1.stats" 2>/dev/null; } # CERT FILTER
