@@ -144,6 +144,13 @@ ks_tunnels() {
 	peer_pid=$tunnel_pid
 }
 
+# ks_receive tcp|udp PORT COUNT: at the tunnel's far end, into $ks/tcp.received or udp.received; its pid in $receiver
+ks_receive() {
+	in_server python3 tests/net/seq.py receive "$1" 10.9.0.9 "$2" "$3" >"$ks/$1.received" 2>&1 &
+	receiver=$!
+	wait_for 10 in_server sh -c "ss -Hnlt -u 'sport = :$2' | grep -q ." || not_ok "nobody listens on $1 $2"
+}
+
 # ks_pull OPTION...: keys pull in the background; its pid in $pull_pid, words in $ks/pull.log
 ks_pull() {
 	: >"$ks/pull.log"

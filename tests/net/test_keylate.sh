@@ -21,11 +21,6 @@ unsent() { # CERT: it was asked to send and had no key
 	kill -USR1 "$2"
 	[ "$(of "$1" '.unsent["no-key"]')" -gt 3 ]
 }
-receive() { # tcp|udp PORT COUNT: its pid in $receiver
-	in_server python3 tests/net/seq.py receive "$1" 10.9.0.9 "$2" "$3" >"$ks/$1.received" 2>&1 &
-	receiver=$!
-	wait_for 10 in_server sh -c "ss -Hnlt -u 'sport = :$2' | grep -q ." || not_ok "nobody listens on $1 $2"
-}
 
 # --- before the key server is there ---------------------------------------------------------------------
 
@@ -69,9 +64,9 @@ topology_stop "$ping_pid"
 # --- killed under traffic -------------------------------------------------------------------------------
 
 sealing=$(grep -o 'with SPI .*' "$ks/client.log" | tail -n 1)
-receive tcp 7001 1500
+ks_receive tcp 7001 1500
 tcp=$receiver
-receive udp 7002 1500
+ks_receive udp 7002 1500
 udp=$receiver
 in_client python3 tests/net/seq.py send tcp 10.9.0.9 7001 1500 100 &
 in_client python3 tests/net/seq.py send udp 10.9.0.9 7002 1500 100 &

@@ -18,11 +18,6 @@ box_down() {
 }
 current() { "$endpoint" keyserver -c "$ks/keyserver.yaml" --list --json | jq "[.[] | select(.state == \"current\" and .host == \"server\") | .generation][0]"; }
 newer() { [ "$(current)" -gt "$1" ]; }
-receive() { # tcp|udp PORT COUNT: its pid in $receiver
-	in_server python3 tests/net/seq.py receive "$1" 10.9.0.9 "$2" "$3" >"$ks/$1.received" 2>&1 &
-	receiver=$!
-	wait_for 10 in_server sh -c "ss -Hnlt -u 'sport = :$2' | grep -q ." || not_ok "nobody listens on $1 $2"
-}
 
 # --- TCP and UDP over rotations and an outage --------------------------------------------------------------
 
@@ -30,9 +25,9 @@ ks_config "$at" "lifetime: 11s" "ahead: 2s" "grace: 8s"
 ks_server
 ks_box "envelope: psp, profile: split"
 ks_tunnels
-receive tcp 7001 5000
+ks_receive tcp 7001 5000
 tcp=$receiver
-receive udp 7002 5000
+ks_receive udp 7002 5000
 udp=$receiver
 in_client python3 tests/net/seq.py send tcp 10.9.0.9 7001 5000 100 &
 in_client python3 tests/net/seq.py send udp 10.9.0.9 7002 5000 100 &
@@ -87,7 +82,7 @@ one() { # SUITE PROFILE
 	ks_tunnels --envelope esp --suite "$suite"
 	in_background "$topology_client" tcpdump --immediate-mode -U -s 2000 -B 16384 -i c0 -w "$ks/wire.pcap" 'udp port 4500' 2>"$ks/tcpdump.log"
 	wait_for 10 captures || not_ok "$suite: tcpdump captures - $(tail -n 1 "$ks/tcpdump.log")"
-	receive udp 7003 50
+	ks_receive udp 7003 50
 	in_client python3 tests/net/seq.py send udp 10.9.0.9 7003 50 200
 	wait $receiver
 	check_equal "$suite: UDP through the tunnel" "50 0" "$(cat "$ks/udp.received")"
