@@ -24,6 +24,8 @@ struct context {
 	struct hk_sa_name name;
 	struct hk_seal_shape shape;
 	struct hk_numbers numbers;
+	__u8 cbc_iv[HK_ESP_CBC_IV_SIZE]; /* what the seal side would draw itself: the same noise in every run
+					  */
 	__u8 inner[1600];
 	__u32 length;
 };
@@ -57,6 +59,10 @@ static inline void context_draw(struct context *context, const struct kind *kind
 	context->numbers.iv = random_next(seed);
 	context->numbers.sn = (__u32)random_next(seed);
 	context_shape(context, seed);
+	if (kind->envelope == HK_ENVELOPE_ESP && kind->variant == HK_SUITE_CBC_HMAC) {
+		random_fill(seed, context->cbc_iv, sizeof(context->cbc_iv));
+		context->shape.cbc_iv = context->cbc_iv;
+	}
 	if (context->shape.transport) {
 		from = context->shape.source;
 		to = context->name.receiver;

@@ -158,6 +158,10 @@ static void run_batch(
 	}
 }
 
+/*
+ * None lost, none misread. Behind clear headers 16 bits of checksum tell the generations
+ * apart: one such packet in 65536 would be misread, none of those that these seeds draw.
+ */
 static bool all_open(struct world *world, unsigned low, unsigned high, __u64 *seed)
 {
 	unsigned batch, i, wrong = 0;
