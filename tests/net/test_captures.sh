@@ -48,12 +48,13 @@ edit() {
 # A refusal's counter in the summary of `open`
 counter() { endpoint open "${opens[@]}" --json "$1" "$work/x.pcap" 2>/dev/null | jq -r ".refused[\"$2\"]"; }
 
-# one LABEL PLAIN REPLAY: what `keygens`, `seals` and `opens` say; REPLAY: how many a second sending is refused
+first=(--first-use) # of envelopes whose numbers have state
+# one LABEL PLAIN REPLAY: what `keygens`, `seals`, `first` and `opens` say; REPLAY: how many a second sending is refused
 one() {
 	local label=$1 plain=$2 replay=$3 dir=$work/keys out
 	rm -rf "$dir" "$work"/{sealed,opened,again,x,bad}.pcap
 	out=$(endpoint keygen -o "$dir" "${keygens[@]}" 2>&1) || { not_ok "$label: keygen - $out"; return; }
-	out=$(endpoint seal "${seals[@]}" --first-use --json "$plain" "$work/sealed.pcap" 2>&1)
+	out=$(endpoint seal "${seals[@]}" "${first[@]}" --json "$plain" "$work/sealed.pcap" 2>&1)
 	equal "$label: all is sealed" "$count and 0" "$(jq -r '"\(.sealed) and \(.refused)"' <<<"$out" 2>/dev/null || echo "$out")"
 	if grep -qa "halfkey plaintext\|packet delivery" "$work/sealed.pcap"; then not_ok "$label: no plaintext is left"
 	else ok "$label: no plaintext is left"; fi
@@ -143,7 +144,7 @@ levels() {
 }
 refused "open without a receiver" "no --to: name" endpoint open -k "$work/keys/server.keys" "$work/plain.pcap" "$work/x.pcap"
 for word in --from=192.0.2.1 -f192.0.2.1 --state="$work/state" --first-use --sender=one; do
-	refused "open with what seals alone have: ${word%%[=1]*}" "unknown option" endpoint open "$word" \
+	refused "open with what seals alone have: ${word%%[=1]*}" "there is no option" endpoint open "$word" \
 		-k "$work/keys/server.keys" -t 192.0.2.9 "$work/plain.pcap" "$work/x.pcap"
 done
 refused "seal without a sender" "no --from: name" endpoint seal -k "$work/keys/client.keys" -t 192.0.2.9 \
@@ -157,7 +158,13 @@ other=--sdi=1
 keygens=(-e dtls "${peers[@]}")
 seals=(-e dtls -k "$work/keys/client.keys" --records 2 --padding 3)
 opens=(-e dtls -k "$work/keys/server.keys")
+first=()
 one "DTLS" "$work/dtls.pcap" $count
+for word in --first-use --state="$work/state" --sender=one; do
+	refused "seal -e dtls with ${word%%=*}" "${word%%=*} is of no use with -e dtls" endpoint seal "${seals[@]}" "$word" \
+		"$work/dtls.pcap" "$work/x.pcap"
+done
+first=(--first-use)
 
 python3 tests/net/tss_traffic.py capture "$work/tss.pcap" 192.0.2.1 192.0.2.9 $count
 other=--port=1

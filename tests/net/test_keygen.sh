@@ -78,8 +78,8 @@ sentences() {
 	refused "an unknown option" "--colour" endpoint keygen --colour
 	refused "an unknown command" "'sael'" endpoint sael
 	if [ -e "$work/x" ]; then not_ok "and nothing was written"; else ok "and nothing was written"; fi
-	for command in keygen seal tunnel; do
-		equal "$command --help shows an example" 1 "$(endpoint $command --help | grep -c '^Example')"
+	for command in keygen keys keyserver seal open tunnel; do
+		equal "$command --help shows an example" 1 "$(endpoint $command --help | grep -c '^example: ')"
 	done
 }
 

@@ -280,7 +280,7 @@ refusals() {
 		-c "$topology_dir/$tag/client.tunnel.yaml"
 	chmod 600 "$topology_dir/$tag/client.keys"
 	check_refused "a single-key version under split keys" "key to send to" tunnel \
-		-c "$topology_dir/$tag/client.tunnel.yaml" --version 1 --spi 4096 --first-use \
+		-c "$topology_dir/$tag/client.tunnel.yaml" --version 1 --first-use \
 		--state "$topology_dir/$tag/state"
 	check_refused "a directory as configuration" "regular file" tunnel -c "$topology_dir/$tag"
 	sed 's/version: 5/suite: gcm/' "$topology_dir/$tag/client.tunnel.yaml" >"$topology_dir/$tag/bad.yaml"
@@ -289,6 +289,12 @@ refusals() {
 	sed 's/{remote/{mkid: 7, remote/' "$topology_dir/$tag/client.tunnel.yaml" >"$topology_dir/$tag/bad.yaml"
 	check_refused "another envelope's word in a peer" "psp knows no mkid" tunnel -c "$topology_dir/$tag/bad.yaml"
 	check_refused "an option of a peer without one" "no --peer stands before it" tunnel --spi 5
+	check_refused "an option of one of the file's peers" "no --peer stands before it" tunnel --spi 5 \
+		-c "$topology_dir/$tag/client.tunnel.yaml"
+	sed '/^peers:/,$d' "$topology_dir/$tag/client.tunnel.yaml" >"$topology_dir/$tag/one.yaml"
+	printf 'peers:\n  - remote: %s\n' 192.0.2.77 >>"$topology_dir/$tag/one.yaml"
+	check_refused "an option of the file's only peer is that peer's" "192.0.2.77 with SPI 0x00001000" tunnel --spi 4096 --first-use \
+		-c "$topology_dir/$tag/one.yaml" --state "$topology_dir/$tag/state"
 	check_refused "to prepare without --first-use" "--first-use" tunnel --prepare \
 		-c "$topology_dir/$tag/client.tunnel.yaml"
 	sed 's/version: 5/colour: red/' "$topology_dir/$tag/client.tunnel.yaml" >"$topology_dir/$tag/bad.yaml"

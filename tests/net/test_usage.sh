@@ -13,9 +13,16 @@ usage() { # NAME STATUS COMMAND...
 		not_ok "$name - status $got, wanted $wanted: $(head -n 1 "$work/said")"; fi
 }
 
+said() { # NAME LINE: what the command before said first
+	local got
+	got=$(head -n 1 "$work/said")
+	if [ "$got" = "$2" ]; then ok "$1"; else not_ok "$1 - wanted '$2', got '$got'"; fi
+}
+
 for command in open check doctor status stats keys verdicts reload detach; do
 	usage "halfkey $command --help" 0 "$O/halfkey" $command --help
 	usage "halfkey $command: an unknown option" 2 "$O/halfkey" $command --nonsense
+	said "halfkey $command: it is named" "halfkey $command: there is no option --nonsense (halfkey $command --help)"
 	usage "halfkey $command: an option without its value" 2 "$O/halfkey" $command --config
 done
 usage "halfkey: no command" 2 "$O/halfkey"
@@ -23,11 +30,15 @@ usage "halfkey keys pull: no server" 2 "$O/halfkey" keys pull
 usage "halfkey check: no such file" 1 "$O/halfkey" check "$work/none.yaml"
 usage "halfkeyd --help" 0 "$O/halfkeyd" --help
 usage "halfkeyd: an unknown option" 2 "$O/halfkeyd" --nonsense
+said "halfkeyd: it is named" "halfkeyd: there is no option --nonsense (halfkeyd --help)"
+usage "halfkey keys pull: an unknown option" 2 "$O/halfkey" keys pull --nonsense
+said "halfkey keys pull: it is named" "halfkey keys pull: there is no option --nonsense (halfkey keys pull --help)"
 usage "halfkeyd: an option without its value" 2 "$O/halfkeyd" --config
 usage "halfkeyd: a word too many" 2 "$O/halfkeyd" extra
 for command in keygen keys keyserver seal open tunnel; do
 	usage "halfkey-endpoint $command --help" 0 endpoint $command --help
 	usage "halfkey-endpoint $command: an unknown option" 2 endpoint $command --nonsense
+	said "halfkey-endpoint $command: it is named" "halfkey-endpoint $command: there is no option --nonsense (halfkey-endpoint $command --help)"
 done
 for command in keygen keys keyserver seal open tunnel; do
 	usage "halfkey-endpoint $command: nothing said" 2 endpoint $command
@@ -38,6 +49,8 @@ usage "halfkey-endpoint keygen: an option without its value" 2 endpoint keygen -
 usage "halfkey-endpoint keygen: a word too many" 2 endpoint keygen extra
 usage "halfkey-endpoint keygen: no address" 2 endpoint keygen --out "$work/k" --peer a=nowhere --peer b=192.0.2.9
 usage "halfkey-endpoint keys: an unknown format" 2 endpoint keys --file x --format cuneiform
+usage "halfkey-endpoint keys: no number" 2 endpoint keys --file x --reqid none
+usage "halfkey-endpoint keys: no address" 2 endpoint keys --file x --peer nowhere
 usage "halfkey-endpoint keys: no such file" 1 endpoint keys --file "$work/none"
 usage "halfkey-endpoint keyserver: --json alone" 2 endpoint keyserver --json -c "$work/none"
 usage "halfkey-endpoint keyserver: --domain alone" 2 endpoint keyserver --domain d -c "$work/none"

@@ -13,14 +13,38 @@
 struct taken {
 	const char *file;
 	__u32 seconds;
+	unsigned long louder;
 	bool json, quiet;
 };
 
+static int take_seconds(const struct hk_option *row, void *into, const char *text, struct hk_error *error)
+{
+	struct taken *taken = into;
+	__u64 seconds = 0;
+	int status = hk_option_number(row, text, 1, 60, &seconds, error);
+
+	taken->seconds = (__u32)seconds;
+	return status;
+}
+
+/* Twice or more: a count, and what came last. */
+static int take_flag(const struct hk_option *row, void *into, const char *text, struct hk_error *error)
+{
+	struct taken *taken = into;
+
+	(void)error;
+	taken->louder += row->place;
+	CU_ASSERT_PTR_NULL(text);
+	return 0;
+}
+
 static const struct hk_option rows[] = {
-	{"file", 'f', "PATH", offsetof(struct taken, file), 0, "the file\nand more about it"},
-	{"watch", 'w', "SECONDS", offsetof(struct taken, seconds), 60, "again"},
-	{"json", 'j', NULL, offsetof(struct taken, json), 0, "as JSON"},
-	{"quiet", 0, NULL, offsetof(struct taken, quiet), 0, "say nothing"},
+	{"file", 'f', "PATH", offsetof(struct taken, file), NULL, "the file\nand more about it"},
+	{"watch", 'w', "SECONDS", 0, take_seconds, "again"},
+	{"json", 'j', NULL, offsetof(struct taken, json), NULL, "as JSON"},
+	{"quiet", 0, NULL, offsetof(struct taken, quiet), NULL, "say nothing"},
+	{"louder", 'l', NULL, 3, take_flag, "say more"},
+	{"with-a-value-of-its-own", 0, "LONG", offsetof(struct taken, file), NULL, "a line\nor two"},
 	{0},
 };
 
@@ -55,6 +79,8 @@ static void options_are_taken(void)
 	CU_ASSERT_STRING_EQUAL(taken.file, "b.txt");
 	CU_ASSERT_EQUAL(taken.seconds, 1);
 	CU_ASSERT_EQUAL(optind, 4);
+	CU_ASSERT_EQUAL(read_line("-ll --louder", &taken, &error), 0);
+	CU_ASSERT_EQUAL(taken.louder, 9);
 	CU_ASSERT_EQUAL(read_line("-j --help -x", &taken, &error), 1);
 	CU_ASSERT_EQUAL(read_line("-h", &taken, &error), 1);
 }
@@ -93,7 +119,11 @@ static void help_is_aligned(void)
 				     "                        and more about it\n"
 				     "  -w, --watch SECONDS   again\n"
 				     "  -j, --json            as JSON\n"
-				     "      --quiet           say nothing\n";
+				     "      --quiet           say nothing\n"
+				     "  -l, --louder          say more\n"
+				     "      --with-a-value-of-its-own LONG\n"
+				     "                        a line\n"
+				     "                        or two\n";
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);

@@ -4,12 +4,14 @@
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "user/base/text.h"
 
-#define ROWS_MAX  32
+#define ROWS_MAX  96
 #define LONG_FROM 256 /* what getopt_long() says of row 0's long name */
+#define WIDTH_MAX 26  /* of an option beside its help; a longer one has a line of its own */
 
 struct table {
 	struct option longs[ROWS_MAX + 2];
@@ -18,12 +20,14 @@ struct table {
 
 static void make_table(struct table *table, const struct hk_option *rows)
 {
-	unsigned i;
 	char *end;
+	unsigned i;
 
 	*table = (struct table){.longs = {{"help", no_argument, NULL, 'h'}}, .letters = ":h"};
 	end = table->letters + 2;
-	for (i = 0; i < ROWS_MAX && rows[i].name; i++) {
+	for (i = 0; rows[i].name; i++) {
+		if (i == ROWS_MAX)
+			abort(); /* the table is wrong: no input brings us here */
 		table->longs[i + 1] = (struct option){rows[i].name,
 			rows[i].value ? required_argument : no_argument, NULL, LONG_FROM + (int)i};
 		if (rows[i].letter)
@@ -51,21 +55,25 @@ static int refuse(int found, char **argv, struct hk_error *error)
 	return hk_error_set(error, HK_EUSAGE, "there is no option %s", argv[optind - 1]);
 }
 
+int hk_option_number(const struct hk_option *option, const char *text, __u64 min, __u64 max, __u64 *out,
+	struct hk_error *error)
+{
+	if (hk_number_parse(text, max, out) || *out < min)
+		return hk_error_set(error, HK_EUSAGE, "--%s \"%.40s\" is not a number from %llu to %llu",
+			option->name, text, (unsigned long long)min, (unsigned long long)max);
+	return 0;
+}
+
 static int take(const struct hk_option *row, void *into, const char *text, struct hk_error *error)
 {
 	void *place = (char *)into + row->place;
-	__u64 number;
 
-	if (!row->value) {
-		*(bool *)place = true;
-	} else if (!row->max) {
+	if (row->take)
+		return row->take(row, into, text, error);
+	if (row->value)
 		*(const char **)place = text;
-	} else {
-		if (hk_number_parse(text, row->max, &number) || !number)
-			return hk_error_set(error, HK_EUSAGE, "--%s \"%.40s\" is not a number from 1 to %u",
-				row->name, text, row->max);
-		*(__u32 *)place = (__u32)number;
-	}
+	else
+		*(bool *)place = true;
 	return 0;
 }
 
@@ -101,7 +109,10 @@ static void print_row(const struct hk_option *row, unsigned width, FILE *out)
 		fprintf(out, "      --%s", row->name);
 	if (row->value)
 		fprintf(out, " %s", row->value);
-	fprintf(out, "%*s%.*s\n", (int)(width - width_of(row)), "", (int)(end - line), line);
+	if (width_of(row) < width)
+		fprintf(out, "%*s%.*s\n", (int)(width - width_of(row)), "", (int)(end - line), line);
+	else
+		fprintf(out, "\n%*s%.*s\n", (int)width, "", (int)(end - line), line);
 	for (line = end; *line; line = end) {
 		end = strchrnul(++line, '\n');
 		fprintf(out, "%*s%.*s\n", (int)width, "", (int)(end - line), line);
@@ -113,7 +124,7 @@ void hk_options_print(const struct hk_option *rows, FILE *out)
 	unsigned width = 0, i;
 
 	for (i = 0; rows[i].name; i++)
-		if (width_of(&rows[i]) > width)
+		if (width_of(&rows[i]) > width && width_of(&rows[i]) <= WIDTH_MAX)
 			width = width_of(&rows[i]);
 	for (i = 0; rows[i].name; i++)
 		print_row(&rows[i], width + 3, out);

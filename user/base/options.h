@@ -12,15 +12,21 @@
 
 #include "user/base/error.h"
 
-/* A table ends with an empty row. What has no value is a bool, what has a `max` a __u32 from 1 to it, else a
- * text. */
+struct hk_option;
+
+/* Puts an option's value (NULL: it has none) into the struct that takes them all. 0, or -HK_EUSAGE and a
+ * sentence. */
+typedef int (*hk_option_take)(
+	const struct hk_option *option, void *into, const char *text, struct hk_error *error);
+
+/* A table ends with an empty row. */
 struct hk_option {
 	const char *name;
-	char letter;	   /* 0: the long name alone */
-	const char *value; /* its name in --help; NULL: none is taken */
-	size_t place;	   /* in the struct that takes them all */
-	__u32 max;
-	const char *help; /* lines */
+	char letter;	     /* 0: the long name alone */
+	const char *value;   /* its name in --help; NULL: none is taken */
+	size_t place;	     /* in the struct that takes them all, or what `take` makes of it */
+	hk_option_take take; /* NULL: a text, and without a value a bool */
+	const char *help;    /* lines */
 };
 
 /*
@@ -28,6 +34,9 @@ struct hk_option {
  * and a sentence. Texts point into argv.
  */
 int hk_options_read(const struct hk_option *rows, void *into, int argc, char **argv, struct hk_error *error);
+/* What a `take` of numbers calls; the sentence names option, value and limits. */
+int hk_option_number(const struct hk_option *option, const char *text, __u64 min, __u64 max, __u64 *out,
+	struct hk_error *error);
 /* The rows as --help shows them. */
 void hk_options_print(const struct hk_option *rows, FILE *out);
 

@@ -385,8 +385,9 @@ static int run(int argc, char **argv)
 }
 
 static const struct hk_option rows[] = {
-	{"config", 'c', "FILE", HK_AT(config), 0, "the configuration (default: /etc/halfkey/halfkey.yaml)"},
-	{"json", 'j', NULL, HK_AT(json), 0, "the result as JSON"},
+	{"config", 'c', "FILE", HK_AT(config), NULL,
+		"the configuration (default: /etc/halfkey/halfkey.yaml)"},
+	{"json", 'j', NULL, HK_AT(json), NULL, "the result as JSON"},
 	{0},
 };
 

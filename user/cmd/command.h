@@ -49,19 +49,19 @@ struct hk_options {
 };
 
 #define HK_AT(member) offsetof(struct hk_options, member)
-#define HK_OPTION_JSON                                                  \
-	{                                                               \
-		"json", 'j', NULL, HK_AT(json), 0, "the answer as JSON" \
+#define HK_OPTION_JSON                                                     \
+	{                                                                  \
+		"json", 'j', NULL, HK_AT(json), NULL, "the answer as JSON" \
 	}
-#define HK_OPTION_INSTANCE                                                                     \
-	{                                                                                      \
-		"instance", 'i', "NAME", HK_AT(instance), 0, "its instance (default: default)" \
+#define HK_OPTION_INSTANCE                                                                        \
+	{                                                                                         \
+		"instance", 'i', "NAME", HK_AT(instance), NULL, "its instance (default: default)" \
 	}
 /* Which daemon is asked. */
-#define HK_OPTIONS_DAEMON                                                                          \
-	HK_OPTION_INSTANCE, {"socket", 's', "PATH", HK_AT(socket), 0, "its control socket"},       \
-	{                                                                                          \
-		"config", 'c', "FILE", HK_AT(config), 0, "the configuration that names the socket" \
+#define HK_OPTIONS_DAEMON                                                                             \
+	HK_OPTION_INSTANCE, {"socket", 's', "PATH", HK_AT(socket), NULL, "its control socket"},       \
+	{                                                                                             \
+		"config", 'c', "FILE", HK_AT(config), NULL, "the configuration that names the socket" \
 	}
 
 /* Reads argv; -1 and optind behind the options, or a status to exit with (--help: 0). */

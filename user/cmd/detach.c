@@ -69,8 +69,8 @@ static int run(int argc, char **argv)
 }
 
 static const struct hk_option rows[] = {
-	{"instance", 'i', "NAME", HK_AT(instance), 0, "the instance (default: default)"},
-	{"config", 'c', "FILE", HK_AT(config), 0, "the configuration that names it"},
+	{"instance", 'i', "NAME", HK_AT(instance), NULL, "the instance (default: default)"},
+	{"config", 'c', "FILE", HK_AT(config), NULL, "the configuration that names it"},
 	{0},
 };
 

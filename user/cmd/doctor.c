@@ -112,8 +112,8 @@ static int run(int argc, char **argv)
 }
 
 static const struct hk_option rows[] = {
-	{"config", 'c', "FILE", HK_AT(config), 0, "look at the ports of this configuration"},
-	{"json", 'j', NULL, HK_AT(json), 0, "the findings as JSON"},
+	{"config", 'c', "FILE", HK_AT(config), NULL, "look at the ports of this configuration"},
+	{"json", 'j', NULL, HK_AT(json), NULL, "the findings as JSON"},
 	{0},
 };
 

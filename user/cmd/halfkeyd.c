@@ -1,62 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* halfkeyd: the daemon's command line. What it runs stands in user/control/starter.h. */
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "user/base/log.h"
+#include "user/base/options.h"
 #include "user/control/starter.h"
 
 #define CONFIG_DEFAULT "/etc/halfkey/halfkey.yaml"
 
-static void usage(FILE *out)
+struct wishes {
+	const char *config;
+	bool verbose, version;
+};
+
+static const char help[] = "usage: halfkeyd [-c FILE] [-v]\n"
+			   "\n"
+			   "halfkeyd opens, inspects and forwards derived-key encrypted traffic.\n";
+
+static const char more[] = "\n"
+			   "It runs in the foreground and logs to standard error. SIGHUP reloads the\n"
+			   "configuration; SIGTERM stops inspection and leaves the XDP program in place\n"
+			   "with the fail policy in force: `halfkey detach` removes it.\n"
+			   "`halfkey check -c FILE` reads a configuration without running it.\n";
+
+static const struct hk_option options[] = {
+	{"config", 'c', "FILE", offsetof(struct wishes, config), NULL,
+		"the configuration (default: " CONFIG_DEFAULT ")"},
+	{"verbose", 'v', NULL, offsetof(struct wishes, verbose), NULL, "log details, too"},
+	{"version", 'V', NULL, offsetof(struct wishes, version), NULL, "print the version"},
+	{0},
+};
+
+static int print_help(void)
 {
-	fprintf(out, "halfkeyd opens, inspects and forwards derived-key encrypted traffic.\n"
-		     "\n"
-		     "usage: halfkeyd [-c FILE] [-v]\n"
-		     "\n"
-		     "  -c, --config FILE  the configuration (default " CONFIG_DEFAULT ")\n"
-		     "  -v, --verbose      log details, too\n"
-		     "  -V, --version      print the version\n"
-		     "  -h, --help         print this\n"
-		     "\n"
-		     "It runs in the foreground and logs to standard error. SIGHUP reloads the\n"
-		     "configuration; SIGTERM stops inspection and leaves the XDP program in place\n"
-		     "with the fail policy in force: `halfkey detach` removes it.\n"
-		     "`halfkey check -c FILE` reads a configuration without running it.\n");
+	fputs(help, stdout);
+	putchar('\n');
+	hk_options_print(options, stdout);
+	fputs(more, stdout);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"verbose", no_argument, NULL, 'v'},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	const char *config = CONFIG_DEFAULT;
-	enum hk_log_level level = HK_LOG_INFO;
-	int option;
+	struct wishes wishes = {.config = CONFIG_DEFAULT};
+	struct hk_error error = {{0}};
+	int status = hk_options_read(options, &wishes, argc, argv, &error);
 
-	while ((option = getopt_long(argc, argv, "c:vVh", options, NULL)) != -1) {
-		switch (option) {
-		case 'c': config = optarg; break;
-		case 'v': level = HK_LOG_DEBUG; break;
-		case 'V': puts("halfkeyd " HK_VERSION); return 0;
-		case 'h': usage(stdout); return 0;
-		default: fprintf(stderr, "halfkeyd: see `halfkeyd --help`\n"); return 2;
-		}
+	if (status == 1)
+		return print_help();
+	if (!status && optind < argc)
+		status = hk_error_set(&error, HK_EUSAGE, "\"%.40s\" is one argument too many", argv[optind]);
+	if (status) {
+		fprintf(stderr, "halfkeyd: %s (halfkeyd --help)\n", error.text);
+		return hk_exit_status(status);
 	}
-	if (optind < argc) {
-		fprintf(stderr, "halfkeyd: '%s': no such argument: see `halfkeyd --help`\n", argv[optind]);
-		return 2;
-	}
-	hk_log_init(level, "starter");
+	if (wishes.version)
+		return puts("halfkeyd " HK_VERSION) < 0;
+	hk_log_init(wishes.verbose ? HK_LOG_DEBUG : HK_LOG_INFO, "starter");
 	if (geteuid() != 0) {
 		hk_log_error("halfkeyd must be started as root; it runs its inspector without any rights");
 		return 1;
 	}
-	return hk_starter_run(config);
+	return hk_starter_run(wishes.config);
 }

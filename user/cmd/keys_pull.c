@@ -33,19 +33,9 @@ static const char help[] =
 	"\n"
 	"Fetches the box's keys, the encryption side alone, from a key server and keeps halfkeyd\n"
 	"up to date until it is stopped. A key set is confirmed when it is in force.\n"
-	"\n"
-	"      --server NAME     the key server; its certificate must be for that name\n"
-	"      --ca FILE         the CA of all certificates (PEM)\n"
-	"      --cert FILE       our certificate, URI halfkey:box:NAME\n"
-	"      --key FILE        its private key, mode 0600\n"
-	"      --domain NAME     the domain at the key server\n"
-	"      --into DOMAIN     put them straight into that domain of the running halfkeyd; no file\n"
-	"  -o, --out FILE        or into FILE, mode 0600, replaced as a whole: the domain's `keys`,\n"
-	"                        or a file NAME.keys in its `keys-dir`\n"
-	"      --reload          have halfkeyd read its configuration again after each change of FILE\n"
-	"      --once            end when the first set is in force\n"
-	"  -i, --instance NAME   halfkeyd's instance (default: default)\n"
-	"  -s, --socket PATH     its control socket\n"
+	"The certificate has the URI halfkey:box:NAME.\n";
+
+static const char example[] =
 	"\n"
 	"example: halfkey keys pull --server keys.example --ca ca.pem --cert box.pem --key box.key \\\n"
 	"           --domain tunnel --into tunnel\n";
@@ -112,58 +102,61 @@ static int run(struct pull *pull, struct hk_error *error)
 
 /* --- command line ------------------------------------------------------------------------------ */
 
-enum { OPT_RELOAD = 256, OPT_ONCE, OPT_INTO };
+#define AT(member) offsetof(struct pull, member)
 
-static const struct option options[] = {
-	HK_PUSH_OPTIONS,
-	{"into", required_argument, NULL, OPT_INTO},
-	{"out", required_argument, NULL, 'o'},
-	{"reload", no_argument, NULL, OPT_RELOAD},
-	{"once", no_argument, NULL, OPT_ONCE},
-	{"instance", required_argument, NULL, 'i'},
-	{"socket", required_argument, NULL, 's'},
-	{"help", no_argument, NULL, 'h'},
+static const struct hk_option options[] = {
+	HK_PUSH_OPTIONS(struct pull, target),
+	{"into", 0, "DOMAIN", AT(place.into), NULL,
+		"put them straight into that domain of the running halfkeyd; no file"},
+	{"out", 'o', "FILE", AT(place.file), NULL,
+		"or into FILE, mode 0600, replaced as a whole: the domain's `keys`,\n"
+		"or a file NAME.keys in its `keys-dir`"},
+	{"reload", 0, NULL, AT(place.reload), NULL,
+		"have halfkeyd read its configuration again after each change of FILE"},
+	{"once", 0, NULL, AT(once), NULL, "end when the first set is in force"},
+	{"instance", 'i', "NAME", AT(place.daemon.instance), NULL, "halfkeyd's instance (default: default)"},
+	{"socket", 's', "PATH", AT(place.daemon.socket), NULL, "its control socket"},
 	{0},
 };
 
-static bool take_option(struct pull *pull, int option)
+static int print_help(void)
 {
-	if (hk_push_option(&pull->target, option, optarg))
-		return true;
-	switch (option) {
-	case OPT_INTO: pull->place.into = optarg; return true;
-	case 'o': pull->place.file = optarg; return true;
-	case OPT_RELOAD: pull->place.reload = true; return true;
-	case OPT_ONCE: pull->once = true; return true;
-	case 'i': pull->place.daemon.instance = optarg; return true;
-	case 's': pull->place.daemon.socket = optarg; return true;
-	default: return false;
-	}
+	fputs(help, stdout);
+	putchar('\n');
+	hk_options_print(options, stdout);
+	fputs(example, stdout);
+	return HK_EXIT_DONE;
+}
+
+static int judge(const struct pull *pull, struct hk_error *error)
+{
+	const struct hk_key_place *place = &pull->place;
+
+	if (place->daemon.instance && hk_instance_check(place->daemon.instance, error))
+		return -HK_EUSAGE;
+	if (!pull->target.server || !pull->target.domain || !place->file == !place->into)
+		return hk_error_set(
+			error, HK_EUSAGE, "name a --server and its --domain, and either --into or --out");
+	if (place->reload && !place->file)
+		return hk_error_set(
+			error, HK_EUSAGE, "--reload goes with --out: what --into puts is in force at once");
+	return 0;
 }
 
 int hk_keys_pull(int argc, char **argv)
 {
 	struct pull pull = {.place.daemon.command = "keys"};
 	struct hk_error error = {{0}};
-	int option;
+	int status = hk_options_read(options, &pull, argc, argv, &error);
 
-	optind = 0;
-	while ((option = getopt_long(argc, argv, ":o:i:s:h", options, NULL)) != -1) {
-		if (option == 'h')
-			return fputs(help, stdout) < 0;
-		if (!take_option(&pull, option))
-			return hk_usage("keys", "pull: \"%.40s\" %s", argv[optind - 1],
-				option == ':' ? "needs a value" : "is no option of it");
-	}
-	if (optind < argc)
-		return hk_usage("keys", "\"%.40s\" is one argument too many", argv[optind]);
-	if (pull.place.daemon.instance && hk_instance_check(pull.place.daemon.instance, &error))
-		return hk_usage("keys", "%s", error.text);
-	if (!pull.target.server || !pull.target.domain || !pull.place.file == !pull.place.into)
-		return hk_usage("keys", "pull needs --server, --domain, and either --into or --out");
-	if (pull.place.reload && !pull.place.file)
-		return hk_usage(
-			"keys", "pull: --reload goes with --out: what --into puts is in force at once");
+	if (status == 1)
+		return print_help();
+	if (!status && optind < argc)
+		status = hk_error_set(&error, HK_EUSAGE, "\"%.40s\" is one argument too many", argv[optind]);
+	if (!status)
+		status = judge(&pull, &error);
+	if (status)
+		return hk_usage("keys pull", "%s", error.text);
 	hk_log_init(HK_LOG_INFO, "keys");
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	hk_push_wipe_json();

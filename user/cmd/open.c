@@ -216,13 +216,13 @@ static int run(int argc, char **argv)
 }
 
 static const struct hk_option rows[] = {
-	{"config", 'c', "FILE", HK_AT(config), 0,
+	{"config", 'c', "FILE", HK_AT(config), NULL,
 		"configuration (default: /etc/halfkey/halfkey.yaml);\n`ports` and `feeds` are not needed"},
-	{"write", 'w', "FILE", HK_AT(write), 0,
+	{"write", 'w', "FILE", HK_AT(write), NULL,
 		"write the opened packets there: pcap, Ethernet frames around\nthe inner packets, in order, "
 		"timestamps kept. It holds\nplaintext and is made with mode 0600"},
-	{"eve", 'e', "FILE", HK_AT(eve), 0, "append alerts, flows, drops and anomalies as EVE JSON"},
-	{"json", 'j', NULL, HK_AT(json), 0, "the result as JSON"},
+	{"eve", 'e', "FILE", HK_AT(eve), NULL, "append alerts, flows, drops and anomalies as EVE JSON"},
+	{"json", 'j', NULL, HK_AT(json), NULL, "the result as JSON"},
 	{0},
 };
 

@@ -182,11 +182,21 @@ static int run(int argc, char **argv)
 	return status;
 }
 
+static int take_seconds(const struct hk_option *row, void *into, const char *text, struct hk_error *error)
+{
+	struct hk_options *options = into;
+	__u64 seconds = 0;
+	int status = hk_option_number(row, text, 1, 86400, &seconds, error);
+
+	options->watch_s = (__u32)seconds;
+	return status;
+}
+
 static const struct hk_option rows[] = {
-	{"all", 'a', NULL, HK_AT(all), 0, "also the reasons that never happened"},
-	{"watch", 'w', "SECONDS", HK_AT(watch_s), 86400, "again and again; with -j one line each"},
+	{"all", 'a', NULL, HK_AT(all), NULL, "also the reasons that never happened"},
+	{"watch", 'w', "SECONDS", HK_AT(watch_s), take_seconds, "again and again; with -j one line each"},
 	HK_OPTION_JSON,
-	{"prometheus", 'p', NULL, HK_AT(prometheus), 0, "as Prometheus text, for a textfile collector"},
+	{"prometheus", 'p', NULL, HK_AT(prometheus), NULL, "as Prometheus text, for a textfile collector"},
 	HK_OPTIONS_DAEMON,
 	{0},
 };

@@ -3,96 +3,34 @@
 #include "user/endpoint/capture_run.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
 #include "user/base/text.h"
+#include "user/endpoint/commands.h"
 #include "user/endpoint/inner.h"
 
 /* --- options -------------------------------------------------------------------------------------- */
 
-enum {
-	OPT_LEVELS = 256,
-	OPT_STATE,
-	OPT_FIRST_USE,
-	OPT_SENDER,
-	OPT_JSON,
-	OPT_WISHES /* rows of hk_wish_rows() from here on */
-};
-
-static const struct option own_options[] = {
-	/* of `seal` alone: who opens names no source and keeps no state */
-	{"from", required_argument, NULL, 'f'},
-	{"state", required_argument, NULL, OPT_STATE},
-	{"first-use", no_argument, NULL, OPT_FIRST_USE},
-	{"sender", required_argument, NULL, OPT_SENDER},
-	/* of both */
-	{"keys", required_argument, NULL, 'k'},
-	{"levels", required_argument, NULL, OPT_LEVELS},
-	{"envelope", required_argument, NULL, 'e'},
-	{"to", required_argument, NULL, 't'},
-	{"match", required_argument, NULL, 'm'},
-	{"json", no_argument, NULL, OPT_JSON},
-	{"help", no_argument, NULL, 'h'},
-};
-
-#define OWN_OPTIONS (sizeof(own_options) / sizeof(own_options[0]))
-#define SEALS_ALONE 4
-
-static const char **place_of(struct hk_capture_run *run, int option)
+static int take_wish(const struct hk_option *option, void *into, const char *text, struct hk_error *error)
 {
-	switch (option) {
-	case 'k': return &run->keys_path;
-	case 'e': return &run->envelope;
-	case 'f': return &run->from_text;
-	case 't': return &run->to_text;
-	case 'm': return &run->match_text;
-	case OPT_LEVELS: return &run->levels;
-	case OPT_STATE: return &run->state;
-	case OPT_SENDER: return &run->sender;
-	default: return NULL;
-	}
-}
+	struct hk_capture_run *run = into;
 
-static int take_option(struct hk_capture_run *run, const struct hk_capture_work *work, int option,
-	char **argv, struct hk_error *error)
-{
-	const char **place = place_of(run, option);
-
-	if (place)
-		*place = optarg;
-	else if (option >= OPT_WISHES)
-		hk_wish_set(&run->wishes, (unsigned)(option - OPT_WISHES), optarg);
-	else if (option == OPT_FIRST_USE)
-		run->first_use = true;
-	else if (option == OPT_JSON)
-		run->json = true;
-	else if (option != 'h')
-		return hk_error_set(error, HK_EUSAGE, "%s: unknown option, or without its value: see --help",
-			argv[optind - 1]);
-	if (option != 'h')
-		return 0;
-	fputs(work->help, stdout);
-	hk_wishes_help(work->use, stdout);
-	fputs(work->example, stdout);
-	return 1;
+	(void)error;
+	hk_wish_set(&run->wishes, (unsigned)option->place, text);
+	return 0;
 }
 
 /* 0, 1 when help was printed, or negative errno and a sentence. */
 static int read_options(struct hk_capture_run *run, const struct hk_capture_work *work, int argc, char **argv,
 	struct hk_error *error)
 {
-	static struct option options[OWN_OPTIONS + HK_WISHES_MAX + 1];
-	bool seals = work->use == HK_USE_SEAL;
-	const char *letters = seals ? ":k:e:t:m:hf:" : ":k:e:t:m:h";
-	unsigned skipped = seals ? 0 : SEALS_ALONE;
-	int option, status = 0;
+	const struct hk_command_line line = {
+		work->help, work->example, work->options, work->use, take_wish, true};
+	int status = hk_command_line_read(&line, run, argc, argv, error);
 
-	memcpy(options, own_options + skipped, sizeof(own_options) - skipped * sizeof(options[0]));
-	hk_wish_options(options + OWN_OPTIONS - skipped, HK_WISHES_MAX + 1, work->use, OPT_WISHES);
-	while (!status && (option = getopt_long(argc, argv, letters, options, NULL)) != -1)
-		status = take_option(run, work, option, argv, error);
 	if (status)
 		return status;
 	if (argc - optind != 2)
@@ -258,9 +196,7 @@ int hk_capture_run_command(const struct hk_capture_work *work, int argc, char **
 		return 0;
 	if (!status)
 		status = run_all(&run, work, &error);
-	if (status)
-		fprintf(stderr, "halfkey-endpoint %s: %s\n", argv[0], error.text);
-	exit_status = status ? hk_exit_status(status) : work->report(&run);
+	exit_status = status ? hk_command_end(argv[0], status, &error) : work->report(&run);
 	work->end(&run);
 	hk_host_keys_free(run.keys);
 	hk_speech_end(run.speech);

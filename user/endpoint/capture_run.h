@@ -6,6 +6,7 @@
 #ifndef HK_ENDPOINT_CAPTURE_RUN_H
 #define HK_ENDPOINT_CAPTURE_RUN_H
 
+#include "user/base/options.h"
 #include "user/endpoint/captures.h"
 #include "user/endpoint/speaker.h"
 
@@ -28,11 +29,14 @@ struct hk_capture_run {
 	__u8 frame[14 + HK_RUN_PACKET_MAX], opened[HK_OPEN_ROOM(HK_RUN_PACKET_MAX)];
 };
 
+#define HK_RUN_AT(member) offsetof(struct hk_capture_run, member)
+
 /* A command's own part. */
 struct hk_capture_work {
 	unsigned use;	  /* HK_USE_SEAL or HK_USE_OPEN */
-	const char *help; /* behind it come the envelopes' options, then `example` */
+	const char *help; /* as in struct hk_command_line */
 	const char *example;
+	const struct hk_option *options; /* into a struct hk_capture_run */
 	int (*start)(struct hk_capture_run *run, struct hk_error *error);
 	/* One IP packet. 0, or negative errno and a sentence, which ends the run. */
 	int (*take)(struct hk_capture_run *run, const struct pcap_pkthdr *header, const __u8 *frame,

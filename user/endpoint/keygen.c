@@ -14,7 +14,7 @@
 /* Whatever the envelope is. */
 #define ALWAYS                                                                                              \
 	(HK_KEYGEN_BIT(OUT) | HK_KEYGEN_BIT(ENVELOPE) | HK_KEYGEN_BIT(GENERATION) | HK_KEYGEN_BIT(DOMAIN) | \
-		HK_KEYGEN_BIT(NEXT) | HK_KEYGEN_BIT(HELP))
+		HK_KEYGEN_BIT(NEXT))
 
 /* What one generation and the next have in common: a change of it would be another domain. */
 #define FIXED                                                                                            \
@@ -38,9 +38,9 @@ static int judge_row(struct hk_keygen *keygen, const struct hk_keygen_wishes *wi
 	strange = wishes->said & ~(ALWAYS | keygen->row->options);
 	for (i = 0; i < HK_KEYGEN_OPTIONS_COUNT; i++)
 		if (strange & 1u << i)
-			return hk_error_set(error, EINVAL,
-				"--%s means nothing in envelope '%s'%s: see --help", hk_keygen_option_name(i),
-				envelope, keygen->row->sub_sa ? " with --sub-sa" : "");
+			return hk_error_set(error, EINVAL, "--%s means nothing in envelope '%s'%s",
+				hk_keygen_option_name(i), envelope,
+				keygen->row->sub_sa ? " with --sub-sa" : "");
 	strange = keygen->next ? wishes->said & FIXED : 0;
 	for (i = 0; i < HK_KEYGEN_OPTIONS_COUNT; i++)
 		if (strange & 1u << i)
@@ -140,7 +140,5 @@ int hk_endpoint_keygen(int argc, char **argv)
 		status = hk_keygen_write(keygen, &wishes, &error);
 	hk_secret_free(keygen, sizeof(*keygen));
 	hk_keygen_wishes_free(&wishes);
-	if (status < 0)
-		fprintf(stderr, "halfkey-endpoint keygen: %s\n", error.text);
-	return hk_exit_status(status);
+	return hk_command_end("keygen", status, &error);
 }

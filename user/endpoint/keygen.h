@@ -51,7 +51,7 @@
 
 /* --- what the user wrote ----------------------------------------------------------------------- */
 
-/* name, enum, letter (0: none), what follows (NULL: a flag), text. */
+/* As in struct hk_option: name, enum, letter, value (NULL: a flag), help. */
 #define HK_KEYGEN_OPTIONS(O)                                                                           \
 	O("out", OUT, 'o', "DIR", "where to write; made (0700), or empty")                             \
 	O("envelope", ENVELOPE, 'e', "NAME", "psp (default), esp, eesp, wesp, inline, tss or dtls")    \
@@ -84,11 +84,10 @@
 	O("next", NEXT, 0, "DIR",                                                                      \
 		"the next keys for those in DIR, with its options: next\nslot, next generation; "      \
 		"options given besides override")                                                      \
-	O("drop", DROP, 0, "NAME", "with --next: without this peer")                                   \
-	O("help", HELP, 'h', NULL, "this text")
+	O("drop", DROP, 0, "NAME", "with --next: without this peer")
 
 enum hk_keygen_option {
-#define HK_O(name, id, letter, argument, text) HK_KEYGEN_##id,
+#define HK_O(name, id, letter, value, text) HK_KEYGEN_##id,
 	HK_KEYGEN_OPTIONS(HK_O)
 #undef HK_O
 		HK_KEYGEN_OPTIONS_COUNT

@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The options of `halfkey-endpoint keygen`, of the command line and of an earlier directory. See keygen.h. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "user/base/files.h"
 #include "user/base/text.h"
+#include "user/endpoint/commands.h"
 #include "user/endpoint/keygen.h"
 
-#define FILE_MAX  (1u << 18)
-#define LONG_FROM 256
-#define OPTIONS	  "keygen.options"
+#define FILE_MAX (1u << 18)
+#define OPTIONS	 "keygen.options"
 
-static const struct row {
-	const char *name;
-	char letter;
-	const char *argument; /* NULL: a flag */
-	const char *text;
-} rows[HK_KEYGEN_OPTIONS_COUNT] = {
-#define HK_O(name, id, letter, argument, text) {name, letter, argument, text},
+static int take_row(const struct hk_option *row, void *into, const char *text, struct hk_error *error);
+
+static const struct hk_option rows[HK_KEYGEN_OPTIONS_COUNT + 1] = {
+#define HK_O(name, id, letter, value, text) {name, letter, value, HK_KEYGEN_##id, take_row, text},
 	HK_KEYGEN_OPTIONS(HK_O)
 #undef HK_O
 };
@@ -30,48 +26,19 @@ const char *hk_keygen_option_name(unsigned option)
 	return rows[option].name;
 }
 
-/* --- help --- */
-
-static const char head[] =
-	"Usage: halfkey-endpoint keygen --out DIR [--envelope NAME] --peer NAME=OUTER[,INNER...] --peer ...\n"
+static const char help[] =
+	"usage: halfkey-endpoint keygen --out DIR [--envelope NAME] --peer NAME=OUTER[,INNER...] --peer ...\n"
 	"       halfkey-endpoint keygen --out DIR --envelope tss --sdi N --tss SETUP --receiver PREFIX...\n"
 	"       halfkey-endpoint keygen --out DIR --next OLDDIR\n"
+	"\n"
 	"Writes matching key files: one for the box, one for each host, all of mode 0600, and\n"
-	"configuration to go with them; all of it, or nothing. Prints fingerprints, no keys.\n\n";
+	"configuration to go with them; all of it, or nothing. Prints fingerprints, no keys.\n";
 
-static const char tail[] = "\nExamples:\n"
-			   "  halfkey-endpoint keygen --out keys --peer client=192.0.2.1,10.9.0.1/24 \\\n"
-			   "    --peer server=192.0.2.9,10.9.0.9/24\n"
-			   "  halfkey-endpoint keygen --out next --next keys\n";
-
-static void print_row(const struct row *row)
-{
-	const char *line = row->text, *end;
-	char label[64], letter[8] = "   ";
-
-	if (row->letter)
-		snprintf(letter, sizeof(letter), "-%c,", row->letter);
-	snprintf(label, sizeof(label), "  %s --%s %s", letter, row->name, row->argument ? row->argument : "");
-	if (strlen(label) > 24) {
-		printf("%s\n", label);
-		label[0] = '\0';
-	}
-	for (; *line; line = *end ? end + 1 : end) {
-		end = strchrnul(line, '\n');
-		printf("%-25s%.*s\n", label, (int)(end - line), line);
-		label[0] = '\0';
-	}
-}
-
-static void print_help(void)
-{
-	unsigned i;
-
-	fputs(head, stdout);
-	for (i = 0; i < HK_KEYGEN_OPTIONS_COUNT; i++)
-		print_row(&rows[i]);
-	fputs(tail, stdout);
-}
+static const char example[] =
+	"\n"
+	"example: halfkey-endpoint keygen --out keys --peer client=192.0.2.1,10.9.0.1/24 \\\n"
+	"           --peer server=192.0.2.9,10.9.0.9/24\n"
+	"         halfkey-endpoint keygen --out next --next keys\n";
 
 /* --- one option --- */
 
@@ -127,46 +94,19 @@ int hk_keygen_number(const struct hk_keygen_wishes *wishes, unsigned option, __u
 
 /* --- the command line --- */
 
-static int read_line(struct hk_keygen_wishes *wishes, int argc, char **argv, struct hk_error *error)
+static int take_row(const struct hk_option *row, void *into, const char *text, struct hk_error *error)
 {
-	struct option options[HK_KEYGEN_OPTIONS_COUNT + 1] = {0};
-	char letters[2 * HK_KEYGEN_OPTIONS_COUNT + 2] = ":";
-	int status = 0, option;
-	unsigned i;
+	struct hk_keygen_wishes *wishes = into;
 
-	for (i = 0; i < HK_KEYGEN_OPTIONS_COUNT; i++) {
-		options[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument,
-			NULL, LONG_FROM + (int)i};
-		if (rows[i].letter)
-			snprintf(letters + strlen(letters), 3, "%c%s", rows[i].letter,
-				rows[i].argument ? ":" : "");
-	}
-	while (!status && (option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
-		for (i = 0; i < HK_KEYGEN_OPTIONS_COUNT; i++)
-			if (option == LONG_FROM + (int)i || option == rows[i].letter)
-				break;
-		if (option == ':')
-			return hk_error_set(
-				error, HK_EUSAGE, "%s needs a value: see --help", argv[optind - 1]);
-		if (i == HK_KEYGEN_OPTIONS_COUNT)
-			return hk_error_set(
-				error, HK_EUSAGE, "%s: unknown option: see --help", argv[optind - 1]);
-		if (i == HK_KEYGEN_HELP)
-			return 1;
-		wishes->said |= 1u << i;
-		status = take(wishes, i, rows[i].argument ? optarg : "", error);
-	}
-	if (!status && optind < argc)
-		status = hk_error_set(error, HK_EUSAGE, "%s: unexpected word: see --help", argv[optind]);
-	return status;
+	wishes->said |= 1u << row->place;
+	return take(wishes, (unsigned)row->place, text ? text : "", error);
 }
 
 int hk_keygen_read(struct hk_keygen_wishes *wishes, int argc, char **argv, struct hk_error *error)
 {
-	int status = read_line(wishes, argc, argv, error);
+	static const struct hk_command_line line = {.help = help, .example = example, .options = rows};
+	int status = hk_command_line_read(&line, wishes, argc, argv, error);
 
-	if (status == 1)
-		print_help();
 	if (!status && wishes->value[HK_KEYGEN_NEXT])
 		status = hk_keygen_read_old(wishes, error);
 	else if (!status && wishes->dropped.count)
@@ -209,7 +149,7 @@ static int take_line(struct hk_keygen_wishes *old, const char *path, char *line,
 	for (i = 0; i < HK_KEYGEN_OPTIONS_COUNT; i++)
 		if (strcmp(rows[i].name, line) == 0)
 			break;
-	if (i == HK_KEYGEN_OPTIONS_COUNT || !rows[i].argument != !value)
+	if (i == HK_KEYGEN_OPTIONS_COUNT || !rows[i].value != !value)
 		return hk_error_set(error, EINVAL, "%s: '%.40s' is not what keygen writes there", path, line);
 	return take(old, i, value ? value : "", error);
 }
@@ -303,8 +243,8 @@ void hk_keygen_say_options(
 		text, "# How this directory was made, for `halfkey-endpoint keygen --next`. No secrets.\n");
 	for (i = 0; i < HK_KEYGEN_OPTIONS_COUNT; i++)
 		if (wishes->value[i] && is_kept(i))
-			hk_secret_say(text, "%s%s%s\n", rows[i].name, rows[i].argument ? "=" : "",
-				wishes->value[i]);
+			hk_secret_say(
+				text, "%s%s%s\n", rows[i].name, rows[i].value ? "=" : "", wishes->value[i]);
 	if (keygen->row->slots)
 		hk_secret_say(text, "slot=%u\n", keygen->slot);
 	hk_secret_say(text, "generation=%u\n", keygen->generation);

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,26 +21,17 @@
 #define FILE_MAX (1u << 20)
 
 static const char help[] =
-	"Usage: halfkey-endpoint keys --server NAME[:PORT] --ca FILE --cert FILE --key FILE --domain NAME\n"
+	"usage: halfkey-endpoint keys --server NAME[:PORT] --ca FILE --cert FILE --key FILE --domain NAME\n"
 	"                             [--peer ADDRESS]... [--inbound] [--watch] [OPTION]...\n"
 	"       halfkey-endpoint keys --file FILE --format FORMAT --from ADDRESS [OPTION]...\n"
-	"Prints this host's keys: secret, both sides. For stock IPsec hosts.\n"
 	"\n"
-	"      --peer ADDRESS     a fresh SPI to send to that receiver with; repeat for more\n"
-	"      --inbound          the SPIs that others send to us with\n"
-	"      --watch            stay connected, print what is pushed: new SPIs ahead of use, and\n"
-	"                     with xfrm what goes; an outage of the server interrupts nothing\n"
-	"  -k, --file FILE        a key file instead of a server\n"
-	"      --format NAME      keys (default), xfrm, wireshark or strongswan\n"
-	"      --from ADDRESS     our address, the sender of what goes out\n"
-	"      --transport        xfrm: transport mode\n"
-	"      --udp              xfrm: in UDP, port 4500\n"
-	"      --reqid N          xfrm: request id (default: 1)\n"
-	"  -o, --out FILE         write there, mode 0600, never over an existing file\n"
+	"Prints this host's keys: secret, both sides. For stock IPsec hosts.\n";
+
+static const char example[] =
 	"\n"
-	"Example:\n"
-	"  halfkey-endpoint keys --server keys.example --ca ca.pem --cert client.pem --key client.key \\\n"
-	"    --domain office --peer 192.0.2.9 --from 192.0.2.1 --format xfrm | sh\n";
+	"example: halfkey-endpoint keys --server keys.example --ca ca.pem --cert client.pem --key client.key "
+	"\\\n"
+	"           --domain office --peer 192.0.2.9 --from 192.0.2.1 --format xfrm | sh\n";
 
 struct fetch {
 	struct hk_key_client client;
@@ -197,73 +187,72 @@ static int convert(struct fetch *fetch, struct hk_error *error)
 
 /* --- command line ------------------------------------------------------------------------------ */
 
-enum { OPT_PEER = 256, OPT_INBOUND, OPT_WATCH, OPT_FORMAT, OPT_FROM, OPT_TRANSPORT, OPT_UDP, OPT_REQID };
+static int take_address(
+	const struct hk_option *option, const char *text, struct hk_address *out, struct hk_error *error)
+{
+	if (hk_address_parse(text, out))
+		return hk_error_set(error, HK_EUSAGE, "--%s \"%.60s\" is not an address", option->name, text);
+	return 0;
+}
 
-static const struct option options[] = {
-	HK_PUSH_OPTIONS,
-	{"peer", required_argument, NULL, OPT_PEER},
-	{"inbound", no_argument, NULL, OPT_INBOUND},
-	{"watch", no_argument, NULL, OPT_WATCH},
-	{"file", required_argument, NULL, 'k'},
-	{"format", required_argument, NULL, OPT_FORMAT},
-	{"from", required_argument, NULL, OPT_FROM},
-	{"transport", no_argument, NULL, OPT_TRANSPORT},
-	{"udp", no_argument, NULL, OPT_UDP},
-	{"reqid", required_argument, NULL, OPT_REQID},
-	{"out", required_argument, NULL, 'o'},
-	{"help", no_argument, NULL, 'h'},
+static int take_peer(const struct hk_option *option, void *into, const char *text, struct hk_error *error)
+{
+	struct fetch *fetch = into;
+
+	if (fetch->peers_count == PEERS)
+		return hk_error_set(error, HK_EUSAGE, "--peer \"%.60s\": at most %d of them", text, PEERS);
+	return take_address(option, text, &fetch->peers[fetch->peers_count++], error);
+}
+
+static int take_from(const struct hk_option *option, void *into, const char *text, struct hk_error *error)
+{
+	struct fetch *fetch = into;
+
+	fetch->formatting.has_from = true;
+	return take_address(option, text, &fetch->formatting.from, error);
+}
+
+static int take_format(const struct hk_option *option, void *into, const char *text, struct hk_error *error)
+{
+	struct fetch *fetch = into;
+	int format = hk_key_format_by_name(text);
+
+	if (format < 0)
+		return hk_error_set(error, HK_EUSAGE,
+			"--%s \"%.40s\" is not one of keys, xfrm, wireshark and strongswan", option->name,
+			text);
+	fetch->formatting.format = (unsigned)format;
+	return 0;
+}
+
+static int take_reqid(const struct hk_option *option, void *into, const char *text, struct hk_error *error)
+{
+	struct fetch *fetch = into;
+	__u64 number = 0;
+	int status = hk_option_number(option, text, 0, 0xffffffff, &number, error);
+
+	fetch->formatting.reqid = (unsigned)number;
+	return status;
+}
+
+#define AT(member) offsetof(struct fetch, member)
+
+static const struct hk_option options[] = {
+	HK_PUSH_OPTIONS(struct fetch, client.target),
+	{"peer", 0, "ADDRESS", 0, take_peer, "a fresh SPI to send to that receiver with; repeat for more"},
+	{"inbound", 0, NULL, AT(client.inbound), NULL, "the SPIs that others send to us with"},
+	{"watch", 0, NULL, AT(watch), NULL,
+		"stay connected, print what is pushed: new SPIs ahead of use, and\n"
+		"with xfrm what goes; an outage of the server interrupts nothing"},
+	{"file", 'k', "FILE", AT(file), NULL, "a key file instead of a server"},
+	{"format", 0, "NAME", 0, take_format, "keys (default), xfrm, wireshark or strongswan"},
+	{"from", 0, "ADDRESS", 0, take_from, "our address, the sender of what goes out"},
+	{"transport", 0, NULL, AT(formatting.transport), NULL, "xfrm: transport mode"},
+	{"udp", 0, NULL, AT(formatting.udp), NULL, "xfrm: in UDP, port 4500"},
+	{"reqid", 0, "N", 0, take_reqid, "xfrm: request id (default: 1)"},
+	{"out", 'o', "FILE", AT(out), NULL, "write there, mode 0600, never over an existing file"},
 	{0},
 };
-
-static int take_value(struct fetch *fetch, int option, struct hk_error *error)
-{
-	__u64 number = 0;
-	int format;
-
-	switch (option) {
-	case OPT_PEER:
-		if (fetch->peers_count == PEERS ||
-			hk_address_parse(optarg, &fetch->peers[fetch->peers_count++]))
-			return hk_error_set(error, HK_EUSAGE, "peer '%s': must be an address, and at most %d",
-				optarg, PEERS);
-		return 0;
-	case OPT_FROM:
-		fetch->formatting.has_from = true;
-		if (hk_address_parse(optarg, &fetch->formatting.from))
-			return hk_error_set(error, HK_EUSAGE, "from '%s': must be an address", optarg);
-		return 0;
-	case OPT_FORMAT:
-		format = hk_key_format_by_name(optarg);
-		fetch->formatting.format = format < 0 ? 0 : (unsigned)format;
-		return format < 0
-			       ? hk_error_set(error, HK_EUSAGE,
-					 "format '%s': must be keys, xfrm, wireshark or strongswan", optarg)
-			       : 0;
-	default:
-		if (hk_number_parse(optarg, 0xffffffff, &number))
-			return hk_error_set(error, HK_EUSAGE, "reqid '%s': must be a number", optarg);
-		fetch->formatting.reqid = (unsigned)number;
-		return 0;
-	}
-}
-
-static int take_option(struct fetch *fetch, int option, char **argv, struct hk_error *error)
-{
-	if (hk_push_option(&fetch->client.target, option, optarg))
-		return 0;
-	switch (option) {
-	case OPT_INBOUND: fetch->client.inbound = true; return 0;
-	case OPT_WATCH: fetch->watch = true; return 0;
-	case OPT_TRANSPORT: fetch->formatting.transport = true; return 0;
-	case OPT_UDP: fetch->formatting.udp = true; return 0;
-	case 'k': fetch->file = optarg; return 0;
-	case 'o': fetch->out = optarg; return 0;
-	case 'h': fputs(help, stdout); return 1;
-	case ':': return hk_error_set(error, HK_EUSAGE, "%s needs a value: see --help", argv[optind - 1]);
-	case '?': return hk_error_set(error, HK_EUSAGE, "%s: unknown option: see --help", argv[optind - 1]);
-	default: return take_value(fetch, option, error);
-	}
-}
 
 static int open_out(struct fetch *fetch, struct hk_error *error)
 {
@@ -297,21 +286,15 @@ static int run(struct fetch *fetch, struct hk_error *error)
 
 int hk_endpoint_keys(int argc, char **argv)
 {
+	static const struct hk_command_line line = {.help = help, .example = example, .options = options};
 	static struct fetch fetch = {.formatting = {.reqid = 1}};
 	struct hk_error error = {{0}};
-	int status = 0, option;
+	int status;
 
 	hk_log_init(HK_LOG_INFO, "keys");
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	while (!status && (option = getopt_long(argc, argv, ":k:o:h", options, NULL)) != -1)
-		status = take_option(&fetch, option, argv, &error);
-	if (status == 1)
-		return 0;
-	if (!status && optind < argc)
-		status = hk_error_set(&error, HK_EUSAGE, "%s: unexpected word: see --help", argv[optind]);
+	status = hk_command_line_read(&line, &fetch, argc, argv, &error);
 	if (!status)
 		status = run(&fetch, &error);
-	if (status)
-		fprintf(stderr, "halfkey-endpoint keys: %s\n", error.text);
-	return hk_exit_status(status);
+	return hk_command_end("keys", status, &error);
 }

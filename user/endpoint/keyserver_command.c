@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* `halfkey-endpoint keyserver`: runs it, shows its generations, orders a rotation. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,23 +13,18 @@
 #include "user/endpoint/keyserver.h"
 
 static const char help[] =
-	"Usage: halfkey-endpoint keyserver -c FILE [--list [--json] | --rotate HOST [--domain NAME]]\n"
-	"Draws master keys, rotates them, and pushes keys to hosts, boxes and readers by\n"
-	"the role in their certificates: a box gets the encryption side alone.\n"
+	"usage: halfkey-endpoint keyserver -c FILE [--list [--json] | --rotate HOST [--domain NAME]]\n"
 	"\n"
-	"  -c, --config FILE      YAML: listen, state, ca, cert, key, crl, stats, domains\n"
-	"      --list             show each host's generations: state, fingerprint, SPIs given\n"
-	"                         out, times; no keys\n"
-	"  -j, --json             with --list: as JSON\n"
-	"      --rotate HOST      order new keys for HOST, or `all`, of a running server\n"
-	"      --domain NAME      with --rotate: in this domain only\n"
+	"Draws master keys, rotates them, and pushes keys to hosts, boxes and readers by\n"
+	"the role in their certificates: a box gets the encryption side alone.\n";
+
+static const char example[] =
 	"\n"
 	"SIGHUP reads configuration, certificates and revocation list again: who is revoked\n"
 	"or no member any more is cut off. SIGUSR1 prints the counters and writes the `stats`\n"
 	"file, SIGTERM ends it.\n"
 	"\n"
-	"Example:\n"
-	"  halfkey-endpoint keyserver -c keyserver.yaml --list\n";
+	"example: halfkey-endpoint keyserver -c keyserver.yaml --list\n";
 
 struct wishes {
 	const char *config, *rotate, *domain;
@@ -204,44 +198,31 @@ static int run(const struct wishes *wishes, struct hk_error *error)
 	return status;
 }
 
-static const struct option options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"list", no_argument, NULL, 'l'},
-	{"json", no_argument, NULL, 'j'},
-	{"rotate", required_argument, NULL, 'r'},
-	{"domain", required_argument, NULL, 'd'},
-	{"help", no_argument, NULL, 'h'},
+static const struct hk_option options[] = {
+	{"config", 'c', "FILE", offsetof(struct wishes, config), NULL,
+		"YAML: listen, state, ca, cert, key, crl, stats, domains"},
+	{"list", 0, NULL, offsetof(struct wishes, list), NULL,
+		"show each host's generations: state, fingerprint, SPIs given\nout, times; no keys"},
+	{"json", 'j', NULL, offsetof(struct wishes, json), NULL, "with --list: as JSON"},
+	{"rotate", 0, "HOST", offsetof(struct wishes, rotate), NULL,
+		"order new keys for HOST, or `all`, of a running server"},
+	{"domain", 0, "NAME", offsetof(struct wishes, domain), NULL, "with --rotate: in this domain only"},
 	{0},
 };
 
 int hk_endpoint_keyserver(int argc, char **argv)
 {
+	static const struct hk_command_line line = {.help = help, .example = example, .options = options};
 	struct wishes wishes = {0};
 	struct hk_error error = {{0}};
-	int status = 0, option;
+	int status;
 
 	hk_log_init(HK_LOG_INFO, "keyserver");
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* before any key is in memory */
 	umask(077);
 	hk_push_wipe_json();
-	while (!status && (option = getopt_long(argc, argv, ":c:jh", options, NULL)) != -1) {
-		switch (option) {
-		case 'c': wishes.config = optarg; break;
-		case 'l': wishes.list = true; break;
-		case 'j': wishes.json = true; break;
-		case 'r': wishes.rotate = optarg; break;
-		case 'd': wishes.domain = optarg; break;
-		case 'h': fputs(help, stdout); return 0;
-		default:
-			status = hk_error_set(&error, HK_EUSAGE, "%s: %s: see --help", argv[optind - 1],
-				option == ':' ? "needs a value" : "unknown option");
-		}
-	}
-	if (!status && optind < argc)
-		status = hk_error_set(&error, HK_EUSAGE, "%s: unexpected word: see --help", argv[optind]);
+	status = hk_command_line_read(&line, &wishes, argc, argv, &error);
 	if (!status)
 		status = run(&wishes, &error);
-	if (status)
-		fprintf(stderr, "halfkey-endpoint keyserver: %s\n", error.text);
-	return hk_exit_status(status);
+	return hk_command_end("keyserver", status, &error);
 }

@@ -24,12 +24,13 @@ static void usage(FILE *out)
 {
 	size_t i;
 
-	fprintf(out, "Usage: halfkey-endpoint COMMAND [OPTION]...\n"
+	fprintf(out, "usage: halfkey-endpoint COMMAND [OPTION]...\n"
 		     "The end host's side of Halfkey: the only program that holds authentication keys.\n\n");
 	for (i = 0; i < COUNT; i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].text);
-	fprintf(out, "\n`halfkey-endpoint COMMAND --help` says more. Example:\n"
-		     "  halfkey-endpoint keygen --out keys --peer client=192.0.2.1,10.9.0.1/24 "
+	fprintf(out, "\nhalfkey-endpoint COMMAND --help tells more and shows an example; halfkey-endpoint(1) "
+		     "tells all.\n"
+		     "example: halfkey-endpoint keygen --out keys --peer client=192.0.2.1,10.9.0.1/24 "
 		     "--peer server=192.0.2.9,10.9.0.9/24\n");
 }
 

@@ -11,21 +11,27 @@
 #include "user/endpoint/commands.h"
 
 static const char help[] =
-	"Usage: halfkey-endpoint open [-e NAME] --keys FILE [OPTION]... IN.pcap OUT.pcap\n"
-	"Verifies and opens the sealed packets of a capture; timestamps are kept. What is not sealed\n"
-	"is copied; what is refused is left out, and the exit status is 1.\n"
+	"usage: halfkey-endpoint open [-e NAME] --keys FILE [OPTION]... IN.pcap OUT.pcap\n"
 	"\n"
-	"  -e, --envelope NAME    psp (default), or another below\n"
-	"  -k, --keys FILE        the receiving host's key file (mode 0600)\n"
-	"      --levels NAME,...  with level= lines in it: the levels, in their order\n"
-	"  -t, --to ADDRESS       the receiver whose keys are used: packets to it are opened\n"
-	"  -m, --match PREFIX     open only packets whose destination it holds (default: all)\n"
-	"      --json             what was done, as JSON: each refusal with its count\n";
+	"Verifies and opens the sealed packets of a capture; timestamps are kept. What is not sealed\n"
+	"is copied; what is refused is left out, and the exit status is 1.\n";
+
+static const struct hk_option options[] = {
+	{"envelope", 'e', "NAME", HK_RUN_AT(envelope), NULL, "psp (default), or another below"},
+	{"keys", 'k', "FILE", HK_RUN_AT(keys_path), NULL, "the receiving host's key file (mode 0600)"},
+	{"levels", 0, "NAME,...", HK_RUN_AT(levels), NULL,
+		"with level= lines in it: the levels, in their order"},
+	{"to", 't', "ADDRESS", HK_RUN_AT(to_text), NULL,
+		"the receiver whose keys are used: packets to it are opened"},
+	{"match", 'm', "PREFIX", HK_RUN_AT(match_text), NULL,
+		"open only packets whose destination it holds (default: all)"},
+	{"json", 'j', NULL, HK_RUN_AT(json), NULL, "what was done, as JSON: each refusal with its count"},
+	{0},
+};
 
 static const char example[] =
 	"\n"
-	"Example:\n"
-	"  halfkey-endpoint open -k keys/server.keys -t 192.0.2.9 sealed.pcap opened.pcap\n";
+	"example: halfkey-endpoint open -k keys/server.keys -t 192.0.2.9 sealed.pcap opened.pcap\n";
 
 static struct hk_receiver *receiver;
 
@@ -92,7 +98,8 @@ static void end(struct hk_capture_run *run)
 
 int hk_endpoint_open(int argc, char **argv)
 {
-	static const struct hk_capture_work work = {HK_USE_OPEN, help, example, start, take, report, end};
+	static const struct hk_capture_work work = {
+		HK_USE_OPEN, help, example, options, start, take, report, end};
 
 	return hk_capture_run_command(&work, argc, argv);
 }

@@ -12,24 +12,33 @@
 #include "user/endpoint/commands.h"
 
 static const char help[] =
-	"Usage: halfkey-endpoint seal [-e NAME] --keys FILE [OPTION]... IN.pcap OUT.pcap\n"
-	"Seals the IP packets of a capture; timestamps are kept. What is not sealed is copied.\n"
+	"usage: halfkey-endpoint seal [-e NAME] --keys FILE [OPTION]... IN.pcap OUT.pcap\n"
 	"\n"
-	"  -e, --envelope NAME    psp (default), or another below\n"
-	"  -k, --keys FILE        the sending host's key file (mode 0600)\n"
-	"      --levels NAME,...  with level= lines in it: the levels, in their order\n"
-	"  -f, --from ADDRESS     outer source\n"
-	"  -t, --to ADDRESS       outer destination: the receiver whose keys are used\n"
-	"  -m, --match PREFIX     seal only packets whose destination it holds (default: all)\n"
-	"      --state DIR        nonce state (default: /var/lib/halfkey-endpoint)\n"
-	"      --first-use        this sender never sealed anything: create its nonce state\n"
-	"      --sender NAME      who seals (default: the --from address); an SPI has one sender\n"
-	"      --json             what was done, as JSON\n";
+	"Seals the IP packets of a capture; timestamps are kept. What is not sealed is copied.\n";
 
-static const char example[] = "\n"
-			      "Example:\n"
-			      "  halfkey-endpoint seal --first-use -k keys/client.keys -f 192.0.2.1 -t "
-			      "192.0.2.9 in.pcap out.pcap\n";
+static const struct hk_option options[] = {
+	{"envelope", 'e', "NAME", HK_RUN_AT(envelope), NULL, "psp (default), or another below"},
+	{"keys", 'k', "FILE", HK_RUN_AT(keys_path), NULL, "the sending host's key file (mode 0600)"},
+	{"levels", 0, "NAME,...", HK_RUN_AT(levels), NULL,
+		"with level= lines in it: the levels, in their order"},
+	{"from", 'f', "ADDRESS", HK_RUN_AT(from_text), NULL, "outer source"},
+	{"to", 't', "ADDRESS", HK_RUN_AT(to_text), NULL,
+		"outer destination: the receiver whose keys are used"},
+	{"match", 'm', "PREFIX", HK_RUN_AT(match_text), NULL,
+		"seal only packets whose destination it holds (default: all)"},
+	{"state", 0, "DIR", HK_RUN_AT(state), NULL, "nonce state (default: /var/lib/halfkey-endpoint)"},
+	{"first-use", 0, NULL, HK_RUN_AT(first_use), NULL,
+		"this sender never sealed anything: create its nonce state"},
+	{"sender", 0, "NAME", HK_RUN_AT(sender), NULL,
+		"who seals (default: the --from address); an SPI has one sender"},
+	{"json", 'j', NULL, HK_RUN_AT(json), NULL, "what was done, as JSON"},
+	{0},
+};
+
+static const char example[] =
+	"\n"
+	"example: halfkey-endpoint seal --first-use -k keys/client.keys -f 192.0.2.1 -t "
+	"192.0.2.9 in.pcap out.pcap\n";
 
 static struct hk_sender *sender;
 
@@ -50,6 +59,21 @@ static int choose_spi(struct hk_capture_run *run, struct hk_sending *sending, st
 		run->keys_path, run->to_text);
 }
 
+/* Whoever names state relies on it. */
+static int judge_state(const struct hk_capture_run *run, struct hk_error *error)
+{
+	const char *said = run->first_use ? "first-use"
+			   : run->state	  ? "state"
+			   : run->sender  ? "sender"
+					  : NULL;
+
+	if (!said || run->speaker->start)
+		return 0;
+	return hk_error_set(error, HK_EUSAGE,
+		"--%s is of no use with -e %s, which keeps no nonce state: leave it out", said,
+		hk_envelope_name(run->speaker->envelope));
+}
+
 static int start(struct hk_capture_run *run, struct hk_error *error)
 {
 	struct hk_sending sending = {
@@ -59,8 +83,10 @@ static int start(struct hk_capture_run *run, struct hk_error *error)
 		.wishes = &run->wishes,
 	};
 	struct hk_state_place place = hk_capture_run_place(run);
-	int status = choose_spi(run, &sending, error);
+	int status = judge_state(run, error);
 
+	if (!status)
+		status = choose_spi(run, &sending, error);
 	if (!status)
 		status = hk_sender_new(&sender, run->speech, &sending, error);
 	return status ? status : hk_sender_start(sender, &place, error);
@@ -115,7 +141,8 @@ static void end(struct hk_capture_run *run)
 
 int hk_endpoint_seal(int argc, char **argv)
 {
-	static const struct hk_capture_work work = {HK_USE_SEAL, help, example, start, take, report, end};
+	static const struct hk_capture_work work = {
+		HK_USE_SEAL, help, example, options, start, take, report, end};
 
 	return hk_capture_run_command(&work, argc, argv);
 }

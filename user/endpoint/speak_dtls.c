@@ -176,14 +176,6 @@ static int sender_new(struct hk_sender **out, struct hk_speech *speech, const st
 	return status;
 }
 
-static int start(struct hk_sender *sender, const struct hk_state_place *place, struct hk_error *error)
-{
-	(void)sender; /* its contexts are fresh in any case */
-	(void)place;
-	(void)error;
-	return 0;
-}
-
 /* The payload in sender->payload as records: their size, or negative errno. */
 static int seal_payload(struct dtls_sender *sender, const struct dtls_speech *dtls, bool server,
 	const __u8 *data, __u32 length)
@@ -355,7 +347,6 @@ const struct hk_speaker hk_speak_dtls = {
 	.plan = plan,
 	.end = end,
 	.sender = sender_new,
-	.start = start,
 	.seal_packet = seal_packet,
 	.sender_free = sender_free,
 	.receiver = receiver_new,

@@ -80,7 +80,8 @@ struct hk_speaker {
 	/* Makes a sender: keys, and what they have to fit. It seals when it was started. */
 	int (*sender)(struct hk_sender **out, struct hk_speech *speech, const struct hk_sending *sending,
 		struct hk_error *error);
-	/* Opens the state of its numbers: from here on no other process may seal with these. */
+	/* Opens the state of its numbers: from here on no other process may seal with these. NULL: a sender
+	 * needs none, its numbers are fresh in any case. */
 	int (*start)(struct hk_sender *sender, const struct hk_state_place *place, struct hk_error *error);
 	/*
 	 * Tunnels alone. The envelope of an inner IP packet, as a socket sends it. Its size, or -EINVAL

@@ -87,8 +87,8 @@ static int check_wishes(const struct hk_speaker *speaker, const struct hk_wishes
 				rows[i].name, value, envelope, rows[i].name,
 				names(known, sizeof(known), rows[i].name));
 		if (!(wish->uses & use))
-			return hk_error_set(error, EINVAL, "%s '%s': %s does not take it here: see --help",
-				rows[i].name, value, envelope);
+			return hk_error_set(error, EINVAL, "%s '%s': %s does not take it here", rows[i].name,
+				value, envelope);
 		if (!wish->argument && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
 			return hk_error_set(error, EINVAL, "%s '%s': must be yes or no", rows[i].name, value);
 	}
@@ -156,7 +156,9 @@ int hk_sender_new(struct hk_sender **out, struct hk_speech *speech, const struct
 
 int hk_sender_start(struct hk_sender *sender, const struct hk_state_place *place, struct hk_error *error)
 {
-	return sender->speech->speaker->start(sender, place, error);
+	const struct hk_speaker *speaker = sender->speech->speaker;
+
+	return speaker->start ? speaker->start(sender, place, error) : 0;
 }
 
 bool hk_sender_same(const struct hk_sender *a, const struct hk_sender *b)

@@ -48,10 +48,11 @@ struct hk_tunnel_config {
 	char *keys, *state, *local, *envelope, *levels, *stats, *user;
 	char *server, *ca, *cert, *key, *domain; /* a key server instead of `keys` */
 	bool first_use, prepare;
+	bool draft;		 /* read to find `path`: envelopes' options wait until the peers are known */
 	struct hk_wishes wishes; /* options of the envelope */
 	struct hk_tunnel_device_config device;
 	struct hk_tunnel_peer_config *peers;
-	unsigned peers_count;
+	unsigned peers_count, peers_listed; /* the first of them are the file's, the rest --peer's */
 };
 
 /*

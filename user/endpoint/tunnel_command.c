@@ -54,7 +54,5 @@ int hk_endpoint_tunnel(int argc, char **argv)
 		hk_tunnel_config_free(
 			(struct hk_tunnel_config *)tunnel.config); /* a reload may have put another there */
 	}
-	if (status)
-		fprintf(stderr, "halfkey-endpoint tunnel: %s\n", error.text);
-	return hk_exit_status(status);
+	return hk_command_end("tunnel", status, &error);
 }

@@ -4,49 +4,27 @@
  * add to the file or replace its values. Values stay strings here.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "user/base/text.h"
+#include "user/endpoint/commands.h"
 #include "user/endpoint/tunnel.h"
 #include "user/endpoint/yaml.h"
 
-static const char help[] =
-	"Usage: halfkey-endpoint tunnel [-c FILE] [OPTION]...\n"
-	"Runs a TUN tunnel whose packets cross the network sealed with derived keys.\n"
-	"\n"
-	"  -c, --config FILE      YAML file, as keygen writes it; options below override it\n"
-	"  -k, --keys FILE        this host's key file (mode 0600)\n"
-	"      --state DIR        nonce state (default: /var/lib/halfkey-endpoint)\n"
-	"      --server NAME[:PORT]   a key server instead of --keys; with it:\n"
-	"      --ca, --cert, --key FILE   the CA, this host's certificate and its private key\n"
-	"      --domain NAME      the domain at the key server\n"
-	"      --first-use        these keys never sealed anything: create their nonce state\n"
-	"      --prepare          with --first-use: create it and end; a tunnel that runs takes\n"
-	"                         the new keys on SIGHUP\n"
-	"      --levels NAME,...  with level= lines in the key file: the levels, in their order\n"
-	"  -l, --local ADDRESS    this host's outer address, IPv4 or IPv6\n"
-	"  -p, --peer ADDRESS[=PREFIX,...]\n"
-	"                         a peer's outer address and the inner prefixes behind it\n"
-	"                         (default: everything); repeat for more peers\n"
-	"  -e, --envelope NAME    psp (default), or another below\n"
-	"  -d, --dev NAME         TUN device to make (default: hk0)\n"
-	"      --mtu N            its MTU (default: what fits an outer packet of 1500 bytes)\n"
-	"  -a, --address ADDR/LEN inner address to set on it; repeat for more\n"
-	"      --stats FILE       counters as JSON, written on SIGUSR1 and at the end\n"
-	"      --user NAME        whom to become after set-up (default: nobody)\n"
-	"\n"
-	"Prints counters on SIGUSR1 and at the end; SIGTERM ends it. SIGHUP reads configuration and\n"
-	"key file again, and not a packet is lost.\n";
+static const char help[] = "usage: halfkey-endpoint tunnel [-c FILE] [OPTION]...\n"
+			   "\n"
+			   "Runs a TUN tunnel whose packets cross the network sealed with derived keys.\n";
 
 static const char example[] =
 	"\n"
-	"Example:\n"
-	"  halfkey-endpoint tunnel --first-use --keys client.keys --local 192.0.2.1 \\\n"
-	"    --peer 192.0.2.9=10.9.0.9/32 --address 10.9.0.1/24\n";
+	"Prints counters on SIGUSR1 and at the end; SIGTERM ends it. SIGHUP reads configuration and\n"
+	"key file again, and not a packet is lost.\n"
+	"\n"
+	"example: halfkey-endpoint tunnel --first-use --keys client.keys --local 192.0.2.1 \\\n"
+	"           --peer 192.0.2.9=10.9.0.9/32 --address 10.9.0.1/24\n";
 
 #define TEXT(key, type, member) \
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 1, 4096)
@@ -194,169 +172,136 @@ static void add_peer(struct hk_tunnel_config *config, const char *value)
 	free(text);
 }
 
-enum {
-	OPT_STATE = 256,
-	OPT_FIRST_USE,
-	OPT_PREPARE,
-	OPT_LEVELS,
-	OPT_SERVER,
-	OPT_CA,
-	OPT_CERT,
-	OPT_KEY,
-	OPT_DOMAIN,
-	OPT_MTU,
-	OPT_STATS,
-	OPT_USER,
-	OPT_WISHES /* rows of hk_wish_rows() from here on */
-};
+/* --- the command line ---------------------------------------------------------------------------- */
 
-#define OWN_OPTIONS (sizeof(own_options) / sizeof(own_options[0]))
-
-static const struct option own_options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"keys", required_argument, NULL, 'k'},
-	{"state", required_argument, NULL, OPT_STATE},
-	{"levels", required_argument, NULL, OPT_LEVELS},
-	{"server", required_argument, NULL, OPT_SERVER},
-	{"ca", required_argument, NULL, OPT_CA},
-	{"cert", required_argument, NULL, OPT_CERT},
-	{"key", required_argument, NULL, OPT_KEY},
-	{"domain", required_argument, NULL, OPT_DOMAIN},
-	{"first-use", no_argument, NULL, OPT_FIRST_USE},
-	{"prepare", no_argument, NULL, OPT_PREPARE},
-	{"local", required_argument, NULL, 'l'},
-	{"peer", required_argument, NULL, 'p'},
-	{"envelope", required_argument, NULL, 'e'},
-	{"dev", required_argument, NULL, 'd'},
-	{"mtu", required_argument, NULL, OPT_MTU},
-	{"address", required_argument, NULL, 'a'},
-	{"stats", required_argument, NULL, OPT_STATS},
-	{"user", required_argument, NULL, OPT_USER},
-	{"help", no_argument, NULL, 'h'},
-};
-
-static struct option long_options[OWN_OPTIONS + HK_WISHES_MAX + 1];
-static const char short_options[] = ":c:k:l:p:e:d:a:h";
-
-/* Where an option's value goes; NULL: not a plain string. */
-static char **place_of(struct hk_tunnel_config *config, int option)
+static int take_text(const struct hk_option *option, void *into, const char *text, struct hk_error *error)
 {
-	switch (option) {
-	case 'k': return &config->keys;
-	case 'l': return &config->local;
-	case 'e': return &config->envelope;
-	case 'd': return &config->device.name;
-	case OPT_SERVER: return &config->server;
-	case OPT_CA: return &config->ca;
-	case OPT_CERT: return &config->cert;
-	case OPT_KEY: return &config->key;
-	case OPT_DOMAIN: return &config->domain;
-	case OPT_STATE: return &config->state;
-	case OPT_LEVELS: return &config->levels;
-	case OPT_MTU: return &config->device.mtu;
-	case OPT_STATS: return &config->stats;
-	case OPT_USER: return &config->user;
-	default: return NULL;
-	}
-}
-
-/* What a peer may have of its own and stands behind a --peer is that peer's. */
-static int apply_wish(struct hk_tunnel_config *config, unsigned row, struct hk_error *error)
-{
-	unsigned count;
-	const struct hk_wish *wish = &hk_wish_rows(&count)[row];
-
-	if ((wish->uses & HK_USE_PEER) && config->peers_count) {
-		hk_wish_set(&config->peers[config->peers_count - 1].wishes, row, optarg);
-		return 0;
-	}
-	if (!(wish->uses & HK_USE_TUNNEL))
-		return hk_error_set(error, HK_EUSAGE, "--%s %s: no --peer stands before it", wish->name,
-			optarg ? optarg : "");
-	hk_wish_set(&config->wishes, row, optarg);
+	(void)error;
+	set((char **)((char *)into + option->place), text);
 	return 0;
 }
 
-static int apply(struct hk_tunnel_config *config, int option, char **argv, struct hk_error *error)
+static int take_peer(const struct hk_option *option, void *into, const char *text, struct hk_error *error)
 {
-	char **place = place_of(config, option);
-
-	if (place) {
-		set(place, optarg);
-		return 0;
-	}
-	if (option >= OPT_WISHES)
-		return apply_wish(config, (unsigned)(option - OPT_WISHES), error);
-	switch (option) {
-	case 'c': return 0; /* read first, see below */
-	case 'p': add_peer(config, optarg); return 0;
-	case 'a': append(&config->device.addresses, &config->device.addresses_count, optarg); return 0;
-	case OPT_FIRST_USE: config->first_use = true; return 0;
-	case OPT_PREPARE: config->prepare = true; return 0;
-	case ':': return hk_error_set(error, HK_EUSAGE, "%s needs a value: see --help", argv[optind - 1]);
-	default: return hk_error_set(error, HK_EUSAGE, "%s: unknown option: see --help", argv[optind - 1]);
-	}
+	(void)option, (void)error;
+	add_peer(into, text);
+	return 0;
 }
 
-static void print_help(void)
+static int take_address(const struct hk_option *option, void *into, const char *text, struct hk_error *error)
 {
-	fputs(help, stdout);
-	hk_wishes_help(HK_USE_TUNNEL | HK_USE_PEER, stdout);
-	fputs(example, stdout);
+	struct hk_tunnel_device_config *device = &((struct hk_tunnel_config *)into)->device;
+
+	(void)option, (void)error;
+	append(&device->addresses, &device->addresses_count, text);
+	return 0;
 }
 
-/* The file named by -c, wherever it stands, before any option is applied to what it says. */
-static int read_file(struct hk_tunnel_config **out, int argc, char **argv, int file, struct hk_error *error)
+/* What a peer may have of its own and stands behind a --peer is that peer's; without one it is the file's
+ * only peer's. */
+static int take_wish(const struct hk_option *option, void *into, const char *text, struct hk_error *error)
 {
-	const char *path = NULL;
-	int option;
+	struct hk_tunnel_config *config = into;
+	unsigned count, row = (unsigned)option->place, uses = hk_wish_rows(&count)[row].uses;
+	bool one = config->peers_count > config->peers_listed || config->peers_listed == 1;
 
-	optind = 0;
-	while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
-		if (option == 'c')
-			path = optarg;
-		if (option == 'h') {
-			print_help();
-			return 1;
-		}
-	}
-	if (path) {
-		option = load(out, path, file, error);
-		if (option)
-			return option;
-		(*out)->path = path;
+	if (config->draft)
+		return 0;
+	if ((uses & HK_USE_PEER) && one) {
+		hk_wish_set(&config->peers[config->peers_count - 1].wishes, row, text);
 		return 0;
 	}
-	*out = calloc(1, sizeof(**out));
-	return *out ? 0 : hk_error_set(error, ENOMEM, "no memory for a configuration");
+	if (!(uses & HK_USE_TUNNEL))
+		return hk_error_set(error, HK_EUSAGE, "--%s %.40s: no --peer stands before it", option->name,
+			text ? text : "");
+	hk_wish_set(&config->wishes, row, text);
+	return 0;
+}
+
+#define AT(member) offsetof(struct hk_tunnel_config, member)
+
+static const struct hk_option options[] = {
+	{"config", 'c', "FILE", AT(path), NULL, "YAML file, as keygen writes it; options override it"},
+	{"keys", 'k', "FILE", AT(keys), take_text, "this host's key file (mode 0600)"},
+	{"state", 0, "DIR", AT(state), take_text, "nonce state (default: /var/lib/halfkey-endpoint)"},
+	{"server", 0, "NAME[:PORT]", AT(server), take_text, "a key server instead of --keys; with it:"},
+	{"ca", 0, "FILE", AT(ca), take_text, "the CA of all certificates (PEM)"},
+	{"cert", 0, "FILE", AT(cert), take_text, "this host's certificate"},
+	{"key", 0, "FILE", AT(key), take_text, "its private key, mode 0600"},
+	{"domain", 0, "NAME", AT(domain), take_text, "the domain at the key server"},
+	{"first-use", 0, NULL, AT(first_use), NULL,
+		"these keys never sealed anything: create their nonce state"},
+	{"prepare", 0, NULL, AT(prepare), NULL,
+		"with --first-use: create it and end; a tunnel that runs takes\nthe new keys on SIGHUP"},
+	{"levels", 0, "NAME,...", AT(levels), take_text,
+		"with level= lines in the key file: the levels, in their order"},
+	{"local", 'l', "ADDRESS", AT(local), take_text, "this host's outer address, IPv4 or IPv6"},
+	{"peer", 'p', "ADDRESS[=PREFIX,...]", 0, take_peer,
+		"a peer's outer address and the inner prefixes behind it\n"
+		"(default: everything); repeat for more peers"},
+	{"envelope", 'e', "NAME", AT(envelope), take_text, "psp (default), or another below"},
+	{"dev", 'd', "NAME", AT(device.name), take_text, "TUN device to make (default: hk0)"},
+	{"mtu", 0, "N", AT(device.mtu), take_text,
+		"its MTU (default: what fits an outer packet of 1500 bytes)"},
+	{"address", 'a', "ADDR/LEN", 0, take_address, "inner address to set on it; repeat for more"},
+	{"stats", 0, "FILE", AT(stats), take_text, "counters as JSON, written on SIGUSR1 and at the end"},
+	{"user", 0, "NAME", AT(user), take_text, "whom to become after set-up (default: nobody)"},
+	{0},
+};
+
+static const struct hk_command_line line = {
+	help, example, options, HK_USE_TUNNEL | HK_USE_PEER, take_wish, false};
+
+static int make(struct hk_tunnel_config **config, struct hk_error *error)
+{
+	*config = calloc(1, sizeof(**config));
+	if (*config)
+		return 0;
+	hk_error_set(error, ENOMEM, "no memory for a configuration");
+	return -ENOMEM;
+}
+
+/*
+ * What the file says, if one is named, and above it the options, wherever -c stands among them: so
+ * they are read twice.
+ */
+static int read_both(
+	struct hk_tunnel_config **config, int argc, char **argv, int file, struct hk_error *error)
+{
+	const char *path;
+	int status;
+
+	(*config)->draft = true;
+	status = hk_command_line_read(&line, *config, argc, argv, error);
+	path = (*config)->path;
+	hk_tunnel_config_free(*config);
+	*config = NULL;
+	if (!status)
+		status = path ? load(config, path, file, error) : make(config, error);
+	if (status)
+		return status;
+	(*config)->peers_listed = (*config)->peers_count;
+	return hk_command_line_read(&line, *config, argc, argv, error);
 }
 
 int hk_tunnel_config_read(
 	struct hk_tunnel_config **out, int argc, char **argv, int file, struct hk_error *error)
 {
 	struct hk_tunnel_config *config = NULL;
-	int status, option;
+	int status = make(&config, error);
 	unsigned i;
 
-	memcpy(long_options, own_options, sizeof(own_options));
-	hk_wish_options(
-		long_options + OWN_OPTIONS, HK_WISHES_MAX + 1, HK_USE_TUNNEL | HK_USE_PEER, OPT_WISHES);
-	status = read_file(&config, argc, argv, file, error);
-	if (status)
-		return status;
-	optind = 0;
-	while (!status && (option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1)
-		status = apply(config, option, argv, error);
-	if (!status && optind < argc)
-		status = hk_error_set(error, HK_EUSAGE, "%s: unexpected word: see --help", argv[optind]);
+	if (!status)
+		status = read_both(&config, argc, argv, file, error);
 	if (!status && !config->path && !config->local)
-		status = hk_error_set(error, HK_EUSAGE,
-			"no local address: name a configuration (-c) or --local: see --help");
+		status = hk_error_set(
+			error, HK_EUSAGE, "no local address: name a configuration (-c) or --local");
+	if (status) {
+		hk_tunnel_config_free(config);
+		return status;
+	}
 	for (i = 0; i < config->peers_count; i++)
 		config->peers[i].wishes.host = &config->wishes;
-	if (status)
-		hk_tunnel_config_free(config);
-	else
-		*out = config;
-	return status;
+	*out = config;
+	return 0;
 }

@@ -40,21 +40,16 @@ const struct hk_wish *hk_wish_rows(unsigned *count)
 	return rows;
 }
 
-unsigned hk_wish_options(struct option *out, unsigned max, unsigned uses, int base)
+void hk_wish_options(struct hk_option *out, unsigned uses, hk_option_take take)
 {
-	unsigned count, used = 0, i;
+	unsigned count, i;
 
 	(void)hk_wish_rows(&count);
-	for (i = 0; i < count; i++) {
-		if (!(rows[i].uses & uses))
-			continue;
-		if (used + 1 >= max)
-			abort();
-		out[used++] = (struct option){rows[i].name,
-			rows[i].argument ? required_argument : no_argument, NULL, base + (int)i};
-	}
-	out[used] = (struct option){0};
-	return used;
+	for (i = 0; i < count; i++)
+		if (rows[i].uses & uses)
+			*out++ = (struct hk_option){
+				.name = rows[i].name, .value = rows[i].argument, .place = i, .take = take};
+	*out = (struct hk_option){0};
 }
 
 void hk_wish_set(struct hk_wishes *wishes, unsigned row, const char *text)
@@ -76,33 +71,25 @@ void hk_wishes_clear(struct hk_wishes *wishes)
 	memset(wishes, 0, sizeof(*wishes));
 }
 
-static void help_line(const struct hk_wish *wish, FILE *out)
-{
-	char front[32];
-
-	snprintf(front, sizeof(front), "--%s %s", wish->name, wish->argument ? wish->argument : "");
-	fprintf(out, "      %-18s %s\n", front, wish->text);
-}
-
 void hk_wishes_help(unsigned uses, FILE *out)
 {
+	struct hk_option options[HK_WISHES_MAX + 1];
 	const struct hk_speaker *speaker;
 	const struct hk_wish *wish;
-	bool first;
-	unsigned i;
+	unsigned count, i;
 
 	for (i = 0; (speaker = hk_speaker_at(i)); i++) {
 		if ((uses & HK_USE_TUNNEL) && speaker->cargo)
 			continue;
-		first = true;
-		for (wish = speaker->wishes; wish->name; wish++) {
-			if (!(wish->uses & uses))
-				continue;
-			if (first)
-				fprintf(out, "\n  with -e %s:\n", hk_envelope_name(speaker->envelope));
-			first = false;
-			help_line(wish, out);
-		}
+		count = 0;
+		for (wish = speaker->wishes; wish->name; wish++)
+			if (wish->uses & uses)
+				options[count++] = (struct hk_option){
+					.name = wish->name, .value = wish->argument, .help = wish->text};
+		options[count] = (struct hk_option){0};
+		if (count)
+			fprintf(out, "\n  with -e %s:\n", hk_envelope_name(speaker->envelope));
+		hk_options_print(options, out);
 	}
 }
 

@@ -8,12 +8,12 @@
 #ifndef HK_ENDPOINT_WISHES_H
 #define HK_ENDPOINT_WISHES_H
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <linux/types.h>
 
 #include "user/base/error.h"
+#include "user/base/options.h"
 
 #define HK_WISHES_MAX 48
 
@@ -37,8 +37,9 @@ struct hk_wishes {
 /* The options of all envelopes, each name once; what stands under one name has one form. */
 const struct hk_wish *hk_wish_rows(unsigned *count);
 
-/* Adds long options whose values are `base` plus their row; ends the list. How many rows that are. */
-unsigned hk_wish_options(struct option *out, unsigned max, unsigned uses, int base);
+/* Those for this use as rows of a command line, and the empty row behind them; `place` is the row. `out` has
+ * room for HK_WISHES_MAX + 1. */
+void hk_wish_options(struct hk_option *out, unsigned uses, hk_option_take take);
 /* Takes one of them; `text` NULL: the flag. */
 void hk_wish_set(struct hk_wishes *wishes, unsigned row, const char *text);
 void hk_wishes_clear(struct hk_wishes *wishes);

@@ -13,18 +13,6 @@
 #define RETRY_MAX_MS  4000 /* the server gives us twice as long after its start (HK_KS_SETTLE_S) */
 #define RETRY_BARE_MS 1000 /* without any keys nothing works here: at most so long */
 
-bool hk_push_option(struct hk_push_target *target, int option, const char *value)
-{
-	switch (option) {
-	case HK_PUSH_OPT_SERVER: target->server = value; return true;
-	case HK_PUSH_OPT_CA: target->files.ca = value; return true;
-	case HK_PUSH_OPT_CERT: target->files.cert = value; return true;
-	case HK_PUSH_OPT_KEY: target->files.key = value; return true;
-	case HK_PUSH_OPT_DOMAIN: target->domain = value; return true;
-	default: return false;
-	}
-}
-
 const char *hk_push_text(const json_t *message, const char *key)
 {
 	const char *text = json_string_value(json_object_get(message, key));

@@ -8,7 +8,7 @@
 #ifndef HK_PUSH_SESSION_H
 #define HK_PUSH_SESSION_H
 
-#include <getopt.h>
+#include <stddef.h>
 
 #include "user/push/push.h"
 
@@ -18,18 +18,18 @@ struct hk_push_target {
 	struct hk_push_files files;
 };
 
-/* The options that name a target, alike in every command that takes them. */
-enum { HK_PUSH_OPT_SERVER = 512, HK_PUSH_OPT_CA, HK_PUSH_OPT_CERT, HK_PUSH_OPT_KEY, HK_PUSH_OPT_DOMAIN };
-#define HK_PUSH_OPTIONS                                               \
-	{"server", required_argument, NULL, HK_PUSH_OPT_SERVER},      \
-		{"ca", required_argument, NULL, HK_PUSH_OPT_CA},      \
-		{"cert", required_argument, NULL, HK_PUSH_OPT_CERT},  \
-		{"key", required_argument, NULL, HK_PUSH_OPT_KEY},    \
-	{                                                             \
-		"domain", required_argument, NULL, HK_PUSH_OPT_DOMAIN \
+/* The rows of a command line that name a target, alike in every command that takes them; `target` is a
+ * struct hk_push_target in `type`. */
+#define HK_PUSH_OPTIONS(type, target)                                                                     \
+	{"server", 0, "NAME[:PORT]", offsetof(type, target.server), NULL,                                 \
+		"the key server; its certificate must be for that name"},                                 \
+		{"ca", 0, "FILE", offsetof(type, target.files.ca), NULL,                                  \
+			"the CA of all certificates (PEM)"},                                              \
+		{"cert", 0, "FILE", offsetof(type, target.files.cert), NULL, "our certificate"},          \
+		{"key", 0, "FILE", offsetof(type, target.files.key), NULL, "its private key, mode 0600"}, \
+	{                                                                                                 \
+		"domain", 0, "NAME", offsetof(type, target.domain), NULL, "the domain at the key server"  \
 	}
-/* False: not one of them. */
-bool hk_push_option(struct hk_push_target *target, int option, const char *value);
 
 struct hk_push_session {
 	const struct hk_push_target *target;
