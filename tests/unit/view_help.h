@@ -50,10 +50,12 @@ static const struct hk_config *view_config(void *context)
 	return &config;
 }
 
+static const struct hk_inspection *inspection;
+
 static const struct hk_inspection *view_inspection(void *context)
 {
 	(void)context;
-	return NULL;
+	return inspection;
 }
 
 static void view_status(void *context, struct hk_view_status *out)
@@ -135,7 +137,7 @@ static int view_reload(void *context, struct hk_error *error)
 	return reload_code ? hk_error_set(error, -reload_code, "box.yaml:3: no good") : 0;
 }
 
-static char keys_text[256];
+static char keys_text[2048];
 static struct hk_view_keys keys_asked;
 
 static int view_keys(void *context, const struct hk_view_keys *change, struct hk_key_result *result,
