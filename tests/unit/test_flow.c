@@ -121,6 +121,79 @@ static void strangers_leave_first(void)
 	hk_flow_table_free(table);
 }
 
+/* Ended before answered before judged, and of each kind the one that was silent longest. */
+static void who_gives_way(void)
+{
+	struct ended ended = {0};
+	struct hk_flow_table *table = hk_flow_table_new(8, on_end, &ended);
+	struct one one, back;
+	unsigned i;
+
+	packet_of(&one, 1, false);
+	hk_flow_decide(see(table, &one, T0), HK_VERDICT_DROP, HK_AUTH_VERIFIED, 1000, T0);
+	for (i = 2; i <= 8; i++) {
+		packet_of(&one, (__u16)i, false);
+		packet_of(&back, (__u16)i, true);
+		if (i == 8) {
+			one.packet.protocol = back.packet.protocol = IPPROTO_TCP;
+			one.packet.tcp_flags = back.packet.tcp_flags = 0x01;
+		}
+		see(table, &one, T0 + i * 8);
+		see(table, &back, T0 + i * 8);
+	}
+	CU_ASSERT_EQUAL(ended.count, 0);
+	for (i = 9; i <= 10; i++) { /* the closed one, then the stranger that took its place */
+		packet_of(&one, (__u16)i, false);
+		see(table, &one, T0 + i * 8);
+		CU_ASSERT_EQUAL(ended.evicted, i - 8);
+		CU_ASSERT_EQUAL(ended.last.key.low_port + ended.last.key.high_port, 53 + i - 1);
+	}
+	packet_of(&back, 10, true); /* now all have answered but the one with a verdict */
+	see(table, &back, T0 + 88);
+	packet_of(&one, 11, false);
+	see(table, &one, T0 + 96);
+	CU_ASSERT_EQUAL(ended.last.key.low_port + ended.last.key.high_port, 53 + 2);
+	packet_of(&back, 11, true);
+	see(table, &back, T0 + 104);
+	/* a verdict that is over keeps nobody */
+	packet_of(&one, 12, false);
+	see(table, &one, T0 + SECOND);
+	CU_ASSERT_EQUAL(ended.last.key.low_port + ended.last.key.high_port, 53 + 1);
+	CU_ASSERT_EQUAL(ended.evicted, 4);
+	CU_ASSERT_EQUAL(hk_flow_evictions(table), 4);
+	hk_flow_end_all(table);
+	CU_ASSERT_EQUAL(ended.count, 4 + 8);
+	hk_flow_table_free(table);
+}
+
+/* A place is a hint from before the batch: it may be another flow's by now, or nobody's. */
+static void places_are_hints(void)
+{
+	struct ended ended = {0};
+	struct hk_flow_table *table = hk_flow_table_new(8, on_end, &ended);
+	struct one one, other;
+	struct hk_flow *flow;
+	__u32 place;
+
+	packet_of(&one, 1, false);
+	packet_of(&other, 2, false);
+	CU_ASSERT_EQUAL(hk_flow_prefetch_named(table, one.hash), HK_FLOW_NO_PLACE);
+	flow = see(table, &one, T0);
+	see(table, &other, T0);
+	place = hk_flow_prefetch_named(table, one.hash);
+	CU_ASSERT_NOT_EQUAL_FATAL(place, HK_FLOW_NO_PLACE);
+	CU_ASSERT_PTR_EQUAL(hk_flow_get(table, &one.key, one.hash, place, T0), flow);
+	CU_ASSERT_PTR_EQUAL(hk_flow_get(table, &other.key, other.hash, place, T0), see(table, &other, T0));
+	CU_ASSERT_EQUAL(hk_flow_count(table), 2);
+	hk_flow_end_all(table);
+	CU_ASSERT_EQUAL(hk_flow_prefetch_named(table, one.hash), HK_FLOW_NO_PLACE);
+	flow = hk_flow_get(table, &one.key, one.hash, place, T0 + 1);
+	CU_ASSERT_EQUAL(hk_flow_count(table), 1);
+	CU_ASSERT_EQUAL(flow->record.packets[0], 0); /* begun anew */
+	CU_ASSERT_EQUAL(flow->last_ns, T0 + 1);
+	hk_flow_table_free(table);
+}
+
 static void an_unauthenticated_accept_is_ignored(void)
 {
 	struct ended ended = {0};
@@ -181,6 +254,36 @@ static void verdicts_end_and_never_weaken(void)
 	hk_flow_table_free(table);
 }
 
+/* Each verdict has the time it was given, up to a day, and what it was based on. */
+static void a_verdict_has_its_own_time(void)
+{
+	struct ended ended = {0};
+	struct hk_flow_table *table = hk_flow_table_new(8, on_end, &ended);
+	__u64 now = T0, day = 86400 * SECOND;
+	struct hk_flow *flow;
+	struct one one;
+
+	packet_of(&one, 1, false);
+	flow = see(table, &one, now);
+	hk_flow_decide(flow, HK_VERDICT_ACCEPT, HK_AUTH_VERIFIED, 60000, now);
+	hk_flow_decide(flow, HK_VERDICT_DROP, HK_AUTH_VERIFIED, 1000, now); /* not the accept's minute */
+	CU_ASSERT_EQUAL(hk_flow_verdict(flow, HK_AUTH_NONE, now + SECOND - 1), HK_VERDICT_DROP);
+	CU_ASSERT_EQUAL(hk_flow_verdict(flow, HK_AUTH_NONE, now + SECOND), HK_FLOW_NO_VERDICT);
+	now += SECOND;
+	/* the verified one is over: an unverified one is no stronger for it, nor for the accept before */
+	hk_flow_decide(flow, HK_VERDICT_DROP, HK_AUTH_NONE, 1000, now);
+	CU_ASSERT_EQUAL(hk_flow_verdict(flow, HK_AUTH_NONE, now), HK_FLOW_NO_VERDICT);
+	now += SECOND;
+	hk_flow_decide(flow, HK_VERDICT_ACCEPT, HK_AUTH_VERIFIED, 1000, now);
+	hk_flow_decide(flow, HK_VERDICT_DROP, HK_AUTH_NONE, 1000, now);
+	CU_ASSERT_EQUAL(hk_flow_verdict(flow, HK_AUTH_NONE, now), HK_FLOW_NO_VERDICT);
+	now += SECOND;
+	hk_flow_decide(flow, HK_VERDICT_DROP, HK_AUTH_VERIFIED, 0xffffffff, now);
+	CU_ASSERT_EQUAL(hk_flow_verdict(flow, HK_AUTH_NONE, now + day - 1), HK_VERDICT_DROP);
+	CU_ASSERT_EQUAL(hk_flow_verdict(flow, HK_AUTH_NONE, now + day), HK_FLOW_NO_VERDICT);
+	hk_flow_table_free(table);
+}
+
 static void sweep_for(struct hk_flow_table *table, __u64 from, unsigned seconds)
 {
 	unsigned i;
@@ -218,6 +321,79 @@ static void idle_flows_end(void)
 	hk_flow_table_free(table);
 }
 
+/* To the nanosecond: who is over when `limit` has passed since `from`, and not before. */
+static bool ends_behind(struct hk_flow_table *table, const struct ended *ended, __u64 from, __u64 limit)
+{
+	unsigned before = ended->count, i;
+	bool early;
+
+	for (i = 0; i < 2; i++) /* the first call may look at a part only; the second is a period later */
+		hk_flow_sweep(table, from + limit - SECOND + i * SECOND);
+	early = ended->count != before;
+	hk_flow_sweep(table, from + limit + SECOND);
+	return !early && ended->count == before + 1;
+}
+
+static void each_kind_has_its_limit(void)
+{
+	static const struct {
+		__u8 there, back, protocol;
+		unsigned seconds;
+		bool answers;
+	} rows[] = {
+		{0, 0, IPPROTO_UDP, 30, false},
+		{0, 0, IPPROTO_UDP, 300, true},
+		{0x05, 0x05, IPPROTO_UDP, 300, true}, /* these flags are none of UDP's */
+		{0x01, 0x10, IPPROTO_TCP, 300, true}, /* half closed */
+		{0x01, 0x01, IPPROTO_TCP, 5, true},
+		{0x10, 0x04, IPPROTO_TCP, 5, true},
+		{0x04, 0, IPPROTO_TCP, 5, false},
+	};
+	struct ended ended = {0};
+	struct hk_flow_table *table;
+	struct one one, back;
+	unsigned i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		table = hk_flow_table_new(64, on_end, &ended);
+		packet_of(&one, 1, false);
+		packet_of(&back, 1, true);
+		one.packet.protocol = back.packet.protocol = rows[i].protocol;
+		one.packet.tcp_flags = rows[i].there;
+		back.packet.tcp_flags = rows[i].back;
+		see(table, &one, T0);
+		if (rows[i].answers)
+			see(table, &back, T0);
+		CU_ASSERT_TRUE(ends_behind(table, &ended, T0, rows[i].seconds * SECOND));
+		hk_flow_table_free(table);
+	}
+}
+
+/* In about a period every bucket is looked at, however short the steps. */
+static void a_period_reaches_all(void)
+{
+	struct ended ended = {0};
+	struct hk_flow_table *table = hk_flow_table_new(4096, on_end, &ended);
+	struct one one;
+	unsigned i, all;
+
+	for (i = 0; i < 2000; i++) {
+		packet_of(&one, (__u16)(i + 1), false);
+		see(table, &one, T0);
+	}
+	hk_flow_sweep(table, T0);
+	hk_flow_sweep(table, T0 + 30 * SECOND);
+	all = hk_flow_count(table);
+	CU_ASSERT_EQUAL(ended.count, ended.evicted);
+	for (i = 1; i <= 500; i++) /* a part of one bucket each: the parts add up, and no more than them */
+		hk_flow_sweep(table, T0 + 30 * SECOND + i * SECOND / 1000);
+	CU_ASSERT_TRUE(hk_flow_count(table) > all / 4 && hk_flow_count(table) < all * 3 / 4);
+	for (; i <= 1100; i++)
+		hk_flow_sweep(table, T0 + 30 * SECOND + i * SECOND / 1000);
+	CU_ASSERT_EQUAL(hk_flow_count(table), 0);
+	hk_flow_table_free(table);
+}
+
 static void closed_connections_end_soon(void)
 {
 	struct ended ended = {0};
@@ -243,10 +419,15 @@ int main(void)
 		{"both directions are counted", both_directions_are_counted},
 		{"the table never grows", the_table_never_grows},
 		{"strangers leave first", strangers_leave_first},
+		{"who gives way", who_gives_way},
+		{"places are hints", places_are_hints},
 		{"an unauthenticated accept is ignored", an_unauthenticated_accept_is_ignored},
 		{"an unauthenticated drop waits for the answer",
 			an_unauthenticated_drop_waits_for_the_answer},
 		{"verdicts end and never weaken", verdicts_end_and_never_weaken},
+		{"a verdict has its own time", a_verdict_has_its_own_time},
+		{"each kind has its limit", each_kind_has_its_limit},
+		{"a period reaches all", a_period_reaches_all},
 		{"idle flows end", idle_flows_end},
 		{"closed connections end soon", closed_connections_end_soon},
 		{0},

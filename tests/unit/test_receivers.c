@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "maps/layout.h"
 #include "tests/unit/harness.h"
 #include "user/base/text.h"
 #include "user/envelope/outer.h"
@@ -140,6 +141,67 @@ static void ip6_prefixes_leave_ip4_alone(void)
 	CU_ASSERT_EQUAL_FATAL(hk_receivers_build(&config, &entries), 2);
 	CU_ASSERT_EQUAL(entries[0].value.domain[HK_ENVELOPE_PSP], 1);
 	free(entries);
+	/* a prefix behind the wide one covers no IPv4: it is fenced off all the same */
+	wide[1] = prefix("2001:db8::/32");
+	CU_ASSERT_EQUAL_FATAL(hk_receivers_build(&config, &entries), 3);
+	CU_ASSERT_EQUAL(entries[0].key.prefixlen, 96);
+	CU_ASSERT_EQUAL(entries[0].value.domain[HK_ENVELOPE_PSP], HK_NO_DOMAIN);
+	free(entries);
+	/* the narrowest that covers it, and one beside it */
+	wide[0] = prefix("::fffe:0:0/95");
+	domain.receivers_count = 1;
+	CU_ASSERT_EQUAL_FATAL(hk_receivers_build(&config, &entries), 2);
+	CU_ASSERT_EQUAL(entries[0].key.prefixlen, 96);
+	free(entries);
+	wide[0] = prefix("::fffe:0:0/96");
+	CU_ASSERT_EQUAL(hk_receivers_build(&config, &entries), 1);
+	free(entries);
+}
+
+static void what_no_map_can_hold(void)
+{
+	struct hk_prefix at = prefix("192.0.2.0/24");
+	struct hk_domain_config domain = {
+		.id = 1, .envelope = HK_ENVELOPE_PSP, .receivers = &at, .receivers_count = 1};
+	struct hk_config config = {.domains = &domain, .domains_count = 1};
+	struct hk_receiver_entry *entries = NULL;
+
+	at.length = 129;
+	CU_ASSERT_EQUAL(hk_receivers_build(&config, &entries), -EINVAL);
+	at.length = 128;
+	domain.envelope = HK_ENVELOPE_MAX;
+	CU_ASSERT_EQUAL(hk_receivers_build(&config, &entries), -EINVAL);
+	CU_ASSERT_PTR_NULL(entries);
+	domain.envelope = HK_ENVELOPE_MAX - 1;
+	CU_ASSERT_EQUAL(hk_receivers_build(&config, &entries), 1);
+	free(entries);
+}
+
+/* As many as there is room for, and one more; the fence needs room, too. */
+static void as_many_as_there_is_room_for(void)
+{
+	struct hk_prefix *many = calloc(HK_MAP_RECEIVERS_MAX + 1, sizeof(*many));
+	struct hk_domain_config domain = {.id = 1, .envelope = HK_ENVELOPE_PSP, .receivers = many};
+	struct hk_config config = {.domains = &domain, .domains_count = 1};
+	struct hk_receiver_entry *entries = NULL;
+	unsigned i;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(many);
+	for (i = 0; i < HK_MAP_RECEIVERS_MAX + 1; i++)
+		many[i] = (struct hk_prefix){
+			.address = {.bytes = {0x20, (__u8)(i >> 16), (__u8)(i >> 8), (__u8)i}},
+			.length = 128};
+	domain.receivers_count = HK_MAP_RECEIVERS_MAX;
+	CU_ASSERT_EQUAL(hk_receivers_build(&config, &entries), HK_MAP_RECEIVERS_MAX);
+	free(entries);
+	entries = NULL;
+	domain.receivers_count++;
+	CU_ASSERT_EQUAL(hk_receivers_build(&config, &entries), -E2BIG);
+	CU_ASSERT_PTR_NULL(entries);
+	many[0] = prefix("::/0");
+	domain.receivers_count--;
+	CU_ASSERT_EQUAL(hk_receivers_build(&config, &entries), -E2BIG);
+	free(many);
 }
 
 static void nothing_configured(void)
@@ -232,6 +294,8 @@ int main(void)
 		{"one prefix in two domains", one_prefix_in_two_domains},
 		{"a prefix named twice is one entry", a_prefix_named_twice_is_one_entry},
 		{"IPv6 prefixes leave IPv4 alone", ip6_prefixes_leave_ip4_alone},
+		{"what no map can hold", what_no_map_can_hold},
+		{"as many as there is room for", as_many_as_there_is_room_for},
 		{"nothing configured, nothing in the map", nothing_configured},
 		{"lookups agree with the definition", same_as_the_definition},
 		{0},
