@@ -172,6 +172,8 @@ WRAP     := -Wl,--wrap=hk_outer_parse,--wrap=hk_pipeline_run
 $(O)/tests/test_keyput: $(filter-out %/main.o,$(call obj,$(CMD_SRC)))
 # There is no memory when this test says so.
 $(O)/tests/test_keywords: WRAP += -Wl,--wrap=hk_key_change_new
+# The clock stands where this test says.
+$(O)/tests/test_statefile: WRAP += -Wl,--wrap=time
 
 $(O)/tests/test_%: $(O)/tests/unit/test_%.o $(TEST_LIB) $(SEAL_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)

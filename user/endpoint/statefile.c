@@ -16,9 +16,10 @@
 
 #include "user/base/text.h"
 
-#define RECORD	  512 /* one sector: written whole or not at all */
-#define SUM	  32  /* hex digits */
-#define CLOCK_GAP 5   /* seconds between the recorded time and the file's change time */
+#define RECORD	    512 /* one sector: written whole or not at all */
+#define SUM	    32	/* hex digits */
+#define CLOCK_GAP   5	/* seconds between the recorded time and the file's change time */
+#define WRITE_TRIES 10
 
 int hk_state_directory(const char *directory, struct hk_error *error)
 {
@@ -68,22 +69,34 @@ static void checksum(const char *text, size_t size, char out[SUM + 1])
 	hk_hex_format(digest, SUM / 2, out);
 }
 
-int hk_state_write(int fd, const char *text)
+static int write_record(int fd, const char *text, ino_t inode, time_t now)
 {
 	char record[RECORD], sum[SUM + 1];
-	struct stat status;
 	int size;
 
-	if (fstat(fd, &status))
-		return -EIO;
 	memset(record, '\n', sizeof(record));
 	size = snprintf(record, sizeof(record), "%.*s inode=%llu written=%lld sum=", HK_STATE_TEXT - 1, text,
-		(unsigned long long)status.st_ino, (long long)time(NULL));
+		(unsigned long long)inode, (long long)now);
 	checksum(record, (size_t)size, sum);
 	memcpy(record + size, sum, SUM);
 	record[size + SUM] = '\n';
-	if (pwrite(fd, record, sizeof(record), 0) != sizeof(record) || fdatasync(fd))
+	return pwrite(fd, record, sizeof(record), 0) != sizeof(record) || fdatasync(fd) ? -EIO : 0;
+}
+
+/* Again where we were held up between clock and file: the next reader would say that it was put back. */
+int hk_state_write(int fd, const char *text)
+{
+	unsigned tries = WRITE_TRIES;
+	struct stat status;
+	time_t now;
+
+	if (fstat(fd, &status))
 		return -EIO;
+	do {
+		now = time(NULL);
+		if (write_record(fd, text, status.st_ino, now) || fstat(fd, &status))
+			return -EIO;
+	} while (llabs((long long)now - (long long)status.st_ctime) > CLOCK_GAP && --tries);
 	return 0;
 }
 
