@@ -80,6 +80,12 @@ check_equal "a port that is none" \
 check_equal "a certificate that is not there" \
 	"halfkey keys: $ks/none.pem: cannot be read: No such file or directory" "$(sentence 127.0.0.1 "$ks/none.pem")"
 check_equal "a directory for a certificate" "halfkey keys: $ks: is not a regular file" "$(sentence 127.0.0.1 "$ks")"
+other_name() { # the server's own address, written as no certificate has it
+	in_server "$O/halfkey" keys pull --once --out "$ks/none.keys" --domain tunnel --server 192.0.521:4780 $(ks_files box) 2>&1
+}
+check_equal "a name that the server's certificate does not have" \
+	"halfkey keys: server 192.0.521, port 4780: its certificate is not for that name; it has IP:127.0.0.1, IP:192.0.2.9, DNS:localhost" \
+	"$(other_name)"
 topology_stop "$pull_pid"
 
 # --- a watched directory -----------------------------------------------------------------------------

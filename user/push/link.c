@@ -19,12 +19,14 @@
 #include "user/base/text.h"
 #include "user/push/push.h"
 
-#define HOST_TEXT 256
+#define HOST_TEXT  256
+#define NAMES_TEXT 160
 
 struct hk_push_link {
 	int fd;
 	SSL *ssl;
 	char host[HOST_TEXT], port[8];
+	char names[NAMES_TEXT]; /* those of a certificate that is not `host`'s */
 };
 
 static long long now_ms(void)
@@ -103,6 +105,42 @@ static int connect_tcp(struct hk_push_link *link, struct hk_error *error)
 			    : 0;
 }
 
+/* "DNS:keys.example, IP:192.0.2.9": whom a certificate is for. */
+static void list_names(X509 *certificate, char *out, size_t room)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	char text[INET6_ADDRSTRLEN];
+	size_t used = 0;
+	int i, size;
+
+	snprintf(out, room, "none");
+	for (i = 0; names && i < sk_GENERAL_NAME_num(names) && used < room; i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		const unsigned char *data = ASN1_STRING_get0_data(name->d.ia5);
+
+		size = ASN1_STRING_length(name->d.ia5);
+		if (name->type == GEN_DNS)
+			used += (size_t)snprintf(
+				out + used, room - used, "%sDNS:%.*s", used ? ", " : "", size, data);
+		else if (name->type == GEN_IPADD && (size == 4 || size == 16))
+			used += (size_t)snprintf(out + used, room - used, "%sIP:%s", used ? ", " : "",
+				inet_ntop(size == 4 ? AF_INET : AF_INET6, data, text, sizeof(text)));
+	}
+	GENERAL_NAMES_free(names);
+}
+
+/* A refused certificate is gone when the handshake has failed: its names are noted here. */
+static int note_names(int good, X509_STORE_CTX *store)
+{
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct hk_push_link *link = SSL_get_app_data(ssl);
+	int why = X509_STORE_CTX_get_error(store);
+
+	if (!good && (why == X509_V_ERR_HOSTNAME_MISMATCH || why == X509_V_ERR_IP_ADDRESS_MISMATCH))
+		list_names(X509_STORE_CTX_get0_cert(store), link->names, sizeof(link->names));
+	return good;
+}
+
 /* What OpenSSL's call came to: 0 go on after waiting, or negative errno. */
 static int after(struct hk_push_link *link, int result, long long deadline)
 {
@@ -119,6 +157,10 @@ static int lost(struct hk_push_link *link, int status, struct hk_error *error)
 	long verify = SSL_get_verify_result(link->ssl);
 
 	ERR_clear_error();
+	if (link->names[0])
+		return hk_error_set(error, -status,
+			"server %s, port %s: its certificate is not for that name; it has %s", link->host,
+			link->port, link->names);
 	return hk_error_set(error, -status, "server %s, port %s: %s", link->host, link->port,
 		status == -ETIME      ? "no answer in time"
 		: verify != X509_V_OK ? X509_verify_cert_error_string(verify)
@@ -139,6 +181,8 @@ static int handshake(struct hk_push_link *link, SSL_CTX *tls, struct hk_error *e
 	link->ssl = SSL_new(tls);
 	if (!link->ssl || SSL_set_fd(link->ssl, link->fd) != 1)
 		return hk_error_set(error, ENOMEM, "no memory for a connection");
+	SSL_set_app_data(link->ssl, link);
+	SSL_set_verify(link->ssl, SSL_CTX_get_verify_mode(tls), note_names);
 	param = SSL_get0_param(link->ssl);
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (numeric ? X509_VERIFY_PARAM_set1_ip_asc(param, link->host) != 1
