@@ -80,6 +80,10 @@ else
 	echo "skip doctor: a VLAN device - this kernel has none"
 fi
 expect "no such port" 1 '^fail +nothere ' nothere
+if [ "$(grep -c 'ip link' "$work/out")" -eq 1 ]; then echo "ok doctor: what to do about it is said once"; else
+	echo "not ok doctor: what to do about it is said once - $(grep -A 1 nothere "$work/out" | tr '\n' ' ')"
+	failed=1
+fi
 in_ns ip link set xa down
 expect "a port that is down" 0 '^warn +xa +is down' xa xb
 

@@ -267,8 +267,7 @@ void hk_doctor_port(struct hk_findings *findings, const char *name, const struct
 
 	snprintf(subject, sizeof(subject), "%.15s", name);
 	if (hk_device_query(&device, name, &error)) {
-		hk_finding(findings, HK_FINDING_FAIL, subject,
-			"ip link shows the interfaces of this namespace", "%s", error.text);
+		hk_finding(findings, HK_FINDING_FAIL, subject, NULL, "%s", error.text); /* says what to do */
 		return;
 	}
 	look_at_state(findings, subject, &device);
