@@ -27,6 +27,9 @@ for command in open check doctor status stats keys verdicts reload detach; do
 done
 usage "halfkey: no command" 2 "$O/halfkey"
 usage "halfkey keys pull: no server" 2 "$O/halfkey" keys pull
+(umask 077; printf '"IPv4","*","192.0.2.9","0x1000","AES-CTR [RFC3686]","0x%072d","HMAC-SHA-256-128 [RFC4868]","0x%064d"\n' 1 2 >"$work/esp_sa")
+usage "halfkey keys import: no daemon" 1 "$O/halfkey" keys import d "$work/esp_sa" -s "$work/none"
+said "halfkey keys import: one key is one" "halfkey keys: $work/esp_sa: 1 authentication key was dropped: a box has no use for one"
 usage "halfkey check: no such file" 1 "$O/halfkey" check "$work/none.yaml"
 usage "halfkeyd --help" 0 "$O/halfkeyd" --help
 usage "halfkeyd: an unknown option" 2 "$O/halfkeyd" --nonsense

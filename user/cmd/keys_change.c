@@ -208,8 +208,8 @@ static int import_text(const struct hk_options *options, struct hk_key_push *pus
 		return hk_fail("keys", &error);
 	if (table.dropped)
 		fprintf(stderr,
-			"halfkey keys: %s: %u authentication keys were dropped: a box has no use for one\n",
-			path, table.dropped);
+			"halfkey keys: %s: %u authentication key%s dropped: a box has no use for one\n", path,
+			table.dropped, table.dropped == 1 ? " was" : "s were");
 	push->text = table.lines;
 	push->size = table.size;
 	status = push_text(options, push, NULL);
