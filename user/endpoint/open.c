@@ -144,21 +144,6 @@ static unsigned unwrap(
 	return HK_REFUSAL_NONE;
 }
 
-unsigned hk_esp_read_trailer(__u8 *text, __u32 length, struct hk_payload *payload)
-{
-	__u32 pad = text[length - 2], i;
-
-	if (pad + HK_ESP_TRAILER_SIZE > length)
-		return HK_REFUSAL_PADDING;
-	for (i = 0; i < pad; i++)
-		if (text[length - HK_ESP_TRAILER_SIZE - pad + i] != i + 1)
-			return HK_REFUSAL_PADDING;
-	payload->data = text;
-	payload->length = length - HK_ESP_TRAILER_SIZE - pad;
-	payload->next_header = text[length - 1];
-	return HK_REFUSAL_NONE;
-}
-
 unsigned hk_payload_deliver(
 	const struct hk_sealed *sealed, const struct hk_payload *payload, struct hk_opened *opened)
 {

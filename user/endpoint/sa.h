@@ -43,6 +43,10 @@ unsigned hk_esp_check(const __u8 *data, __u32 length, struct hk_sealed *out);
 unsigned hk_psp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_payload *payload);
 unsigned hk_esp_open(struct hk_sa *sa, const struct hk_sealed *sealed, __u8 *out, struct hk_payload *payload);
 
+/* What `length` bytes of payload come to with ESP's padding and trailer, a multiple of `block`. */
+__u32 hk_esp_padded(__u32 length, __u32 block);
+/* Writes them behind the payload in `text`, which has `padded` bytes. */
+void hk_esp_write_trailer(__u8 *text, __u32 length, __u32 padded, __u8 next_header);
 /*
  * `text` without ESP's padding and trailer, all but payload->numbers. `length` is at least
  * HK_ESP_TRAILER_SIZE. enum hk_refusal. The ICV was verified: these are the sender's bytes, so

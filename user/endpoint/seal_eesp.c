@@ -14,7 +14,8 @@
 #include "user/endpoint/eesp.h"
 #include "user/endpoint/inner.h"
 
-#define PAYLOAD_INFO   4    /* the full format's bytes in front of the payload */
+#define PAYLOAD_INFO   4 /* the full format's bytes in front of the payload */
+#define WESP_ALIGN     4
 #define ENVELOPE_EXTRA 1024 /* more than headers, 255 bytes of options, padding and tags */
 
 static void make_fields(__u8 fields[2], const struct hk_eesp_name *name)
@@ -293,8 +294,7 @@ static int seal_eesp(struct hk_eesp *sa, const struct hk_eesp_shape *shape,
 static int seal_wesp(struct hk_eesp *sa, const struct hk_eesp_shape *shape,
 	const struct hk_eesp_numbers *numbers, __u8 next_header, const __u8 *payload, __u32 length, __u8 *out)
 {
-	__u32 header = HK_WESP_HEADER_SIZE + (shape->pad ? 4 : 0),
-	      pad = (4 - (length + HK_ESP_TRAILER_SIZE) % 4) % 4, i;
+	__u32 header = HK_WESP_HEADER_SIZE + (shape->pad ? 4 : 0), padded = hk_esp_padded(length, WESP_ALIGN);
 	struct hk_eesp_layout layout = {.aad = header, .aad_length = HK_DKC_SIZE + HK_ESP_HEADER_SIZE};
 	__u8 *at;
 	int tail;
@@ -311,12 +311,8 @@ static int seal_wesp(struct hk_eesp *sa, const struct hk_eesp_shape *shape,
 	at += 16;
 	layout.text = (__u32)(at - out);
 	memcpy(at, payload, length);
-	at += length;
-	for (i = 0; i < pad; i++)
-		*at++ = (__u8)(i + 1);
-	*at++ = (__u8)pad;
-	*at++ = next_header;
-	layout.end = (__u32)(at - out);
+	hk_esp_write_trailer(at, length, padded, next_header);
+	layout.end = layout.text + padded;
 	tail = protect(sa, out, &layout);
 	return tail < 0 ? tail : (int)layout.end + tail;
 }
@@ -381,11 +377,10 @@ int hk_eesp_seal(struct hk_eesp *sa, const struct hk_eesp_shape *shape, const st
 		next_header = ip.protocol;
 	}
 	size = build(sa, shape, numbers, next_header, inner + skip, length - skip, envelope);
-	if (size < 0)
-		return size;
-	size = hk_outer_build(sa->name.transport ? &ip.source : &shape->source,
-		sa->name.transport ? &ip.destination : &shape->destination, shape->protocol, HK_UDP_PORT_ESP,
-		HK_UDP_PORT_ESP, envelope, (__u32)size, out, room);
+	if (size >= 0)
+		size = hk_outer_build(sa->name.transport ? &ip.source : &shape->source,
+			sa->name.transport ? &ip.destination : &shape->destination, shape->protocol,
+			HK_UDP_PORT_ESP, HK_UDP_PORT_ESP, envelope, (__u32)size, out, room);
 	if (size > 0 && sa->name.transport)
 		hk_outer_keep_inner(out, inner);
 	hk_wipe(envelope, sizeof(envelope));

@@ -66,15 +66,14 @@ static int esp_iv(const struct hk_sa *sa, const struct hk_seal_shape *shape, __u
 int hk_esp_seal(struct hk_sa *sa, const struct hk_seal_shape *shape, const struct hk_numbers *numbers,
 	__u8 next_header, const __u8 *payload, __u32 length, __u8 *out, __u32 room)
 {
-	__u32 start = HK_ESP_HEADER_SIZE + iv_size(sa), block = block_size(sa);
-	__u32 pad, end, i;
+	__u32 start = HK_ESP_HEADER_SIZE + iv_size(sa), padded, end;
 	struct hk_protect_job job;
 	struct esp_nonces nonces;
 
 	if (length > 65535)
 		return -EMSGSIZE;
-	pad = (block - (length + HK_ESP_TRAILER_SIZE) % block) % block;
-	end = start + length + pad + HK_ESP_TRAILER_SIZE;
+	padded = hk_esp_padded(length, block_size(sa));
+	end = start + padded;
 	if (end + HK_ESP_ICV_SIZE > room)
 		return -EMSGSIZE;
 	hk_put32(out, sa->name.spi);
@@ -82,10 +81,7 @@ int hk_esp_seal(struct hk_sa *sa, const struct hk_seal_shape *shape, const struc
 	if (esp_iv(sa, shape, numbers->iv, out + HK_ESP_HEADER_SIZE))
 		return -EIO;
 	memcpy(out + start, payload, length);
-	for (i = 0; i < pad; i++)
-		out[start + length + i] = (__u8)(i + 1);
-	out[end - 2] = (__u8)pad;
-	out[end - 1] = next_header;
+	hk_esp_write_trailer(out + start, length, padded, next_header);
 	esp_job(sa, out, end, &nonces, &job);
 	if (hk_protection_seal(&sa->protection, &job, out + end))
 		return -EIO;

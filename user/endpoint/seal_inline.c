@@ -123,8 +123,7 @@ static int build(const struct hk_inline *sa, const struct hk_seal_shape *shape,
 static int seal_parent(struct hk_inline *sa, const struct hk_numbers *numbers, const __u8 *packet_nonce,
 	const struct content *content, __u8 *out, __u32 room)
 {
-	__u32 pad = (ALIGN - (content->length + HK_ESP_TRAILER_SIZE) % ALIGN) % ALIGN;
-	__u32 end = START + content->length + pad + HK_ESP_TRAILER_SIZE, i;
+	__u32 padded = hk_esp_padded(content->length, ALIGN), end = START + padded;
 	struct hk_protect_job job;
 	struct packet_keys keys;
 	int status;
@@ -139,10 +138,7 @@ static int seal_parent(struct hk_inline *sa, const struct hk_numbers *numbers, c
 		return -EIO;
 	hk_put64(out + AAD, numbers->iv);
 	memcpy(out + START, content->bytes, content->length);
-	for (i = 0; i < pad; i++)
-		out[START + content->length + i] = (__u8)(i + 1);
-	out[end - 2] = (__u8)pad;
-	out[end - 1] = content->next_header;
+	hk_esp_write_trailer(out + START, content->length, padded, content->next_header);
 	if (packet_keys(sa, out, &keys))
 		return -EIO;
 	job = job_of(&keys, out, end);
@@ -249,6 +245,7 @@ static unsigned open_parent(
 	__u32 end = sealed->length - HK_ESP_ICV_SIZE;
 	struct hk_protect_job job;
 	struct packet_keys keys;
+	unsigned refusal;
 	int status;
 
 	if (sealed->length < START + HK_ESP_TRAILER_SIZE + HK_ESP_ICV_SIZE)
@@ -265,7 +262,10 @@ static unsigned open_parent(
 	if (status)
 		return status == -EBADMSG ? HK_REFUSAL_BAD_ICV : HK_REFUSAL_CIPHER;
 	payload->numbers = (struct hk_numbers){.iv = hk_get64(out + AAD), .sn = hk_get32(out + 4)};
-	return hk_esp_read_trailer(out + START, end - START, payload);
+	refusal = hk_esp_read_trailer(out + START, end - START, payload);
+	if (refusal)
+		hk_wipe(out + START, end - START);
+	return refusal;
 }
 
 static unsigned take_creation(struct hk_payload *payload, struct hk_creation *creation)
