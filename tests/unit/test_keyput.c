@@ -44,6 +44,26 @@ static void another_inspector_is_noticed(void)
 	CU_ASSERT_EQUAL(hk_keys_still_there(&east, &error), 0);
 }
 
+/* A reader's set holds reader keys alone, a box's none: neither is taken for the other. */
+static void sides_belong_to_roles(void)
+{
+	static const char reader_line[] =
+		"slot=1 id=1026 generation=1 side=reader "
+		"key=e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1 receiver=192.0.2.9\n";
+	struct hk_key_place east = place("east"), reader = east;
+	struct hk_error error = {""};
+
+	reader.reader = true;
+	CU_ASSERT_EQUAL(hk_keys_put(&reader, reader_line, &error), 0);
+	CU_ASSERT_STRING_EQUAL(keys_text, reader_line);
+	CU_ASSERT_EQUAL(hk_keys_put(&east, reader_line, &error), -EPERM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "a box must not hold"));
+	error.text[0] = '\0';
+	CU_ASSERT_EQUAL(hk_keys_put(&reader, LINE, &error), -EPERM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "a reader must not hold"));
+	CU_ASSERT_STRING_EQUAL(keys_text, reader_line); /* nothing came of them */
+}
+
 static void what_is_refused_has_no_holder(void)
 {
 	struct hk_key_place nowhere = place("nowhere");
@@ -294,6 +314,7 @@ int main(void)
 {
 	static const struct test tests[] = {
 		{"another inspector is noticed", another_inspector_is_noticed},
+		{"sides belong to roles", sides_belong_to_roles},
 		{"what is refused has no holder", what_is_refused_has_no_holder},
 		{"the set before is replaced", the_set_before_is_replaced},
 		{"a long set is known whole", a_long_set_is_known_whole},

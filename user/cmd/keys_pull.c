@@ -82,7 +82,7 @@ static bool is_over(void *context)
 static int run(struct pull *pull, struct hk_error *error)
 {
 	struct hk_push_session session = {.target = &pull->target,
-		.role = HK_PUSH_BOX,
+		.role = pull->place.reader ? HK_PUSH_READER : HK_PUSH_BOX,
 		.context = pull,
 		.keys = take_set,
 		.idle = look,
@@ -114,6 +114,9 @@ static const struct hk_option options[] = {
 	{"reload", 0, NULL, AT(place.reload), NULL,
 		"have halfkeyd read its configuration again after each change of FILE"},
 	{"once", 0, NULL, AT(once), NULL, "end when the first set is in force"},
+	{"reader", 0, NULL, AT(place.reader), NULL,
+		"the keys that verify reader tags instead, with a certificate of URI\n"
+		"halfkey:reader:NAME; they stand beside the others"},
 	{"instance", 'i', "NAME", AT(place.daemon.instance), NULL, "halfkeyd's instance (default: default)"},
 	{"socket", 's', "PATH", AT(place.daemon.socket), NULL, "its control socket"},
 	{0},

@@ -25,9 +25,11 @@ struct name {
 	struct hk_prefix receiver;
 	__u8 slot;
 	__u32 generation;
+	long long id; /* negative: none */
 };
 
 struct names {
+	bool reader;
 	struct name *rows;
 	unsigned count, room;
 };
@@ -44,16 +46,21 @@ static int add_name(struct names *names, const struct hk_key_line *line)
 		names->rows = rows;
 		names->room = room;
 	}
-	names->rows[names->count++] = (struct name){line->receiver, line->slot, line->generation};
+	names->rows[names->count++] = (struct name){
+		line->receiver, line->slot, line->generation, line->has_id ? (long long)line->id : -1};
 	return 0;
 }
 
 /* The server is asked for nothing else; this is for the day it errs, or is not ours any more. */
 static int check_line(void *context, const struct hk_key_line *line, struct hk_error *error)
 {
-	if (line->side != HK_SIDE_ENC && line->side != HK_SIDE_SINGLE)
+	const struct names *names = context;
+
+	if (names->reader ? line->side != HK_SIDE_READER
+			  : line->side != HK_SIDE_ENC && line->side != HK_SIDE_SINGLE)
 		return hk_error_set(error, EPERM,
-			"the key server sent a key of a side that a box must not hold: nothing is taken");
+			"the key server sent a key of a side that a %s must not hold: nothing is taken",
+			names->reader ? "reader" : "box");
 	if (line->form != HK_KEY_MASTER || !line->has_receiver)
 		return hk_error_set(error, EPROTO,
 			"the key server sent a line that is no receiver's master key: nothing is taken");
@@ -134,14 +141,16 @@ static int put_file(const struct hk_key_place *place, const char *lines, struct 
 
 static bool named(const struct names *names, const json_t *row)
 {
+	long long slot = hk_number_of(row, "slot"), generation = hk_number_of(row, "generation");
+	long long id = json_object_get(row, "id") ? hk_number_of(row, "id") : -1;
 	struct hk_prefix receiver;
 	unsigned i;
 
 	if (hk_prefix_parse(hk_text_of(row, "receiver"), &receiver))
 		return false;
 	for (i = 0; i < names->count; i++)
-		if (names->rows[i].slot == hk_number_of(row, "slot") &&
-			names->rows[i].generation == hk_number_of(row, "generation") &&
+		if (names->rows[i].slot == slot && names->rows[i].generation == generation &&
+			names->rows[i].id == id &&
 			memcmp(&names->rows[i].receiver, &receiver, sizeof(receiver)) == 0)
 			return true;
 	return false;
@@ -152,6 +161,7 @@ static bool goes(const struct hk_key_place *place, const struct names *names, co
 {
 	return strcmp(hk_text_of(row, "domain"), place->into) == 0 &&
 	       strcmp(hk_text_of(row, "kind"), "master") == 0 &&
+	       (strcmp(hk_text_of(row, "side"), "reader") == 0) == place->reader &&
 	       strcmp(hk_text_of(row, "source"), "the control socket") == 0 && !named(names, row);
 }
 
@@ -163,9 +173,16 @@ static char *make_retired(const struct hk_key_place *place, const struct names *
 	size_t size = 0, i;
 	FILE *out = rows ? open_memstream(&text, &size) : NULL;
 
-	json_array_foreach(rows, i, row) if (out && goes(place, names, row))
-		fprintf(out, "retire slot=%lld generation=%lld receiver=%s\n", hk_number_of(row, "slot"),
+	json_array_foreach(rows, i, row)
+	{
+		if (!out || !goes(place, names, row))
+			continue;
+		fprintf(out, "retire slot=%lld generation=%lld receiver=%s", hk_number_of(row, "slot"),
 			hk_number_of(row, "generation"), hk_text_of(row, "receiver"));
+		if (json_object_get(row, "id"))
+			fprintf(out, " id=%lld", hk_number_of(row, "id"));
+		fputs(place->reader ? " side=reader\n" : "\n", out);
+	}
 	json_decref(rows);
 	if (out)
 		fclose(out);
@@ -235,7 +252,7 @@ static int put_daemon(
 
 int hk_keys_put(struct hk_key_place *place, const char *lines, struct hk_error *error)
 {
-	struct names names = {0};
+	struct names names = {.reader = place->reader};
 	int status = hk_keyfile_read("key server", lines, error, check_line, &names);
 
 	if (!status)
