@@ -62,6 +62,8 @@ int hk_push_receive(struct hk_push_link *link, int timeout_ms, json_t **out, str
 
 #define KEY	   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define ROW(side)  "receiver=192.0.2.1 spi=0x00000100 suite=ctr-hmac side=" side " key=" KEY
+#define PAIR(side) "receiver=192.0.2.1 slot=1 id=1026 generation=1 side=" side " key=" KEY
+#define PAIRS	   "# context=1099511627777\\n" PAIR("enc") "\\n" PAIR("auth") "\\n" PAIR("reader") "\\n"
 #define LINES	   "# from=192.0.2.2\\n" ROW("enc") " salt=01020304\\n" ROW("auth") "\\n"
 #define TEXT(text) "\"lines\":\"" text "\"}\n"
 
@@ -73,6 +75,9 @@ int main(int argc, char **argv)
 		"{\"type\":\"spi\",\"to\":\"192.0.2.1\",\"spi\":256,\"generation\":1," TEXT(
 			LINES) "{\"type\":\"spi\",\"to\":\"192.0.2.1\",\"spi\":4294967296,\"generation\":"
 			       "1," TEXT(""),
+		"{\"type\":\"spi\",\"to\":\"192.0.2.1\",\"spi\":256,\"generation\":1,\"context\":"
+		"1099511627777," TEXT(PAIRS) "{\"type\":\"spi\",\"to\":\"192.0.2.1\",\"spi\":256,"
+					     "\"generation\":1,\"context\":-1," TEXT(PAIRS),
 		"{\"type\":\"ping\"}\n{\"type\":\"refused\",\"op\":\"spi\",\"reason\":\"no\"}\n"};
 
 	return write_texts(argc, argv, seeds, sizeof(seeds) / sizeof(seeds[0]));

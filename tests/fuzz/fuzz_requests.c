@@ -52,6 +52,15 @@ char *hk_ks_spi_lines(
 	return strdup("side=auth\n");
 }
 
+char *hk_ks_pair_lines(struct hk_ks *server, unsigned domain, unsigned host, unsigned sender,
+	const struct hk_ks_generation *row, __u64 context)
+{
+	(void)server, (void)domain, (void)row;
+	demand(client.who.role == HK_PUSH_HOST && sender == client.host_index && host != sender && context,
+		"a pair's keys for one who is not its sender");
+	return strdup("side=auth\n");
+}
+
 char *hk_ks_inbound_lines(struct hk_ks *server, unsigned domain, unsigned host)
 {
 	(void)server, (void)domain;
@@ -60,11 +69,12 @@ char *hk_ks_inbound_lines(struct hk_ks *server, unsigned domain, unsigned host)
 }
 
 int hk_ks_allocate(struct hk_ks *server, unsigned domain, unsigned host, unsigned sender, __u32 *spi,
-	struct hk_error *error)
+	__u64 *context, struct hk_error *error)
 {
-	(void)server, (void)domain, (void)error;
+	(void)error;
 	demand(sender == client.host_index && host != sender, "an SPI in another's name");
 	*spi = 256;
+	*context = hk_ks_has_pairs(&server->config->domains[domain]) ? 7 : 0;
 	return 0;
 }
 
@@ -99,6 +109,8 @@ int main(int argc, char **argv)
 						    SPI("192.0.2.2", "1") "{\"op\":\"pong\"}\n",
 		"3" HELLO("box") SUBSCRIBE("\"side\":\"enc\"") SPI("192.0.2.1", "0") ACK("-1"),
 		"4" SUBSCRIBE("\"side\":\"reader\"") SUBSCRIBE("\"side\":5"),
+		"8" SUBSCRIBE("\"side\":\"both\"") SPI("192.0.2.2", "0"),
+		"8" SUBSCRIBE("\"inbound\":true") SPI("192.0.2.2", "0"),
 		"7" SUBSCRIBE("\"side\":\"auth\"") ACK("1e9") HELLO("host") "{}\n[]\n"};
 
 	return write_texts(argc, argv, seeds, sizeof(seeds) / sizeof(seeds[0]));
@@ -121,13 +133,15 @@ static struct hk_ks_domain domain = {.name = "d",
 static struct hk_ks_config config = {.domains = &domain, .domains_count = 1};
 static struct hk_ks_receiver receivers[2];
 
-/* The role from 2 on, round and round; every second round the domain is `single`. */
+/* The role from 2 on, round and round; every second round the domain is `single`, the third and fourth
+ * have pairs. */
 static void begin(unsigned who)
 {
 	hk_log_init(HK_LOG_ERROR, "fuzz");
 	hk_address_parse("192.0.2.1", &hosts[0].receiver);
 	hk_address_parse("192.0.2.2", &hosts[1].receiver);
 	domain.profile = who / 3 % 2 ? HK_PROFILE_SINGLE : HK_PROFILE_SPLIT;
+	domain.envelope = who / 6 % 2 ? HK_ENVELOPE_EESP : HK_ENVELOPE_PSP;
 	ks = (struct hk_ks){.config = &config, .clients = &client, .now = 1000};
 	ks.domains[0] = (struct hk_ks_domain_state){.serial = 7, .receivers = receivers};
 	receivers[0].tokens = receivers[1].tokens = 3;
@@ -152,7 +166,8 @@ static bool say(const char *text, size_t size)
 	demand(client.acked <= client.sent, "a set confirmed that was never sent");
 	demand(client.wants_count <= HK_KS_WANTS && (!client.wants_count || client.who.role == HK_PUSH_HOST),
 		"wants of one who has none");
-	demand(!client.inbound || client.who.role == HK_PUSH_HOST, "inbound SPIs for no host");
+	demand(!client.inbound || (client.who.role == HK_PUSH_HOST && !hk_ks_has_pairs(&domain)),
+		"inbound SPIs for no host, or where there are none");
 	json_decref(request);
 	hk_ks_serve(&ks);
 	return goes_on;

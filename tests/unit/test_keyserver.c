@@ -438,7 +438,7 @@ static void state_from_the_future_is_left_behind(void)
 	ks.now += 10;
 	CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
 	future = hk_ks_current(&ks, 0, 1)->generation;
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &before, &error), 0);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &before, NULL, &error), 0);
 	again();
 	ks.now = ks.started;
 	for (i = 0; i < 60; i++) {
@@ -447,7 +447,7 @@ static void state_from_the_future_is_left_behind(void)
 	}
 	CU_ASSERT(hk_ks_current(&ks, 0, 1)->generation > future); /* out of it without an operator */
 	CU_ASSERT(hk_ks_current(&ks, 0, 1)->activates <= ks.now);
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, &error), 0);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error), 0);
 	CU_ASSERT_EQUAL(states(1), 1u << HK_KS_CURRENT); /* and the old one's end came, too */
 	end();
 }

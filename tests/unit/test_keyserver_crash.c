@@ -215,7 +215,7 @@ static void tell_spis(unsigned count)
 		if (!hk_ks_current(&ks, 0, row.host))
 			continue;
 		row.generation = hk_ks_current(&ks, 0, row.host)->generation;
-		if (!hk_ks_allocate(&ks, 0, row.host, (i + 1) % 3, &row.spi, &error))
+		if (!hk_ks_allocate(&ks, 0, row.host, (i + 1) % 3, &row.spi, NULL, &error))
 			tell(&row);
 	}
 }
@@ -364,7 +364,7 @@ static void disk_full(void)
 	}
 	CU_ASSERT(disk.failed > 20);
 	disk.writes = 0;
-	CU_ASSERT(hk_ks_allocate(&ks, 0, 0, 1, &row.spi, &error) < 0);
+	CU_ASSERT(hk_ks_allocate(&ks, 0, 0, 1, &row.spi, NULL, &error) < 0);
 	CU_ASSERT_PTR_NOT_NULL(hk_ks_current(&ks, 0, 0)); /* still in force */
 	disk.writes = -1;
 	for (i = 0; i < 5; i++) {

@@ -16,7 +16,7 @@ static void spis_never_repeat(void)
 			again();
 		if (i % 3 == 2)
 			ks.now++;
-		if (hk_ks_allocate(&ks, 0, 1, 0, &spi, &error))
+		if (hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error))
 			continue;
 		CU_ASSERT(
 			!given || ((spi - last - 1) & 0x1fffff) < 10); /* higher, round the end of numbers */
@@ -26,19 +26,19 @@ static void spis_never_repeat(void)
 	CU_ASSERT_EQUAL(given, 101);
 	/* a second has one number, and no more: whoever starts anew in the next one repeats none */
 	ks.now++;
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, &error), 0);
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, &error), -EAGAIN);
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 2, 0, &spi, &error), 0); /* of this receiver */
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 2, &spi, &error), 0); /* and this sender */
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error), 0);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error), -EAGAIN);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 2, 0, &spi, NULL, &error), 0); /* of this receiver */
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 2, &spi, NULL, &error), 0); /* and this sender */
 	ks.now++;
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, &error), 0);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error), 0);
 	ks.started = ++ks.now; /* an earlier run may have used this second */
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, &error), -EAGAIN);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error), -EAGAIN);
 	ks.started -= 10;
 	ks.now = hk_ks_current(&ks, 0, 1)->created - 1; /* a clock that was wrong, then or now */
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, &error), -EAGAIN);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error), -EAGAIN);
 	ks.now += 25 * 86400; /* numbers would come round, and no rotation happened */
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, &error), -EAGAIN);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error), -EAGAIN);
 	end();
 }
 
@@ -49,13 +49,13 @@ static void slots_come_back_with_other_spis(void)
 	unsigned i;
 
 	begin();
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &first, &error), 0);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &first, NULL, &error), 0);
 	for (i = 0; i < 200; i++) {
 		ks.now++;
 		CU_ASSERT_EQUAL(hk_ks_tick(&ks, &error), 0);
 	}
 	CU_ASSERT_EQUAL(hk_ks_current(&ks, 0, 1)->slot, 1);
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &later, &error), 0);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &later, NULL, &error), 0);
 	CU_ASSERT_EQUAL(first >> 21, later >> 21);
 	CU_ASSERT(((later - first) & 0x1fffff) >= 190);
 	end();
@@ -104,7 +104,7 @@ static void an_spi_tells_its_sender(void)
 				CU_ASSERT(hk_host_keys_sends(keys, address_of(sender), false, spi));
 				CU_ASSERT_FALSE(hk_host_keys_sends(keys, address_of(2 - sender), false, spi));
 			}
-		CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, &error), 0);
+		CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error), 0);
 		CU_ASSERT(hk_host_keys_sends(keys, address_of(0), false, spi));
 		CU_ASSERT_FALSE(hk_host_keys_sends(keys, address_of(2), false, spi));
 		hk_host_keys_free(keys);
@@ -138,7 +138,7 @@ static void numbers_stay_with_their_addresses(void)
 	CU_ASSERT_EQUAL(ks.domains[0].receivers[0].number, 4);
 	CU_ASSERT_EQUAL(ks.domains[0].receivers[2].number, 3);
 	ks.now = ks.started + 5;
-	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, &error), 0);
+	CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error), 0);
 	/* of four, 1 is free, 4 has an SPI, the others are members */
 	CU_ASSERT_EQUAL(hk_ks_store_number(ks.store, "d", "192.0.2.9", 4, is_it, NULL, &number, &error), 0);
 	CU_ASSERT_EQUAL(number, 4);
@@ -171,7 +171,7 @@ static void an_old_copy_repeats_nothing(void)
 	begin();
 	copy_state("keyserver.db", "copy");
 	for (; count < 60; count++, ks.now++)
-		if (hk_ks_allocate(&ks, 0, 1, 0, &given[count], &error))
+		if (hk_ks_allocate(&ks, 0, 1, 0, &given[count], NULL, &error))
 			break;
 	CU_ASSERT(count == 60);
 	ks.now += 35;
@@ -184,7 +184,7 @@ static void an_old_copy_repeats_nothing(void)
 	ks.now += 1; /* nothing is given out in the second of a start */
 	CU_ASSERT(hk_ks_current(&ks, 0, 1)->generation < generation); /* it is the old copy */
 	for (i = 0; i < 60; i++, ks.now++) {
-		CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, &error), 0);
+		CU_ASSERT_EQUAL(hk_ks_allocate(&ks, 0, 1, 0, &spi, NULL, &error), 0);
 		for (j = 0; j < count; j++)
 			CU_ASSERT(spi != given[j]);
 	}

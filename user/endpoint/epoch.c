@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 struct hk_epochs {
-	int fd;
+	int fd;		/* -1: a fresh context, nothing is kept */
 	bool untouched; /* made by this process, and nothing given out yet */
 	__u32 last;
 	char path[512], sender[HK_SENDER_TEXT];
@@ -72,9 +72,20 @@ static int write_state(struct hk_epochs *epochs, __u32 epoch, struct hk_error *e
 {
 	char text[HK_STATE_TEXT];
 
+	if (epochs->fd < 0)
+		return 0;
 	snprintf(text, sizeof(text), "halfkey-epoch 2 epoch=%u sender=%s", epoch, epochs->sender);
 	errno = 0;
 	return hk_state_write(epochs->fd, text) ? failed(error, epochs, errno, "write") : 0;
+}
+
+static int open_fresh(struct hk_epochs **out, struct hk_error *error)
+{
+	*out = calloc(1, sizeof(**out));
+	if (!*out)
+		return hk_error_set(error, ENOMEM, "no memory for an epoch");
+	(*out)->fd = -1;
+	return 0;
 }
 
 int hk_epochs_open(struct hk_epochs **out, const struct hk_state_place *place, __u32 mkid, __u64 context,
@@ -83,8 +94,11 @@ int hk_epochs_open(struct hk_epochs **out, const struct hk_state_place *place, _
 	struct hk_epochs *epochs;
 	char name[64];
 	bool opened;
-	int status = hk_state_sender(place->sender, error);
+	int status;
 
+	if (place->fresh)
+		return open_fresh(out, error);
+	status = hk_state_sender(place->sender, error);
 	if (!status && !place->opener)
 		status = hk_state_directory(place->directory, error);
 	epochs = status ? NULL : calloc(1, sizeof(*epochs));

@@ -7,6 +7,7 @@
  * sender's name; it is on disk before the epoch is used. A copy of it, or an old
  * one brought back, is refused (statefile.h), and epochs start no lower than the
  * clock in seconds besides. A ContextID belongs to one sender: another is refused.
+ * A context that a key server gave this process, and nobody else ever, has no file.
  */
 #ifndef HK_ENDPOINT_EPOCH_H
 #define HK_ENDPOINT_EPOCH_H

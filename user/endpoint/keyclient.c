@@ -19,11 +19,15 @@ static int take_spi(const struct hk_key_client *client, const json_t *message, s
 {
 	json_int_t number = json_integer_value(json_object_get(message, "spi"));
 	json_int_t generation = json_integer_value(json_object_get(message, "generation"));
+	const json_t *context = json_object_get(message, "context");
 	struct hk_key_spi spi = {.spi = (__u32)number, .generation = (__u32)generation};
 
 	if (hk_address_parse(hk_push_text(message, "to"), &spi.to) || number < 1 || number > 0xffffffffll ||
 		generation < 1 || generation > 0xffffffffll)
 		return hk_error_set(error, EPROTO, "the key server sent an SPI without receiver or number");
+	if (context && json_integer_value(context) < 1)
+		return hk_error_set(error, EPROTO, "the key server sent a context without a number");
+	spi.context = (__u64)json_integer_value(context);
 	return client->spi(client->context, &spi, hk_push_text(message, "lines"), error);
 }
 

@@ -9,10 +9,11 @@
 #include "user/endpoint/seal.h"
 #include "user/push/session.h"
 
-/* An SPI to send to a receiver with. */
+/* An SPI to send to a receiver with; or, in envelopes that have them, a context. */
 struct hk_key_spi {
 	struct hk_address to;
 	__u32 spi, generation;
+	__u64 context; /* ContextID; 0: none */
 };
 
 struct hk_key_client {

@@ -79,7 +79,12 @@ static int spi_came(void *context, const struct hk_key_spi *spi, const char *lin
 {
 	struct fetch *fetch = context;
 	unsigned i;
-	int status = print(fetch, lines, error);
+	int status = 0;
+
+	if (spi->context && fetch->formatting.format != HK_FORMAT_KEYS)
+		status = hk_error_set(error, ENOTSUP,
+			"the domain's envelope is one that no stock stack has: --format keys alone");
+	status = status ? flush(fetch, status, error) : print(fetch, lines, error);
 
 	for (i = 0; i < fetch->peers_count && !status; i++) {
 		if (memcmp(&fetch->peers[i], &spi->to, sizeof(spi->to)) != 0)

@@ -7,6 +7,7 @@
  *   keyserver_store.c       what must outlive the process (SQLite)
  *   keyserver_rotate.c      generations: next, current, previous, retired
  *   keyserver_spis.c        SPIs: whose they are, each given out once
+ *   keyserver_pairs.c       master keys of a sender and a receiver (EESP, WESP)
  *   keyserver_lines.c       the text a role gets: the one place that writes keys out
  *   keyserver_answer.c      requests, by role
  *   keyserver_connection.h  TLS and messages, many clients in one thread (four files)
@@ -14,7 +15,8 @@
  *
  * A receiver is a host of a domain. Its master keys never leave the server but
  * to itself (both sides), to the boxes (encryption side) and to readers (MK_r);
- * a sender gets derived keys of SPIs of its own.
+ * a sender gets derived keys of SPIs of its own. In EESP and WESP a receiver's keys
+ * are the root of those of pairs, and leave the server for nobody.
  */
 #ifndef HK_ENDPOINT_KEYSERVER_H
 #define HK_ENDPOINT_KEYSERVER_H
@@ -24,7 +26,9 @@
 
 #define HK_KS_DOMAINS	  64
 #define HK_KS_HOSTS	  1000 /* per domain */
+#define HK_KS_PAIR_HOSTS  40   /* per domain of EESP or WESP: a box's keys fit a message */
 #define HK_KS_NAMES	  64   /* boxes, readers per domain */
+#define HK_KS_NUMBER_BITS 10   /* of a host's number, in SPIs and MKIDs */
 #define HK_KS_GENERATIONS 3    /* of one receiver with keys: previous, current, next */
 #define HK_KS_PATIENCE_S  5    /* how long a new generation waits for a client that does not confirm it */
 
@@ -52,6 +56,12 @@ struct hk_ks_domain {
 	__s64 lifetime, ahead, grace; /* seconds */
 	__s64 delegation; /* seconds behind a key's planned end that boxes and readers may still use it */
 };
+
+/* Has each sender master keys of its own for each receiver (keyserver_pairs.c)? Else SPIs. */
+static inline bool hk_ks_has_pairs(const struct hk_ks_domain *domain)
+{
+	return domain->envelope == HK_ENVELOPE_EESP || domain->envelope == HK_ENVELOPE_WESP;
+}
 
 struct hk_ks_config {
 	char *listen, *state, *ca, *cert, *key, *crl, *stats;
@@ -107,7 +117,10 @@ int hk_ks_store_activate(struct hk_ks_store *store, const char *domain, const ch
 /* Forgets the keys; the number stays used. */
 int hk_ks_store_retire(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
 	struct hk_error *error);
-/* A serial is an SPI without its slot: the sender's number above the second it was given out in. */
+/*
+ * A serial is an SPI without its slot, or a ContextID: the sender's number above the second it was
+ * given out in.
+ */
 #define HK_KS_SERIAL_SHIFT 40
 /* Gives `serial` of this generation to `sender`; on disk before this returns. -EAGAIN: it was given before.
  */
@@ -215,9 +228,12 @@ __s64 hk_ks_not_before_settled(const struct hk_ks *ks, __s64 when);
 bool hk_ks_waits_for(const struct hk_ks *ks, const struct hk_ks_client *client, unsigned domain,
 	unsigned host, const struct hk_ks_generation *row);
 const char *hk_ks_state_name(unsigned state);
-/* A new SPI of the receiver's current generation for another host, `sender`. 0, -EAGAIN: later. */
+/*
+ * A new SPI of the receiver's current generation for another host, `sender`. 0, -EAGAIN: later. Of a
+ * pair the SPI says nothing, and `context` is the new one; else 0. It may be NULL.
+ */
 int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, unsigned sender, __u32 *spi,
-	struct hk_error *error);
+	__u64 *context, struct hk_error *error);
 
 /* The host's number among the domain's senders, from the state. */
 int hk_ks_number_host(struct hk_ks *ks, unsigned domain, unsigned host, struct hk_error *error);
@@ -227,11 +243,23 @@ __u32 hk_ks_sender_spis(const struct hk_ks_domain *domain, __u32 number);
 /* How old a generation may become: then its SPIs would come round. */
 __s64 hk_ks_spis_last(unsigned envelope);
 
+/* The number of a pair's keys in packets. */
+__u32 hk_ks_pair_id(const struct hk_ks *ks, unsigned domain, unsigned host, unsigned sender);
+struct hk_ks_sides {
+	__u8 enc[32], auth[32], reader[32];
+};
+/* What `sender` seals with for `host` under this generation of the latter. Wipe. */
+void hk_ks_pair_keys(struct hk_ks *ks, unsigned domain, unsigned host, unsigned sender,
+	const struct hk_ks_generation *row, struct hk_ks_sides *out);
+
 /* The key set that `client`'s role may have, as key file lines. Wipe and free. NULL: no memory. */
 char *hk_ks_lines(struct hk_ks *ks, const struct hk_ks_client *client, size_t *size);
 /* Both sides of one SPI, for its sender or its receiver alone. Wipe and free. */
 char *hk_ks_spi_lines(
 	struct hk_ks *ks, unsigned domain, unsigned host, const struct hk_ks_generation *row, __u32 spi);
+/* The keys of a pair for its sender, who may seal in this context alone. Wipe and free. */
+char *hk_ks_pair_lines(struct hk_ks *ks, unsigned domain, unsigned host, unsigned sender,
+	const struct hk_ks_generation *row, __u64 context);
 /* All SPIs in use towards `host`, both sides. Wipe and free. */
 char *hk_ks_inbound_lines(struct hk_ks *ks, unsigned domain, unsigned host);
 __u32 hk_ks_spi(const struct hk_ks_domain *domain, unsigned slot, __u64 serial);

@@ -7,8 +7,9 @@
  *   {"op":"hello","role":"host"}                 first of all; the certificate decides
  *   {"op":"subscribe","domain":"d"[,"side":"enc"][,"inbound":true]}   one per connection
  *   {"op":"ack","serial":7}                      the set of this serial is in force here
- *   {"op":"spi","to":"192.0.2.9"[,"have":7]}     host: an SPI to send to that receiver with,
- *                                                unless it has one of that generation and it is current
+ *   {"op":"spi","to":"192.0.2.9"[,"have":7]}     host: an SPI (of a pair, a context) to send to that
+ *                                                receiver with, unless it has one of that generation
+ *                                                and it is current
  *   {"op":"pong"}
  */
 #include <errno.h>
@@ -123,6 +124,8 @@ static bool subscribe(struct hk_ks *ks, struct hk_ks_client *client, const json_
 			return refuse_side(ks, client, request);
 		if (json_object_get(request, "inbound") && client->who.role != HK_PUSH_HOST)
 			return refuse_side(ks, client, request);
+		if (json_object_get(request, "inbound") && hk_ks_has_pairs(domain))
+			return refuse(ks, client, request, "no stock stack speaks its envelope");
 		client->domain = domain;
 		client->domain_index = i;
 		client->inbound = json_is_true(json_object_get(request, "inbound"));
@@ -224,6 +227,13 @@ static void wipe_text(char *text)
 	free(text);
 }
 
+static const char *variant_of(const struct hk_ks_domain *domain)
+{
+	if (hk_ks_has_pairs(domain))
+		return "context";
+	return domain->envelope == HK_ENVELOPE_PSP ? "version" : hk_suite_name(domain->variant);
+}
+
 static void push_set(struct hk_ks *ks, struct hk_ks_client *client, __u64 serial)
 {
 	const struct hk_ks_domain *domain = client->domain;
@@ -235,8 +245,7 @@ static void push_set(struct hk_ks *ks, struct hk_ks_client *client, __u64 serial
 		return;
 	message = json_pack("{s:s,s:s,s:I,s:s,s:s,s:i,s:s}", "type", "keys", "domain", domain->name, "serial",
 		(json_int_t)serial, "envelope", hk_envelope_name(domain->envelope), "variant",
-		psp ? "version" : hk_suite_name(domain->variant), "number",
-		psp ? (int)domain->variant : (int)domain->mkid, "lines", lines);
+		variant_of(domain), "number", psp ? (int)domain->variant : (int)domain->mkid, "lines", lines);
 	wipe_text(lines);
 	client->sent = serial;
 	client->sent_at = ks->now;
@@ -259,36 +268,50 @@ static void push_inbound(struct hk_ks *ks, unsigned domain, unsigned host)
 	}
 }
 
+/* An SPI that was given out, or a context of a pair. */
+static void tell_spi(struct hk_ks_client *client, const struct hk_ks_want *want, __u32 spi, __u64 context,
+	const char *lines)
+{
+	char address[HK_ADDRESS_TEXT];
+	json_t *message = json_pack("{s:s,s:s,s:I,s:I,s:s}", "type", "spi", "to",
+		hk_address_format(&client->domain->hosts[want->receiver].receiver, address), "spi",
+		(json_int_t)spi, "generation", (json_int_t)want->generation, "lines", lines);
+
+	if (context)
+		json_object_set_new(message, "context", json_integer((json_int_t)context));
+	hk_ks_send(client, message);
+}
+
 static void push_spi(struct hk_ks *ks, struct hk_ks_client *client, struct hk_ks_want *want)
 {
-	struct hk_ks_generation *row = hk_ks_current(ks, client->domain_index, want->receiver);
-	struct hk_ks_receiver *sender = &ks->domains[client->domain_index].receivers[client->host_index];
+	unsigned domain = client->domain_index, host = want->receiver, self = client->host_index;
+	struct hk_ks_generation *row = hk_ks_current(ks, domain, host);
+	struct hk_ks_receiver *sender = &ks->domains[domain].receivers[self];
 	struct hk_error error = {{0}};
-	char address[HK_ADDRESS_TEXT], *lines;
+	__u64 context = 0;
+	char *lines;
 	__u32 spi;
 	int status;
 
 	if (!row || want->generation == row->generation || !sender->tokens ||
-		!hk_ks_confirmed(ks, client->domain_index, want->receiver, row))
+		!hk_ks_confirmed(ks, domain, host, row))
 		return;
-	status = hk_ks_allocate(ks, client->domain_index, want->receiver, client->host_index, &spi, &error);
+	status = hk_ks_allocate(ks, domain, host, self, &spi, &context, &error);
 	if (status) {
 		if (status != -EAGAIN)
 			hk_ks_complain(ks, &error);
 		return;
 	}
 	sender->tokens--;
-	lines = hk_ks_spi_lines(ks, client->domain_index, want->receiver, row, spi);
+	lines = context ? hk_ks_pair_lines(ks, domain, host, self, row, context)
+			: hk_ks_spi_lines(ks, domain, host, row, spi);
 	if (!lines)
 		return;
 	/* The receiver's stock stack first: it must know the SPI before the first packet. */
-	push_inbound(ks, client->domain_index, want->receiver);
+	push_inbound(ks, domain, host);
 	want->generation = row->generation;
 	want->since = 0;
-	hk_address_format(&client->domain->hosts[want->receiver].receiver, address);
-	hk_ks_send(
-		client, json_pack("{s:s,s:s,s:I,s:I,s:s}", "type", "spi", "to", address, "spi",
-				(json_int_t)spi, "generation", (json_int_t)row->generation, "lines", lines));
+	tell_spi(client, want, spi, context, lines);
 	wipe_text(lines);
 }
 

@@ -16,7 +16,8 @@ static const char help[] =
 	"usage: halfkey-endpoint keyserver -c FILE [--list [--json] | --rotate HOST [--domain NAME]]\n"
 	"\n"
 	"Draws master keys, rotates them, and pushes keys to hosts, boxes and readers by\n"
-	"the role in their certificates: a box gets the encryption side alone.\n";
+	"the role in their certificates: a box gets the encryption side alone. For PSP, ESP,\n"
+	"EESP and WESP.\n";
 
 static const char example[] =
 	"\n"

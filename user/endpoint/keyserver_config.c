@@ -110,6 +110,28 @@ static int check_time(
 	return 0;
 }
 
+/* A context names all there is to know of it, and MKIDs are the server's. */
+static int check_pairs(const struct hk_ks_domain *domain, struct hk_error *error)
+{
+	const char *said = domain->version_name ? "version"
+			   : domain->suite_name ? "suite"
+			   : domain->mkid_text	? "mkid"
+						: NULL;
+
+	if (said)
+		return hk_error_set(error, EINVAL,
+			"domain '%s': %s: means nothing in %s, where each sender and receiver have an MKID "
+			"of their own",
+			domain->name, said, hk_envelope_name(domain->envelope));
+	if (domain->hosts_count < 2 || domain->hosts_count > HK_KS_PAIR_HOSTS)
+		return hk_error_set(error, EINVAL,
+			"domain '%s': has %u hosts: %s has keys for each two of them, so there must be from "
+			"2 to %u: divide the domain",
+			domain->name, domain->hosts_count, hk_envelope_name(domain->envelope),
+			HK_KS_PAIR_HOSTS);
+	return 0;
+}
+
 static int check_variant(struct hk_ks_domain *domain, struct hk_error *error)
 {
 	bool psp = domain->envelope == HK_ENVELOPE_PSP, split = domain->profile == HK_PROFILE_SPLIT;
@@ -141,20 +163,18 @@ static int check_kind(struct hk_ks_domain *domain, struct hk_error *error)
 	int envelope = domain->envelope_name ? hk_envelope_by_name(domain->envelope_name) : HK_ENVELOPE_PSP;
 	const char *profile = domain->profile_name ? domain->profile_name : "split";
 
-	if (envelope != HK_ENVELOPE_PSP && envelope != HK_ENVELOPE_ESP)
+	if (envelope != HK_ENVELOPE_PSP && envelope != HK_ENVELOPE_ESP && envelope != HK_ENVELOPE_EESP &&
+		envelope != HK_ENVELOPE_WESP)
 		return hk_error_set(error, EINVAL,
-			"domain '%s': envelope '%s': must be psp or esp, where a sender gets the derived key "
-			"of an "
-			"SPI of its own; keys of the others belong to pairs or groups of hosts: "
-			"halfkey-endpoint "
-			"keygen makes them, keygen --next rotates them",
+			"domain '%s': envelope '%s': must be psp, esp, eesp or wesp; keys of the others are "
+			"made by halfkey-endpoint keygen, and rotated by keygen --next",
 			domain->name, domain->envelope_name);
 	if (strcmp(profile, "split") != 0 && strcmp(profile, "single") != 0)
 		return hk_error_set(error, EINVAL, "domain '%s': profile '%s': must be split or single",
 			domain->name, profile);
 	domain->envelope = (__u8)envelope;
 	domain->profile = profile[1] == 'i' ? HK_PROFILE_SINGLE : HK_PROFILE_SPLIT;
-	return check_variant(domain, error);
+	return hk_ks_has_pairs(domain) ? check_pairs(domain, error) : check_variant(domain, error);
 }
 
 /* How long a box or reader may use keys that it hears nothing new about. */

@@ -69,14 +69,22 @@ static char *finish(struct text *text, size_t *size)
 	return text->bytes;
 }
 
-static void add_master(struct text *text, const struct hk_ks_host *host, const struct hk_ks_generation *row,
-	const char *side, const __u8 key[32], const char *times)
+/* Whose master keys a line holds. */
+struct owner {
+	const struct hk_ks_host *host;
+	const struct hk_ks_generation *row;
+	char id[16]; /* of a pair: " id=N" */
+};
+
+static void add_master(
+	struct text *text, const struct owner *owner, const char *side, const __u8 key[32], const char *times)
 {
 	char line[320], receiver[HK_ADDRESS_TEXT], hex[65];
 
 	hk_hex_format(key, 32, hex);
-	snprintf(line, sizeof(line), "receiver=%s slot=%u generation=%u side=%s key=%s%s\n",
-		hk_address_format(&host->receiver, receiver), row->slot, row->generation, side, hex, times);
+	snprintf(line, sizeof(line), "receiver=%s slot=%u%s generation=%u side=%s key=%s%s\n",
+		hk_address_format(&owner->host->receiver, receiver), owner->row->slot, owner->id,
+		owner->row->generation, side, hex, times);
 	add(text, line);
 	hk_wipe(hex, sizeof(hex));
 	hk_wipe(line, sizeof(line));
@@ -114,36 +122,79 @@ static bool delegated(const struct hk_ks *ks, const struct hk_ks_domain *domain,
 	return end > ks->now;
 }
 
-static void add_generation(struct text *text, const struct hk_ks *ks, const struct hk_ks_domain *domain,
-	const struct hk_ks_host *host, const struct hk_ks_generation *row, unsigned role)
+/* The one place that decides which sides a role gets. */
+static void add_sides(struct text *text, const struct owner *owner, const struct hk_ks_sides *keys,
+	bool split, unsigned role, const char *times)
 {
-	char times[TIMES_TEXT] = "";
-	const char *enc = domain->profile == HK_PROFILE_SINGLE ? "single" : "enc";
+	const char *enc = split ? "enc" : "single";
 
-	if (role != HK_PUSH_HOST && !delegated(ks, domain, row, times))
-		return;
 	switch (role) {
 	case HK_PUSH_HOST:
-		add_master(text, host, row, enc, row->enc, "");
-		if (domain->profile == HK_PROFILE_SPLIT)
-			add_master(text, host, row, "auth", row->auth, "");
+		add_master(text, owner, enc, keys->enc, times);
+		if (split)
+			add_master(text, owner, "auth", keys->auth, times);
 		break;
-	case HK_PUSH_BOX: add_master(text, host, row, enc, row->enc, times); break;
-	case HK_PUSH_READER: add_master(text, host, row, "reader", row->reader, times); break;
+	case HK_PUSH_BOX: add_master(text, owner, enc, keys->enc, times); break;
+	case HK_PUSH_READER: add_master(text, owner, "reader", keys->reader, times); break;
 	default: break;
 	}
 }
 
-/* Whose SPIs are whose: a host refuses what another one begins under them. */
+/* Of a pair; `seals`: for its sender, who makes reader tags as well. */
+static void add_pair(struct text *text, struct hk_ks *ks, unsigned domain, unsigned sender,
+	struct owner *owner, unsigned role, bool seals, const char *times)
+{
+	const struct hk_ks_domain *config = &ks->config->domains[domain];
+	bool split = config->profile == HK_PROFILE_SPLIT;
+	unsigned host = (unsigned)(owner->host - config->hosts);
+	struct hk_ks_sides keys;
+
+	snprintf(owner->id, sizeof(owner->id), " id=%u", hk_ks_pair_id(ks, domain, host, sender));
+	hk_ks_pair_keys(ks, domain, host, sender, owner->row, &keys);
+	add_sides(text, owner, &keys, split, role, times);
+	if (seals && split)
+		add_sides(text, owner, &keys, split, HK_PUSH_READER, times);
+	hk_wipe(&keys, sizeof(keys));
+}
+
+static void add_generation(struct text *text, struct hk_ks *ks, unsigned domain, unsigned host,
+	const struct hk_ks_generation *row, unsigned role)
+{
+	const struct hk_ks_domain *config = &ks->config->domains[domain];
+	struct owner owner = {.host = &config->hosts[host], .row = row};
+	struct hk_ks_sides keys;
+	char times[TIMES_TEXT] = "";
+	unsigned i;
+
+	/* Its own keys are a host's until they are taken. */
+	if (role != HK_PUSH_HOST && !delegated(ks, config, row, times))
+		return;
+	for (i = 0; hk_ks_has_pairs(config) && i < config->hosts_count; i++)
+		if (i != host)
+			add_pair(text, ks, domain, i, &owner, role, false, times);
+	if (hk_ks_has_pairs(config))
+		return;
+	memcpy(keys.enc, row->enc, sizeof(keys.enc));
+	memcpy(keys.auth, row->auth, sizeof(keys.auth));
+	memcpy(keys.reader, row->reader, sizeof(keys.reader));
+	add_sides(text, &owner, &keys, config->profile == HK_PROFILE_SPLIT, role, times);
+	hk_wipe(&keys, sizeof(keys));
+}
+
+/* Whose SPIs, or whose MKID: a host refuses what another one begins under them. */
 static void add_sender(
 	struct text *text, const struct hk_ks *ks, const struct hk_ks_client *client, unsigned sender)
 {
 	__u32 number = ks->domains[client->domain_index].receivers[sender].number;
 	char line[128], address[HK_ADDRESS_TEXT];
 
-	snprintf(line, sizeof(line), "sender=%s spis=0x%08x/0x%08x\n",
-		hk_address_format(&client->domain->hosts[sender].receiver, address),
-		hk_ks_sender_spis(client->domain, number), hk_ks_sender_mask(client->domain));
+	hk_address_format(&client->domain->hosts[sender].receiver, address);
+	if (hk_ks_has_pairs(client->domain))
+		snprintf(line, sizeof(line), "sender=%s id=%u\n", address,
+			hk_ks_pair_id(ks, client->domain_index, client->host_index, sender));
+	else
+		snprintf(line, sizeof(line), "sender=%s spis=0x%08x/0x%08x\n", address,
+			hk_ks_sender_spis(client->domain, number), hk_ks_sender_mask(client->domain));
 	add(text, line);
 }
 
@@ -163,7 +214,7 @@ char *hk_ks_lines(struct hk_ks *ks, const struct hk_ks_client *client, size_t *s
 				&ks->domains[client->domain_index].receivers[i].rows[j];
 
 			if (row->generation)
-				add_generation(&text, ks, domain, &domain->hosts[i], row, client->who.role);
+				add_generation(&text, ks, client->domain_index, i, row, client->who.role);
 		}
 	}
 	return finish(&text, size);
@@ -220,6 +271,19 @@ char *hk_ks_spi_lines(
 	struct text text = {0};
 
 	add_spi(&text, ks, config, &config->hosts[host], row, spi);
+	return finish(&text, NULL);
+}
+
+char *hk_ks_pair_lines(struct hk_ks *ks, unsigned domain, unsigned host, unsigned sender,
+	const struct hk_ks_generation *row, __u64 context)
+{
+	struct owner owner = {.host = &ks->config->domains[domain].hosts[host], .row = row};
+	struct text text = {0};
+	char line[64];
+
+	snprintf(line, sizeof(line), "# context=%llu\n", (unsigned long long)context);
+	add(&text, line);
+	add_pair(&text, ks, domain, sender, &owner, HK_PUSH_HOST, true, "");
 	return finish(&text, NULL);
 }
 

@@ -29,8 +29,9 @@ static int check_fixed(
 
 /* --- what is known besides the disk's ----------------------------------------------------------- */
 
-static void carry_receiver(
-	const struct hk_ks_receiver *now, struct hk_ks_receiver *next, __u64 serial, const __u64 now_serial)
+/* `again`: what was confirmed counts no more. */
+static void carry_receiver(const struct hk_ks_receiver *now, struct hk_ks_receiver *next, __u64 serial,
+	__u64 now_serial, bool again)
 {
 	unsigned i, j;
 
@@ -38,13 +39,17 @@ static void carry_receiver(
 	next->order = now->order;
 	for (i = 0; i < HK_KS_GENERATIONS; i++) {
 		next->rows[i].serial = serial;
-		for (j = 0; j < HK_KS_GENERATIONS; j++)
+		for (j = 0; !again && j < HK_KS_GENERATIONS; j++)
 			if (now->rows[j].generation == next->rows[i].generation &&
 				now->rows[j].serial <= now_serial)
 				next->rows[i].serial = now->rows[j].serial;
 	}
 }
 
+/*
+ * Who joins a domain of pairs brings keys of generations that are in force: its first context waits
+ * until receiver and boxes have confirmed them.
+ */
 static void carry(const struct hk_ks *now, struct hk_ks *next)
 {
 	const struct hk_ks_domain *old, *new;
@@ -62,7 +67,8 @@ static void carry(const struct hk_ks *now, struct hk_ks *next)
 					if (strcmp(old->hosts[k].name, new->hosts[l].name) == 0)
 						carry_receiver(&now->domains[i].receivers[k],
 							&next->domains[j].receivers[l],
-							next->domains[j].serial, now->domains[i].serial);
+							next->domains[j].serial, now->domains[i].serial,
+							hk_ks_has_pairs(new));
 		}
 }
 

@@ -6,6 +6,9 @@
  *   PSP  | slot 1 |   | sender 10 | second 21 |
  *   ESP  |   0    | slot 2 | sender 10 | second 19 |
  *
+ * In EESP and WESP the MKID tells it (keyserver_pairs.c), and what is given out is a
+ * ContextID, in which the same two numbers stand: | sender 24 | second 40 |.
+ *
  * The sender's number belongs to its address for life. The second is the one it
  * is given out in, by the clock: a state directory that was put back from an
  * older copy gives no SPI out again as long as the clock is right, and a server
@@ -20,8 +23,8 @@
 #include "user/base/text.h"
 #include "user/endpoint/keyserver.h"
 
-#define SENDER_BITS 10
-#define SENDERS_MAX ((1u << SENDER_BITS) - 1) /* 0 is nobody's */
+#define SENDERS_MAX ((1u << HK_KS_NUMBER_BITS) - 1) /* 0 is nobody's */
+#define SPI_OF_PAIR HK_ESP_SPI_RESERVED		    /* the lowest there can be */
 
 _Static_assert(HK_KS_HOSTS <= SENDERS_MAX, "every host has a number");
 
@@ -32,12 +35,14 @@ static unsigned slot_shift(unsigned envelope)
 
 static unsigned second_bits(unsigned envelope)
 {
-	return slot_shift(envelope) - SENDER_BITS;
+	return slot_shift(envelope) - HK_KS_NUMBER_BITS;
 }
 
 __s64 hk_ks_spis_last(unsigned envelope)
 {
-	return 1ll << second_bits(envelope);
+	bool contexts = envelope == HK_ENVELOPE_EESP || envelope == HK_ENVELOPE_WESP;
+
+	return 1ll << (contexts ? HK_KS_SERIAL_SHIFT : second_bits(envelope));
 }
 
 __u32 hk_ks_sender_mask(const struct hk_ks_domain *domain)
@@ -54,12 +59,14 @@ __u32 hk_ks_spi(const struct hk_ks_domain *domain, unsigned slot, __u64 serial)
 {
 	__u32 second = (__u32)(serial & (__u64)(hk_ks_spis_last(domain->envelope) - 1));
 
+	if (hk_ks_has_pairs(domain))
+		return SPI_OF_PAIR;
 	return (__u32)slot << slot_shift(domain->envelope) |
 	       hk_ks_sender_spis(domain, (__u32)(serial >> HK_KS_SERIAL_SHIFT)) | second;
 }
 
-int hk_ks_allocate(
-	struct hk_ks *ks, unsigned domain, unsigned host, unsigned sender, __u32 *spi, struct hk_error *error)
+int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, unsigned sender, __u32 *spi,
+	__u64 *context, struct hk_error *error)
 {
 	const struct hk_ks_domain *config = &ks->config->domains[domain];
 	const struct hk_ks_generation *row = hk_ks_current(ks, domain, host);
@@ -74,6 +81,8 @@ int hk_ks_allocate(
 		config->hosts[sender].name, serial, error);
 	if (!status) {
 		*spi = hk_ks_spi(config, row->slot, serial);
+		if (context)
+			*context = hk_ks_has_pairs(config) ? serial : 0;
 		ks->counters[HK_KS_SPIS]++;
 	}
 	return status;
@@ -85,6 +94,9 @@ static bool is_member(const void *context, const char *address)
 	struct hk_address parsed;
 	unsigned i;
 
+	/* Keys of pairs bear numbers before anything is given out: there one stays with its address. */
+	if (hk_ks_has_pairs(domain))
+		return true;
 	if (hk_address_parse(address, &parsed))
 		return false;
 	for (i = 0; i < domain->hosts_count; i++)

@@ -497,9 +497,8 @@ static int free_number(struct hk_ks_store *store, const char *domain,
 		return failed(store, error);
 	if (!address[0])
 		return hk_error_set(error, ENOSPC,
-			"domain '%s': as many addresses as there can be have SPIs: wait until keys of hosts "
-			"that "
-			"left are retired, or divide the domain",
+			"domain '%s': as many addresses as there can be have numbers in its SPIs or MKIDs: "
+			"wait until SPIs of hosts that left are retired, or divide the domain",
 			domain);
 	done = finish(store,
 		prepare(store, "DELETE FROM senders WHERE domain=? AND address=?", "tt", domain, address),

@@ -208,6 +208,8 @@ static int read_name(struct eesp_sender *sender, const struct hk_speech *speech,
 	if (hk_wish_number(sending->wishes, "context", 1, ~0ull, &context, error) ||
 		(!is_wesp(speech) && hk_wish_number(sending->wishes, "session", 0, 0xffff, &session, error)))
 		return -EINVAL;
+	if (sending->context)
+		context = sending->context;
 	sender->name = (struct hk_eesp_name){.envelope = (__u8)speech->speaker->envelope,
 		.derived = !wants_sub_sa(speech, sending),
 		.reader = eesp->reader,
@@ -387,10 +389,6 @@ static int start(struct hk_sender *base, const struct hk_state_place *place, str
 {
 	struct eesp_sender *sender = eesp_sender(base);
 
-	if (place->fresh)
-		return hk_error_set(error, ENOTSUP,
-			"envelope '%s': no key server gives its keys: take them from a file",
-			hk_envelope_name(sender->name.envelope));
 	if (sender->name.derived)
 		return open_context(sender, place, error);
 	return open_numbers(sender, place, error);
@@ -558,11 +556,11 @@ static void receiver_free(struct hk_receiver *receiver)
 	free(receiver);
 }
 
-#define BOTH                                                                                                 \
-	.seal_from = true, .seal_to = true, .open_to = true, .end = end, .spis = spis, .sender = sender_new, \
-	.start = start, .seal = seal, .seal_packet = seal_packet, .sender_free = sender_free,                \
-	.receiver = receiver_new, .rekey = rekey, .open = open_sealed, .receiver_free = receiver_free,       \
-	.inner_max = inner_max
+#define BOTH                                                                                           \
+	.served = HK_SERVED_CONTEXTS, .seal_from = true, .seal_to = true, .open_to = true, .end = end, \
+	.spis = spis, .sender = sender_new, .start = start, .seal = seal, .seal_packet = seal_packet,  \
+	.sender_free = sender_free, .receiver = receiver_new, .rekey = rekey, .open = open_sealed,     \
+	.receiver_free = receiver_free, .inner_max = inner_max
 
 const struct hk_speaker hk_speak_eesp = {
 	.envelope = HK_ENVELOPE_EESP, .wishes = eesp_wishes, .plan = plan_eesp, BOTH};

@@ -62,6 +62,7 @@ static unsigned inner_max(const struct hk_speech *speech, unsigned room)
 
 const struct hk_speaker hk_speak_esp = {
 	.envelope = HK_ENVELOPE_ESP,
+	.served = HK_SERVED_SPIS,
 	.wishes = wishes_,
 	.plan = plan,
 	.inner_max = inner_max,

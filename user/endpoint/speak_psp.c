@@ -77,6 +77,7 @@ static unsigned inner_max(const struct hk_speech *speech, unsigned room)
 
 const struct hk_speaker hk_speak_psp = {
 	.envelope = HK_ENVELOPE_PSP,
+	.served = HK_SERVED_SPIS,
 	.wishes = wishes_,
 	.plan = plan,
 	.inner_max = inner_max,

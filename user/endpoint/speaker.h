@@ -59,7 +59,15 @@ struct hk_sending {
 	const char *source;	     /* of the keys: a file's name, for sentences */
 	const struct hk_address *to; /* NULL: none was named */
 	const struct hk_wishes *wishes;
-	__u32 spi; /* of spis(), or 0 */
+	__u32 spi;     /* of spis(), or 0 */
+	__u64 context; /* ContextID of a key server; 0: none */
+};
+
+/* What a key server gives a sender. */
+enum hk_served {
+	HK_SERVED_NOTHING,  /* no key server has keys of this envelope */
+	HK_SERVED_SPIS,	    /* an SPI of its own, with derived keys */
+	HK_SERVED_CONTEXTS, /* a ContextID of its own, with the master keys of the pair */
 };
 
 struct hk_speaker {
@@ -67,6 +75,7 @@ struct hk_speaker {
 	const char *cargo;		  /* what it carries, if not IP packets: no tunnel then */
 	const struct hk_wish *wishes;	  /* its options; ends with one without name */
 	bool seal_from, seal_to, open_to; /* `seal` and `open` need these addresses */
+	enum hk_served served;
 
 	/* Judges options. 0, or negative errno and a sentence. `local` is NULL where none was named. */
 	int (*plan)(struct hk_speech **out, const struct hk_wishes *wishes, const struct hk_address *local,

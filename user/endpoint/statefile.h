@@ -17,9 +17,9 @@ struct hk_state_place {
 	const char *directory;
 	const char *sender; /* who seals: its address, or a word */
 	bool first_use;	    /* makes the state, and refuses when there is any */
-	bool fresh;   /* nobody ever had these keys nor will again: nothing is kept (a key server's SPIs) */
-	bool windows; /* receivers keep their replay windows here (windows.h) */
-	bool prepare; /* the state is made for another process to use: what is there is left alone */
+	bool fresh;	    /* nobody ever had these keys nor will again: nothing is kept (a key server's) */
+	bool windows;	    /* receivers keep their replay windows here (windows.h) */
+	bool prepare;	    /* the state is made for another process to use: what is there is left alone */
 	/* Opens an existing file for whom has no right to any more; NULL: open(2). */
 	int (*opener)(void *context, const char *name);
 	int (*later)(void *context, const char *name); /* what `opener` will be once rights are gone */

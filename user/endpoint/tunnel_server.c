@@ -2,8 +2,8 @@
 /*
  * A tunnel that gets its keys from a key server. A thread talks to the server;
  * what it brings waits in a mailbox of one letter until the packet loop has put
- * it in force, and only then is it confirmed. Every SPI that comes is fresh: it
- * was never given to anyone, so no state of it is kept on disk.
+ * it in force, and only then is it confirmed. Every SPI or context that comes is
+ * fresh: it was never given to anyone, so no state of it is kept on disk.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -84,8 +84,11 @@ static void drop_senders(struct hk_tunnel_peer *peer)
 static int make_sender(struct hk_tunnel *tunnel, const struct hk_tunnel_server *server,
 	const struct hk_wishes *wishes, struct hk_sender **out, struct hk_error *error)
 {
-	struct hk_sending sending = {
-		.source = "key server", .to = &server->spi.to, .wishes = wishes, .spi = server->spi.spi};
+	struct hk_sending sending = {.source = "key server",
+		.to = &server->spi.to,
+		.wishes = wishes,
+		.spi = server->spi.spi,
+		.context = server->spi.context};
 	struct hk_state_place place = hk_tunnel_place(tunnel, tunnel->config, (char[HK_ADDRESS_TEXT]){0});
 	struct hk_host_keys *keys = NULL;
 	int status = hk_host_keys_parse(&keys, "key server", server->lines, NULL, error);
@@ -113,6 +116,11 @@ static int apply_spi(struct hk_tunnel *tunnel, const struct hk_tunnel_server *se
 
 	if (!peer)
 		return 0;
+	if ((server->spi.context != 0) != (tunnel->speech->speaker->served == HK_SERVED_CONTEXTS))
+		return hk_error_set(error, EINVAL,
+			"the key server's domain '%s' is of another envelope than this tunnel: name its own "
+			"with -e",
+			server->client.target.domain);
 	status = make_sender(
 		tunnel, server, &tunnel->config->peers[peer - tunnel->peers.rows].wishes, &fresh, error);
 	if (status)
@@ -120,8 +128,12 @@ static int apply_spi(struct hk_tunnel *tunnel, const struct hk_tunnel_server *se
 	drop_senders(peer);
 	peer->senders[0] = fresh;
 	peer->senders_count = 1;
-	hk_log_info("%s: to %s with SPI 0x%08x", tunnel->device, hk_address_format(&peer->remote, remote),
-		server->spi.spi);
+	hk_address_format(&peer->remote, remote);
+	if (server->spi.context)
+		hk_log_info("%s: to %s with SPI 0x%08x, context 0x%016llx", tunnel->device, remote,
+			server->spi.spi, (unsigned long long)server->spi.context);
+	else
+		hk_log_info("%s: to %s with SPI 0x%08x", tunnel->device, remote, server->spi.spi);
 	return 0;
 }
 
@@ -277,22 +289,51 @@ static void *talk(void *context)
 
 /* --- set-up ------------------------------------------------------------------------------------- */
 
-int hk_tunnel_server_plan(
-	struct hk_tunnel *tunnel, const struct hk_tunnel_config *config, struct hk_error *error)
+/* What names keys is the server's to say. */
+static int check_peer(const struct hk_tunnel_peer_config *peer, struct hk_error *error)
 {
-	struct hk_tunnel_server *server;
+	static const char *const names[] = {"spi", "context", "mkid", "slot"};
+	unsigned i;
+
+	if (hk_wish_flag(&peer->wishes, "sub-sa"))
+		return hk_error_set(error, EINVAL,
+			"peer '%s': sub-sa: a key server gives derived-key contexts, not roots of sub-SAs",
+			peer->remote);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (hk_wish(&peer->wishes, names[i]))
+			return hk_error_set(error, EINVAL,
+				"peer '%s': its keys come from the key server: leave %s out", peer->remote,
+				names[i]);
+	return 0;
+}
+
+static int check_config(
+	const struct hk_tunnel *tunnel, const struct hk_tunnel_config *config, struct hk_error *error)
+{
+	const struct hk_speaker *speaker = tunnel->speech->speaker;
 	unsigned i;
 
 	if (config->keys)
 		return hk_error_set(
 			error, EINVAL, "keys and server: keys come from a file or a server, not from both");
+	if (speaker->served == HK_SERVED_NOTHING)
+		return hk_error_set(error, ENOTSUP,
+			"envelope '%s': no key server gives its keys: take them from a file",
+			hk_envelope_name(speaker->envelope));
 	for (i = 0; i < config->peers_count; i++)
-		if (hk_wish(&config->peers[i].wishes, "spi"))
-			return hk_error_set(error, EINVAL,
-				"peer '%s': its SPI comes from the key server: leave spi out",
-				config->peers[i].remote);
-	if (!config->domain)
-		return hk_error_set(error, EINVAL, "server: needs a domain as well");
+		if (check_peer(&config->peers[i], error))
+			return -EINVAL;
+	return config->domain ? 0 : hk_error_set(error, EINVAL, "server: needs a domain as well");
+}
+
+int hk_tunnel_server_plan(
+	struct hk_tunnel *tunnel, const struct hk_tunnel_config *config, struct hk_error *error)
+{
+	struct hk_tunnel_server *server;
+	int status = check_config(tunnel, config, error);
+
+	if (status)
+		return status;
 	server = calloc(1, sizeof(*server));
 	if (!server)
 		return hk_error_set(error, ENOMEM, "no memory for the key server's thread");
