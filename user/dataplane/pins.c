@@ -21,6 +21,7 @@
 #include "user/base/names.h"
 
 #define BPFFS "/sys/fs/bpf"
+#define TRIES 100 /* to make a directory that others take away */
 
 static int bpffs_mount(struct hk_error *error)
 {
@@ -36,10 +37,18 @@ static int bpffs_mount(struct hk_error *error)
 	return 0;
 }
 
-static int directory_make(const char *path, struct hk_error *error)
+/* The instance's directory and those above it; -ENOENT where somebody took one of these away meanwhile. */
+static int directories_make(const struct hk_pins *pins, struct hk_error *error)
 {
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return hk_error_set(error, errno, "%s: cannot be made: %s", path, strerror(errno));
+	char version[HK_PIN_PATH];
+	const char *paths[] = {HK_PIN_ROOT, version, pins->directory};
+	unsigned i;
+
+	snprintf(version, sizeof(version), "%s/v%d", HK_PIN_ROOT, HK_MAPS_VERSION);
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (mkdir(paths[i], 0700) && errno != EEXIST)
+			return hk_error_set(
+				error, errno, "%s: cannot be made: %s", paths[i], strerror(errno));
 	return 0;
 }
 
@@ -94,37 +103,44 @@ static int directory_lock(struct hk_pins *pins, unsigned wait_ms, struct hk_erro
 	return 0;
 }
 
-int hk_pins_find(struct hk_pins *pins, const char *instance, unsigned wait_ms, struct hk_error *error)
+static int directory_name(struct hk_pins *pins, const char *instance, struct hk_error *error)
 {
 	int err = hk_instance_check(instance, error);
 
+	if (!err)
+		snprintf(pins->directory, sizeof(pins->directory), "%s/v%d/%s", HK_PIN_ROOT, HK_MAPS_VERSION,
+			instance);
+	return err;
+}
+
+int hk_pins_find(struct hk_pins *pins, const char *instance, unsigned wait_ms, struct hk_error *error)
+{
+	int err;
+
 	pins->lock = -1;
-	if (err)
-		return err;
-	snprintf(pins->directory, sizeof(pins->directory), "%s/v%d/%s", HK_PIN_ROOT, HK_MAPS_VERSION,
-		instance);
-	return directory_lock(pins, wait_ms, error);
+	err = directory_name(pins, instance, error);
+	return err ? err : directory_lock(pins, wait_ms, error);
 }
 
 int hk_pins_open(struct hk_pins *pins, const char *instance, unsigned wait_ms, struct hk_error *error)
 {
-	char path[HK_PIN_PATH];
-	int err = hk_instance_check(instance, error);
+	unsigned tries = 0;
+	int err;
 
 	pins->lock = -1;
+	err = directory_name(pins, instance, error);
 	if (!err)
 		err = bpffs_mount(error);
 	if (!err)
-		err = directory_make(HK_PIN_ROOT, error);
-	if (!err)
 		err = versions_check(instance, error);
-	snprintf(path, sizeof(path), "%s/v%d", HK_PIN_ROOT, HK_MAPS_VERSION);
-	if (!err)
-		err = directory_make(path, error);
-	snprintf(pins->directory, sizeof(pins->directory), "%.100s/%.63s", path, instance);
-	if (!err)
-		err = directory_make(pins->directory, error);
-	return err ? err : directory_lock(pins, wait_ms, error);
+	if (err)
+		return err;
+	do { /* another instance that goes takes the upper directories along while nobody is in them */
+		err = directories_make(pins, error);
+		if (!err)
+			err = directory_lock(pins, wait_ms, error);
+	} while (err == -ENOENT && ++tries < TRIES);
+	return err;
 }
 
 void hk_pins_close(struct hk_pins *pins)
