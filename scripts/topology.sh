@@ -51,10 +51,19 @@ topology_link() {
 	done
 }
 
+# One at a time: a second mount on top would hide what another one pinned.
+topology_bpffs() {
+	[ -d /sys/fs/bpf ] || return 0
+	(
+		flock 9
+		mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+	) 9</sys/fs
+}
+
 # topology_up [QUEUES] [MTU]
 topology_up() {
 	local queues=${1:-1} mtu=${2:-1500} n
-	[ -d /sys/fs/bpf ] && { mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf; }
+	topology_bpffs
 	topology_dir=$(mktemp -d "${TMPDIR:-/tmp}/halfkey.$topology_id.XXXXXX")
 	chmod 755 "$topology_dir"
 	for n in "$topology_client" "$topology_box" "$topology_server"; do

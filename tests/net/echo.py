@@ -4,10 +4,12 @@
 
 echo.py ADDRESS COUNT [INTERVAL [SIZE]]   SIZE: payload bytes, never in fragments (as ping -M do -s)
 
-What ping does not do: it waits for the last answers as long as they take ($PATIENCE seconds, a
-minute where it is not set, without one are a loss), and has never more than 64 requests on the way, so that no queue overflows while
-somebody in between stands still. SIGINT ends the sending, not the waiting: send it when the file $BEGUN is
-there, which is made with the first answer. Prints ping's summary; status 0 when every request was answered.
+What ping does not do: it waits for the last answers as long as they take ($PATIENCE seconds, a minute where
+it is not set, without one are a loss), and has never more than 64 requests on the way, so that no queue
+overflows while somebody in between stands still. A machine that stands still as a whole uses no patience up:
+only the time counts in which this program ran and listened. SIGINT ends the sending, not the waiting: send
+it when the file $BEGUN is there, which is made with the first answer. Prints ping's summary; status 0 when
+every request was answered.
 """
 import os
 import select
@@ -18,9 +20,10 @@ import sys
 import time
 
 WINDOW = 64
+TURN = 0.2  # seconds at most to wait at once
 PATIENCE = float(os.environ.get("PATIENCE", 60))
 BEGUN = os.environ.get("BEGUN")
-IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, DO = 10, 23, 2
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, DO, SO_RCVBUFFORCE = 10, 23, 2, 33
 
 address, count = sys.argv[1], int(sys.argv[2])
 interval = float(sys.argv[3]) if len(sys.argv) > 3 else 0.1
@@ -63,32 +66,27 @@ def stop(*_):
 
 wire = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_RAW,
                      socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
-wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
 wire.setsockopt(*((socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if six else (socket.IPPROTO_IP, IP_MTU_DISCOVER)), DO)
-sent, waiting, due, heard = 0, set(), time.monotonic(), time.monotonic()
-received = 0
+sent, received, waiting, due, silent = 0, 0, set(), time.monotonic(), 0.0
 signal.signal(signal.SIGINT, stop)
-while sent < count or waiting:
+while (sent < count or waiting) and silent < PATIENCE:
     now = time.monotonic()
-    if now - heard > PATIENCE:
-        break
     if sent < count and len(waiting) < WINDOW and now >= due:
         wire.sendto(request(sent & 0xffff), (address, 0))
         waiting.add(sent & 0xffff)
         sent += 1
         due = now + interval
         continue
-    wait = due - now if sent < count and len(waiting) < WINDOW else 0.2
-    if select.select([wire], [], [], max(0, min(wait, 0.2)))[0]:
-        which = answered(wire)
-        if which in waiting:
-            if BEGUN and not received:
-                open(BEGUN, "w").close()
-            waiting.remove(which)
-            received += 1
-            heard = time.monotonic()
-    elif not waiting:
-        heard = time.monotonic()
+    wait = max(0, min(due - now, TURN)) if sent < count and len(waiting) < WINDOW else TURN
+    which = answered(wire) if select.select([wire], [], [], wait)[0] else None
+    silent = silent + min(time.monotonic() - now, wait) if waiting else 0.0
+    if which in waiting:
+        if BEGUN and not received:
+            open(BEGUN, "w").close()
+        waiting.remove(which)
+        received += 1
+        silent = 0.0
 lost = sent - received
 print(f"{sent} packets transmitted, {received} received, {100 * lost / sent if sent else 0:g}% packet loss")
 sys.exit(lost != 0)

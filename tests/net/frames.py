@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 
+SO_RCVBUFFORCE = 33  # beyond the system's limit
 SENDER = bytes([2, 0, 0, 0, 0, 1])
 
 
@@ -44,7 +45,7 @@ if sys.argv[1] == "send":
         wire.send(frame)
         time.sleep(0.001)
 else:
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
     wire.settimeout(60)
     print("ready", file=sys.stderr, flush=True)
     left = int(sys.argv[3])

@@ -14,6 +14,8 @@ import socket
 import sys
 import time
 
+SO_RCVBUFFORCE = 33  # beyond the system's limit
+
 
 def frames(path):
     with open(path, "rb") as capture:
@@ -51,7 +53,7 @@ elif sys.argv[1] == "join":
 else:
     link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     link.bind((sys.argv[2], 0))
-    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    link.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
     link.settimeout(60)
     print("ready", flush=True)
     left = int(sys.argv[3])

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Numbered payloads that show every loss. Usage: seq.py send|receive tcp|udp ADDRESS PORT COUNT [PER-SECOND]
 
-`receive` prints how many different numbers came, and ends at the last one, or
-after a minute of nothing.
+`receive` prints how many different numbers came, and how many were wrong; it ends when all are there, or
+after a minute of nothing. Over UDP it answers each, and `send` has never more than 64 on the way without an
+answer: no queue overflows while somebody in between stands still.
 """
+import select
 import socket
 import struct
 import sys
 import time
 
 role, kind, address, port, count = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
-SIZE = 512
+SIZE, WINDOW, PATIENCE = 512, 64, 60
+SO_RCVBUFFORCE = 33  # beyond the system's limit
 stream = kind == "tcp"
 
 
@@ -18,13 +21,27 @@ def payload(number):
     return struct.pack("!I", number) + bytes((number + i) & 255 for i in range(SIZE - 4))
 
 
+def answers(sock, waiting, patience):
+    """Takes what was answered out of `waiting`; False: nothing came."""
+    if not select.select([sock], [], [], patience)[0]:
+        return False
+    try:
+        waiting.discard(sock.recv(16))
+    except OSError:  # nobody is there (yet, or any more): a datagram that gets no answer
+        pass
+    return True
+
+
 def send(rate):
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
     if stream:
         sock.settimeout(200)
     sock.connect((address, port))
-    began = time.monotonic()
+    began, waiting = time.monotonic(), set()
     for number in range(count):
+        while len(waiting) >= WINDOW:
+            if not answers(sock, waiting, PATIENCE):
+                sys.exit(f"{number}: no answers")
         wait = began + number / rate - time.monotonic()
         if wait > 0:
             time.sleep(wait)
@@ -33,13 +50,21 @@ def send(rate):
         except OSError as error:
             if stream:
                 sys.exit(f"{number}: {error}")
+        if not stream:
+            waiting.add(payload(number)[:4])
+            while answers(sock, waiting, 0):
+                pass
+    while waiting and answers(sock, waiting, PATIENCE):
+        pass
     sock.close()
 
 
 def records(sock):
     if not stream:
         while True:
-            yield sock.recv(2048)
+            record, sender = sock.recvfrom(2048)
+            sock.sendto(record[:4], sender)
+            yield record
     buffer = b""
     while True:
         some = sock.recv(65536)
@@ -54,7 +79,7 @@ def records(sock):
 def receive():
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
     sock.bind((address, port))
     sock.settimeout(200)
     if stream:
@@ -63,13 +88,13 @@ def receive():
     seen, wrong = set(), 0
     try:
         for record in records(sock):
-            sock.settimeout(60)
+            sock.settimeout(PATIENCE)
             number = struct.unpack("!I", record[:4])[0]
             if record == payload(number):
                 seen.add(number)
             else:
                 wrong += 1
-            if number == count - 1 or len(seen) == count:
+            if len(seen) == count:
                 break
     except (TimeoutError, socket.timeout):
         pass

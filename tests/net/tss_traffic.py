@@ -18,6 +18,7 @@ import sys
 import time
 
 PORT = 4793
+SO_RCVBUFFORCE = 33  # beyond the system's limit
 HEAD = struct.Struct("<IHHiIII")
 ROW = struct.Struct("<IIII")
 
@@ -97,7 +98,7 @@ def receive(address, protocol, count):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     raw = int(protocol)
     listening = socket.socket(family, socket.SOCK_RAW if raw else socket.SOCK_DGRAM, raw)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    listening.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
     listening.bind((address, 0 if raw else PORT))
     print("ready", flush=True)
     left = int(count)
