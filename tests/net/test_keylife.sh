@@ -84,6 +84,8 @@ time_boxes() {
 	for after in 8 30 100; do # one that is over when it comes is refused: later then
 		spi=$((220 + after))
 		by_all_ways $spi "not-after=$(($(date +%s) + after))" >"$topology_dir/said" 2>&1 && break
+		sed -i '/ not-after=/d' "$topology_dir/keys/box.keys"
+		rm -f "$topology_dir/more/t$spi.keys"
 	done
 	check "after it all are expired and wiped" wait_for 12 three_are $spi expired
 }

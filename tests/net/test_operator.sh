@@ -64,7 +64,7 @@ if [ ${#spi} -ne 8 ]; then
 	skip "verdicts on a live flow - no SPI could be captured"
 else
 	before=$(reason_count xdp verdict-drop)
-	check "verdicts add: drop" box verdicts add "$domain" 192.0.2.1 192.0.2.9 "0x$spi" drop 60
+	check "verdicts add: drop" box verdicts add "$domain" 192.0.2.1 192.0.2.9 "0x$spi" drop 3600
 	check_equal "verdicts list shows it" "0x$spi drop" \
 		"$(box verdicts list | awk 'NR == 2 {print $4, $5}')"
 	in_client ping -q -c 5 -i 0.1 -W 1 10.9.0.9 >/dev/null

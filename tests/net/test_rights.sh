@@ -51,8 +51,9 @@ works() {
 	check "sealed traffic is opened" pings client 10.9.0.9
 	check "the mirror's interface is there" in_box ip link show hkm0
 	check_equal "statistics can be read" true "$(box stats --json | jq '.workers.received > 0 and .xdp.received > 0')"
-	check "a verdict can be put" box verdicts add tunnel 192.0.2.1 192.0.2.9 "$1" drop 10
+	check "a verdict can be put" box verdicts add tunnel 192.0.2.1 192.0.2.9 "$1" drop 3600
 	check_equal "and drops the flow" 1 "$(in_client ping -q -c 3 -i 0.1 -W 0.3 10.9.0.9 | grep -c ' 0 received')"
+	check "it can be given another end" box verdicts add tunnel 192.0.2.1 192.0.2.9 "$1" drop 1
 	check "it is deleted when its time is over" wait_for 15 verdicts_none
 	check "and the flow passes again" pings client 10.9.0.9
 }
