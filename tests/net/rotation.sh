@@ -64,6 +64,7 @@ traffic_end() { # TAG
 		"$(grep -v '^0$' "$topology_dir/bulks" | head -n 1; tail -n 1 "$topology_dir/bulks.log")"
 }
 
+counted() { [ "$(box_count "$1")" -ge "$2" ]; } # REASON COUNT
 misread() { local r; for r in no-key stale-key key-expired key-not-yet wrong-kcv bad-icv implausible next-header; do echo "$r=$(box_count $r)"; done | grep -v '=0$'; }
 state_is() { [ "$(box keys list --json | jq -r "[.[] | select(.kind == \"master\" and .generation == $1) | .state] | unique | join(\",\")")" = "$2" ]; }
 
@@ -120,5 +121,5 @@ late_packets() {
 	cp "$topology_dir/keys.1/server.keys" "$live/server.keys"
 	rotation_tunnel "$topology_client" client && rotation_tunnel "$topology_server" server || return
 	in_client ping -q -c 5 -i 0.05 -W 1 10.9.0.9 >/dev/null 2>&1
-	check "$1: a late packet of the first is stale-key, not garbage" test "$(box_count stale-key)" -ge 5
+	check "$1: a late packet of the first is stale-key, not garbage" wait_for 5 counted stale-key 5
 }

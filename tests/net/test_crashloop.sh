@@ -38,7 +38,7 @@ check_equal "and with those of files, which are as they were" "$before" "$(from_
 check_equal "status counts it" 1 "$(box status --json | jq .processes.keys_dropped)"
 check "status says it" grep -q '1 key of the control socket DROPPED after repeated crashes' <<<"$(box status)"
 check "metrics, too" grep -q '^halfkey_pushed_keys_dropped_total.* 1$' <<<"$(box stats --prometheus)"
-check "so does the log" grep -q 'keys: 1 from the control socket dropped' "$topology_dir/halfkeyd.log"
+check "so does the log" wait_for 5 grep -q 'keys: 1 from the control socket dropped' "$topology_dir/halfkeyd.log"
 check "the tunnel's traffic goes on" pings client 10.9.0.9
 check "and is opened" wait_for 10 opened $((opened + 3))
 echo "receiver=192.0.2.9 spi=77 version=5 side=enc key=$(openssl rand -hex 32)" |

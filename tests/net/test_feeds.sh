@@ -126,9 +126,11 @@ survives() { # the inspector is killed: the starter's descriptors serve the next
 flows() { # all flows end when the box does
 	box_stop
 	check "EVE: flows at the end" wait_for 5 eve_has '.event_type == "flow"'
-	check_equal "EVE: both directions of a flow" "10.9.0.1 10.9.0.9 80 true" \
-		"$(eve -r 'select(.event_type == "flow" and .dest_port == 80) | "\(.src_ip) \(.dest_ip) \(.dest_port)
-			\(.flow.pkts_toserver > 3 and .flow.pkts_toclient > 3 and .flow.alerted)"' | tail -n 2 | xargs)"
+	# a late segment of another connection may have made a flow of its own
+	check_equal "EVE: both directions of a flow" "10.9.0.1 10.9.0.9 80" \
+		"$(eve -r 'select(.event_type == "flow" and .dest_port == 80)
+			| select(.flow.pkts_toserver > 3 and .flow.pkts_toclient > 3 and .flow.alerted)
+			| "\(.src_ip) \(.dest_ip) \(.dest_port)"' | tail -n 1)"
 	check "the mirror goes with the box" wait_for 5 eval '! in_box ip link show dev insp0'
 }
 

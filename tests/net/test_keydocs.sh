@@ -79,7 +79,7 @@ box_start
 block "--into sealed"
 stays "$(command_of 1)" pull
 has_keys() { [ "$(box keys list --json | jq length)" -ge 2 ]; }
-check "halfkeyd had said that it has none" grep -q 'domain sealed: has no keys yet: .*halfkey keys pull --into sealed' "$topology_dir/halfkeyd.log"
+check "halfkeyd had said that it has none" wait_for 5 grep -q 'domain sealed: has no keys yet: .*halfkey keys pull --into sealed' "$topology_dir/halfkeyd.log"
 check "keys pull --into puts them into halfkeyd" wait_for 10 has_keys
 block "--out /etc/halfkey/box.keys --once"
 check "keys pull --out --once writes a file" runs "$(command_of 1)"

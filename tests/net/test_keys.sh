@@ -54,7 +54,8 @@ by_directory() {
 	echo "receiver=192.0.2.9 spi=92 version=5 side=enc key=00" | drop_in two.keys
 	check "a bad one is refused, with file and line" wait_for 5 grep -q 'more/two.keys:1: key= must be' "$topology_dir/halfkeyd.log"
 	check_equal "and changes nothing" $((n + 1)) "$(count_keys)"
-	check "status shows the sentence" grep -q 'two.keys:1' <<<"$(box status --json | jq -r .reloads.last_error)"
+	status_says() { box status --json | jq -r .reloads.last_error | grep -q "$1"; }
+	check "status shows the sentence" wait_for 5 status_says 'two.keys:1'
 	rm "$topology_dir/more/two.keys"
 	box reload >/dev/null
 	in_directory() { [ "$(box keys list --json | jq '[.[] | select(.state != "retired")] | length + 1')" = $((n + 1)) ]; }
@@ -125,7 +126,7 @@ by_crash() {
 	check_equal "keys came over the socket" 1 "$(grep -c " 95 $end" <<<"$before")"
 	crash "kill -9 of the inspector"
 	check_equal "the same keys are in force again, with their times" "$before" "$(in_force)"
-	check "the log says so" grep -q 'keys: [0-9]* from the control socket in force again' "$topology_dir/halfkeyd.log"
+	check "the log says so" wait_for 5 grep -q 'keys: [0-9]* from the control socket in force again' "$topology_dir/halfkeyd.log"
 	check "sealed traffic is opened with keys that no file holds" opens_more
 	box keys retire "$d" receiver=192.0.2.9 spi=95 version=4 >/dev/null
 	box reload >/dev/null

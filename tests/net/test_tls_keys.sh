@@ -146,7 +146,7 @@ no_log() {
 	config bare
 	check "no log: a domain without \`keys\`" box reload
 	check_equal "no log: what its log had given has gone" 0 "$(box keys list --json | jq length)"
-	check "no log: it is said" grep -q 'domain web: has no keys yet: .*keys add web.*keys-dir' "$topology_dir/halfkeyd.log"
+	check "no log: it is said" wait_for 5 grep -q 'domain web: has no keys yet: .*keys add web.*keys-dir' "$topology_dir/halfkeyd.log"
 	(umask 077 && made_up >"$topology_dir/more/live.keys")
 	check "no log: keys come from its directory" wait_for 5 listed more/live.keys 1
 	check "no log: and over the control socket" box keys add web - <<<"$(made_up)"
