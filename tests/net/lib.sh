@@ -57,6 +57,13 @@ box_start() {
 
 box() { "$O/halfkey" "$@" -s "$topology_dir/control.sock"; }
 box_ready() { [ "$(box status --json | jq .armed)" = true ]; } # jq -e is content with empty input
+# box_kill: with -9; its inspector ends by itself, and only then are its queues free
+box_kill() {
+	kill -9 "$box_pid"
+	wait "$box_pid" 2>/dev/null
+	wait_for 10 nobody_is_left
+}
+nobody_is_left() { [ -z "$(ip netns pids "$topology_box")" ]; }
 box_stop() { topology_stop "$box_pid"; }
 
 # Counters that traffic has still to move: check_count NAME WANTED COMMAND..., which prints the number

@@ -123,8 +123,7 @@ children_both() {
 box_restarts() {
 	in_background "$topology_client" ping -i 0.02 10.9.0.9 >"$topology_dir/ping"
 	local ping=$background before
-	kill -9 "$box_pid"
-	wait "$box_pid" 2>/dev/null
+	box_kill
 	box_start
 	check "a box that lost its children finds them again" wait_for 15 both_confirmed
 	check "the flow goes on" wait_for 20 answered 250

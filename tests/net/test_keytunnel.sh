@@ -21,7 +21,7 @@ newer() { [ "$(current)" -gt "$1" ]; }
 
 # --- TCP and UDP over rotations and an outage --------------------------------------------------------------
 
-ks_config "$at" "lifetime: 11s" "ahead: 2s" "grace: 8s"
+ks_config "$at" "lifetime: 11s" "ahead: 2s" "grace: 8s" "delegation: 1h"
 ks_server
 ks_box "envelope: psp, profile: split"
 ks_tunnels

@@ -45,11 +45,13 @@ stream_loop() {
 		name=$(sed 's/.*sealed\.\([0-9]\).*/\1/' <<<"$files" | paste -sd' ')
 		for file in $files; do
 			in_client python3 tests/net/frames.py send c0 "$file" && echo $count >>"$topology_dir/sent"
+			wait_for 5 all_came # so that no ring overflows where the worker stands still
 		done
 		echo 1 >>"$topology_dir/sent.$name"
 	done
 }
 sent() { awk '{ sum += $1 } END { print sum + 0 }' "$topology_dir/sent"; }
+all_came() { [ "$(box stats --json | jq .workers.received)" = "$(sent)" ]; }
 all_are_ok() { [ "$(box_count ok)" = "$(sent)" ]; }
 
 # one ENVELOPE THIRD-OPTIONS KEYGEN-OPTION...
