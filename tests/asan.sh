@@ -11,7 +11,8 @@ export O ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stackt
 one() { # SOURCE
 	local name log status
 	name=$(basename "$1" .c)
-	log=$(timeout 1800 "$O/tests/$name" 2>&1)
+	# shellcheck disable=SC2086,SC2154 # two words or none
+	log=$(timeout 1800 $unshuffled "$O/tests/$name" 2>&1)
 	status=$?
 	if [ $status -eq 0 ]; then
 		echo "ok asan: $name"

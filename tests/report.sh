@@ -30,6 +30,12 @@ check_empty() {
 	if [ -s "$2" ]; then not_ok "$1 - $(head -n 3 "$2" | tr '\n' ' ')"; else ok "$1"; fi
 }
 
+# Sanitizers of some compilers die at random where the kernel shuffles addresses further than they expect:
+# in front of a program with one, the same addresses each time, where we may.
+unshuffled=
+setarch -R true 2>/dev/null && unshuffled="setarch -R"
+export unshuffled
+
 # side_by_side FUNCTION ARGUMENT...: FUNCTION once for each argument, JOBS at a time. Each one's
 # output comes whole. Functions and variables it uses must be exported. 0 when all gave 0.
 side_by_side() {

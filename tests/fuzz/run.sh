@@ -30,7 +30,7 @@ fuzz() { # NAME SOURCE
 		"$work/$name.seeds" "$work/$name" &&
 		"$CLANG" $flags -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 			"$source" "${sources[@]}" -o "$O/fuzz/$name" &&
-		"$O/fuzz/$name" -runs="$runs" -seed=7 -max_len=2048 -timeout=100 -print_final_stats=1 \
+		$unshuffled "$O/fuzz/$name" -runs="$runs" -seed=7 -max_len=2048 -timeout=100 -print_final_stats=1 \
 			-artifact_prefix="$O/fuzz/" "$work/$name"
 }
 
