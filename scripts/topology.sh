@@ -62,9 +62,10 @@ topology_bpffs() {
 
 # topology_up [QUEUES] [MTU]
 topology_up() {
-	local queues=${1:-1} mtu=${2:-1500} n
+	local queues=${1:-1} mtu=${2:-1500} n parent=${TMPDIR:-/tmp}
+	[ ${#parent} -le 60 ] || parent=/tmp # a socket's path has 107 characters
 	topology_bpffs
-	topology_dir=$(mktemp -d "${TMPDIR:-/tmp}/halfkey.$topology_id.XXXXXX")
+	topology_dir=$(mktemp -d "$parent/halfkey.$topology_id.XXXXXX")
 	chmod 755 "$topology_dir"
 	for n in "$topology_client" "$topology_box" "$topology_server"; do
 		ip netns add "$n"

@@ -89,24 +89,24 @@ run_alone() {
 is() { [ "$kind" = all ] || [ "$kind" = "$1" ]; }
 
 if is unit; then
-	for t in tests/unit/test_*.c; do n=$(basename "$t" .c); run "unit/$n" 900 "$O/tests/$n"; done
+	for t in tests/unit/test_*.c; do n=$(basename "$t" .c); run "unit/$n" 1800 "$O/tests/$n"; done
 fi
 if is lint; then
-	run_alone lint 3600 tests/lint.sh
-	run no_seal_symbols 600 bash tests/test_no_seal_symbols.sh
-	run rooms 300 bash tests/test_rooms.sh
-	run install 900 bash tests/test_install.sh
+	run_alone lint 7200 tests/lint.sh
+	run no_seal_symbols 1800 bash tests/test_no_seal_symbols.sh
+	run rooms 900 bash tests/test_rooms.sh
+	run install 1800 bash tests/test_install.sh
 fi
-is asan && run_alone asan 3600 tests/asan.sh
-is fuzz && run_alone fuzz 3600 tests/fuzz/run.sh
+is asan && run_alone asan 7200 tests/asan.sh
+is fuzz && run_alone fuzz 7200 tests/fuzz/run.sh
 if is bpf; then
-	for t in tests/bpf/test_*.c; do [ -e "$t" ] || continue; n=$(basename "$t" .c); run "bpf/$n" 900 "$O/tests/$n"; done
+	for t in tests/bpf/test_*.c; do [ -e "$t" ] || continue; n=$(basename "$t" .c); run "bpf/$n" 1800 "$O/tests/$n"; done
 fi
 if [ "$kind" = all ] && [ ${#names[@]} -eq 0 ]; then
-	run_alone reasons 300 bash tests/test_reasons.sh "$met"
+	run_alone reasons 900 bash tests/test_reasons.sh "$met"
 fi
 if is net; then
-	for t in tests/net/test_*.sh; do [ -e "$t" ] || continue; run "net/$(basename "$t" .sh)" 1200 bash "$t"; done
+	for t in tests/net/test_*.sh; do [ -e "$t" ] || continue; run "net/$(basename "$t" .sh)" 3600 bash "$t"; done
 fi
 reap_all
 
