@@ -108,7 +108,8 @@ chmod 700 "$topology_dir/more"
 check "and a good reload works" box reload
 before=$(box_count ok)
 check "sealed traffic goes on" pings client 10.9.0.9
-check "and is opened" test "$(box_count ok)" -ge $((before + 6))
+opened() { [ "$(box_count ok)" -ge "$1" ]; }
+check "and is opened" wait_for 5 opened $((before + 6))
 box_conserves "bad key files"
 sealed_down
 test_end
