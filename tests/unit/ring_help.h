@@ -78,9 +78,15 @@ static inline unsigned choose_key(struct ring *ring, const char *receiver, __u32
 		.id = ring->box.domains[0].mkid,
 		.slot = (__u8)slot,
 		.variant = (__u8)variant};
+	unsigned reason;
 
 	memset(choice, 0xff, sizeof(*choice)); /* of another packet: nothing of it may stay */
-	return hk_keyring_choose(ring->keyring, &request, choice);
+	reason = hk_keyring_choose(ring->keyring, &request, choice);
+	if (reason == HK_REASON_OK && choice->master)
+		CU_ASSERT_TRUE(!choice->key && !choice->salt && !choice->root && !choice->key_size);
+	if (reason == HK_REASON_OK && !choice->master)
+		CU_ASSERT_TRUE(choice->key && choice->salt && !choice->generation);
+	return reason;
 }
 
 /* The last byte of the key chosen, which names it in these tests. */

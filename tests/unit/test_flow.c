@@ -265,6 +265,9 @@ static void a_verdict_has_its_own_time(void)
 
 	packet_of(&one, 1, false);
 	flow = see(table, &one, now);
+	hk_flow_decide(
+		flow, HK_VERDICT_DELAY, HK_AUTH_VERIFIED, 60000, now); /* of one packet, not of a flow */
+	CU_ASSERT_EQUAL(hk_flow_verdict(flow, HK_AUTH_VERIFIED, now), HK_FLOW_NO_VERDICT);
 	hk_flow_decide(flow, HK_VERDICT_ACCEPT, HK_AUTH_VERIFIED, 60000, now);
 	hk_flow_decide(flow, HK_VERDICT_DROP, HK_AUTH_VERIFIED, 1000, now); /* not the accept's minute */
 	CU_ASSERT_EQUAL(hk_flow_verdict(flow, HK_AUTH_NONE, now + SECOND - 1), HK_VERDICT_DROP);
@@ -345,6 +348,7 @@ static void each_kind_has_its_limit(void)
 		{0, 0, IPPROTO_UDP, 300, true},
 		{0x05, 0x05, IPPROTO_UDP, 300, true}, /* these flags are none of UDP's */
 		{0x01, 0x10, IPPROTO_TCP, 300, true}, /* half closed */
+		{0x10, 0x01, IPPROTO_TCP, 300, true},
 		{0x01, 0x01, IPPROTO_TCP, 5, true},
 		{0x10, 0x04, IPPROTO_TCP, 5, true},
 		{0x04, 0, IPPROTO_TCP, 5, false},
@@ -364,7 +368,10 @@ static void each_kind_has_its_limit(void)
 		see(table, &one, T0);
 		if (rows[i].answers)
 			see(table, &back, T0);
-		CU_ASSERT_TRUE(ends_behind(table, &ended, T0, rows[i].seconds * SECOND));
+		/* what was said once stays said, and silence begins with the last packet */
+		one.packet.tcp_flags = back.packet.tcp_flags = 0x10;
+		see(table, &one, T0 + 4 * SECOND);
+		CU_ASSERT_TRUE(ends_behind(table, &ended, T0 + 4 * SECOND, rows[i].seconds * SECOND));
 		hk_flow_table_free(table);
 	}
 }

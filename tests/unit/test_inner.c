@@ -4,10 +4,12 @@
  * copied into exact heap blocks, so that the sanitizer build sees every read
  * beyond them.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "tests/unit/harness.h"
 #include "tests/unit/inner_help.h"
+#include "user/base/text.h"
 #include "user/pipeline/inner.h"
 #include "user/pipeline/plausible.h"
 
@@ -51,6 +53,48 @@ static void bytes_behind_the_packet_do_not_count(void)
 	CU_ASSERT_EQUAL(parse(data, length + 50, &packet), 0);
 	CU_ASSERT_EQUAL(packet.data_length, length);
 	CU_ASSERT_EQUAL(packet.payload_length, 10);
+}
+
+/* What UDP says of its length counts where it can be: less than the packet, and more than its own header. */
+static void udp_says_how_long_it_is(void)
+{
+	static const struct {
+		unsigned says, payload;
+	} rows[] = {{310, 302}, {309, 301}, {308, 300}, {257, 249}, {9, 1}, {8, 0}, {7, 302}, {0, 302},
+		{311, 302}, {65535, 302}};
+	struct hk_hook_packet packet;
+	__u8 data[512];
+	unsigned i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		__u32 length = make_udp(data, 4, 53, 53, 302);
+
+		hk_put16(data + 24, rows[i].says);
+		CU_ASSERT_EQUAL(parse(data, length, &packet), 0);
+		CU_ASSERT_EQUAL(packet.payload_offset, 28);
+		CU_ASSERT_EQUAL(packet.payload_length, rows[i].payload);
+	}
+}
+
+/* Nothing but a header is a packet, too. */
+static void the_shortest_packets(void)
+{
+	struct hk_hook_packet packet;
+	__u8 data[64];
+
+	make_ip(data, 4, IPPROTO_UDP, 0);
+	CU_ASSERT_EQUAL(parse(data, 20, &packet), 0);
+	CU_ASSERT_EQUAL(packet.data_length, 20);
+	CU_ASSERT_EQUAL(packet.flags, 0);
+	CU_ASSERT_EQUAL(parse(data, 19, &packet), -EINVAL);
+	make_ip(data, 6, IPPROTO_UDP, 0);
+	CU_ASSERT_EQUAL(parse(data, 40, &packet), 0);
+	CU_ASSERT_EQUAL(packet.data_length, 40);
+	CU_ASSERT_EQUAL(parse(data, 39, &packet), -EINVAL);
+	make_udp(data, 4, 1, 2, 0);
+	CU_ASSERT_EQUAL(parse(data, 28, &packet), 0);
+	CU_ASSERT_EQUAL(packet.payload_offset, 28);
+	CU_ASSERT_EQUAL(packet.payload_length, 0);
 }
 
 static void options_and_extensions_are_walked(void)
@@ -244,6 +288,46 @@ static void both_directions_are_one_flow(void)
 	}
 }
 
+/* One flow of these ends, whichever comes first, and another one for each thing that differs. */
+static void ends_that_are_nearly_alike(void)
+{
+	static const struct {
+		const char *from, *to;
+		__u16 from_port, to_port;
+	} rows[] = {
+		{"fd00::1", "fd00::1", 1000, 80},
+		{"fd00::1", "fd00::1", 80, 1000},
+		{"fd00::1", "fd01::1", 80, 1000}, /* the same host in two networks */
+		{"fd01::1", "fd00::1", 80, 1000},
+		{"fd00::1", "fd00::2", 80, 80},
+		{"fd00::1", "fd00::2", 80, 1000},
+		{"fd00::1", "fd00::2", 1000, 80},
+	};
+	struct hk_flow_key keys[sizeof(rows) / sizeof(rows[0])], back;
+	__u8 data[128], swapped_there, swapped_back;
+	struct hk_hook_packet packet;
+	struct hk_address end;
+	unsigned i, j;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		__u32 length = make_udp(data, 6, rows[i].from_port, rows[i].to_port, 4);
+
+		CU_ASSERT_EQUAL(hk_address_parse(rows[i].from, &end), 0);
+		memcpy(data + 8, end.bytes, 16);
+		CU_ASSERT_EQUAL(hk_address_parse(rows[i].to, &end), 0);
+		memcpy(data + 24, end.bytes, 16);
+		CU_ASSERT_EQUAL(parse(data, length, &packet), 0);
+		hk_packet_flow(data, &packet, &keys[i], &swapped_there);
+		turn_around(data);
+		CU_ASSERT_EQUAL(parse(data, length, &packet), 0);
+		hk_packet_flow(data, &packet, &back, &swapped_back);
+		CU_ASSERT_EQUAL(memcmp(&keys[i], &back, sizeof(back)), 0);
+		CU_ASSERT_EQUAL(swapped_there + swapped_back, 1);
+		for (j = 0; j < i; j++) /* the first two are each other's answers */
+			CU_ASSERT_EQUAL(memcmp(&keys[j], &keys[i], sizeof(back)) == 0, i == 1 && j == 0);
+	}
+}
+
 static void a_ping_and_its_answer_are_one_flow(void)
 {
 	struct hk_hook_packet packet;
@@ -263,6 +347,47 @@ static void a_ping_and_its_answer_are_one_flow(void)
 	CU_ASSERT_EQUAL(memcmp(&there, &back, sizeof(there)), 0);
 	data[25] = 0x35;
 	CU_ASSERT_NOT_EQUAL(hk_packet_flow(data, &packet, &back, &swapped), hash);
+	CU_ASSERT_EQUAL(back.low_port, 0x1235);
+	CU_ASSERT_EQUAL(back.high_port, 0x1235);
+}
+
+/* What is no echo, or too short for one, has no identifier: all of it between two hosts is one flow. */
+static void other_icmp_has_no_identifier(void)
+{
+	static const struct {
+		int version;
+		__u8 protocol, type;
+		__u32 size;
+		__u16 port;
+	} rows[] = {
+		{4, IPPROTO_ICMP, 0, 8, 0x1234},
+		{4, IPPROTO_ICMP, 8, 8, 0x1234},
+		{4, IPPROTO_ICMP, 8, 7, 0},
+		{4, IPPROTO_ICMP, 3, 8, 0},
+		{4, IPPROTO_ICMP, 128, 8, 0},
+		{4, IPPROTO_ICMPV6, 128, 8, 0x1234},
+		{6, IPPROTO_ICMPV6, 128, 8, 0x1234},
+		{6, IPPROTO_ICMPV6, 129, 8, 0x1234},
+		{6, IPPROTO_ICMPV6, 129, 7, 0},
+		{6, IPPROTO_ICMPV6, 135, 8, 0},
+		{6, IPPROTO_ICMPV6, 8, 8, 0},
+	};
+	struct hk_hook_packet packet;
+	struct hk_flow_key key;
+	__u8 data[64], swapped;
+	__u32 l4;
+	unsigned i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		l4 = make_ip(data, rows[i].version, rows[i].protocol, rows[i].size);
+		memcpy(data + l4, (const __u8[]){rows[i].type, 7, 0, 0, 0x12, 0x34, 0, 1}, 8);
+		CU_ASSERT_EQUAL(parse(data, l4 + rows[i].size, &packet), 0);
+		CU_ASSERT_EQUAL(packet.src_port, rows[i].type);
+		CU_ASSERT_EQUAL(packet.dst_port, 7);
+		hk_packet_flow(data, &packet, &key, &swapped);
+		CU_ASSERT_EQUAL(key.low_port, rows[i].port);
+		CU_ASSERT_EQUAL(key.high_port, rows[i].port);
+	}
 }
 
 int main(void)
@@ -270,12 +395,16 @@ int main(void)
 	static const struct test tests[] = {
 		{"TCP is read", tcp_is_read},
 		{"bytes behind the packet do not count", bytes_behind_the_packet_do_not_count},
+		{"UDP says how long it is", udp_says_how_long_it_is},
+		{"the shortest packets", the_shortest_packets},
 		{"options and extension headers are walked", options_and_extensions_are_walked},
 		{"fragments show ports in the first only", fragments_show_ports_in_the_first_only},
 		{"what no host reads is refused", what_no_host_reads_is_refused},
 		{"every truncation is safe", every_truncation_is_safe},
 		{"random packets are safe", random_packets_are_safe},
 		{"both directions are one flow", both_directions_are_one_flow},
+		{"ends that are nearly alike", ends_that_are_nearly_alike},
+		{"other ICMP has no identifier", other_icmp_has_no_identifier},
 		{"a ping and its answer are one flow", a_ping_and_its_answer_are_one_flow},
 		{0},
 	};

@@ -74,6 +74,39 @@ static void no_prefix_answers_for_another_length(void)
 	ring_free(&ring);
 }
 
+#define PREFIX(n, receiver) "slot=0 generation=1 side=enc key=" KEY(n) " receiver=" receiver "\n"
+
+/* Of the byte that a prefix ends in, its bits count and no others. */
+static void prefixes_end_inside_bytes(void)
+{
+	static const struct {
+		const char *address;
+		unsigned last;
+	} rows[] = {
+		{"192.0.2.63", 0},
+		{"192.0.2.64", 1},
+		{"192.0.2.70", 1},
+		{"192.0.2.95", 1},
+		{"192.0.2.96", 2},
+		{"192.0.2.103", 2},
+		{"192.0.2.104", 3},
+		{"192.0.2.105", 0},
+		{"192.0.2.192", 0},
+		{"192.0.2.224", 0},
+	};
+	struct ring ring;
+	unsigned i, last;
+
+	ring_init(&ring, HK_ENVELOPE_PSP, HK_PROFILE_SPLIT, 0,
+		PREFIX("01", "192.0.2.64/27") PREFIX("02", "192.0.2.96/29") PREFIX("03", "192.0.2.104"));
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		CU_ASSERT_EQUAL(choose(&ring, rows[i].address, 1, 0, 4, &last),
+			rows[i].last ? HK_REASON_OK : HK_REASON_NO_KEY);
+		CU_ASSERT_EQUAL(last, rows[i].last);
+	}
+	ring_free(&ring);
+}
+
 /* How many others of a slot's generations are to be tried, and whether one of them has this number. */
 static unsigned others(struct ring *ring, unsigned slot, unsigned generation, bool *found)
 {
@@ -394,6 +427,7 @@ int main(void)
 		{"odd questions have answers", odd_questions_have_answers},
 		{"no key answers for its neighbour in the table", no_key_answers_for_its_neighbour},
 		{"no prefix answers for one of another length", no_prefix_answers_for_another_length},
+		{"prefixes end inside bytes", prefixes_end_inside_bytes},
 		{"what a slot can mean: three generations in force", what_a_slot_can_mean},
 		{"a reload remembers what went", a_reload_remembers_what_went},
 		{"a generation made anew is another key", a_generation_made_anew_is_another},
