@@ -24,7 +24,8 @@ static char directory[] = "/tmp/halfkey-server-XXXXXX";
 static int dial(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval patience = {.tv_sec = 10};
+	struct timeval patience = {
+		.tv_sec = 60}; /* a machine may be busy: a fault takes it all, and no more */
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	strcpy(address.sun_path, path);
@@ -42,11 +43,19 @@ static void say(int fd, const char *text)
 static const char *hear(int fd)
 {
 	static char line[1 << 20];
-	size_t size = 0;
+	size_t size = 0, whole;
+	ssize_t there;
+	char *end = NULL;
 
-	while (size < sizeof(line) - 1 && recv(fd, line + size, 1, 0) == 1)
-		if (line[size++] == '\n')
+	/* looked at before it is taken: what stands behind the line is the next one's */
+	while (!end && size < sizeof(line) - 1 &&
+		(there = recv(fd, line + size, sizeof(line) - 1 - size, MSG_PEEK)) > 0) {
+		end = memchr(line + size, '\n', (size_t)there);
+		whole = end ? (size_t)(end + 1 - line) - size : (size_t)there;
+		if (recv(fd, line + size, whole, 0) != (ssize_t)whole)
 			break;
+		size += whole;
+	}
 	line[size] = '\0';
 	return line;
 }
