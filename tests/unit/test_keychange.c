@@ -3,7 +3,6 @@
  */
 #include "tests/unit/ring_help.h"
 #include "user/crypto/levels.h"
-#include "user/keys/esp_sa.h"
 
 #include <time.h>
 
@@ -479,64 +478,6 @@ static void levels_serve_derived_key_contexts(void)
 	}
 }
 
-#define ROW(cipher, key, mac)                                                                     \
-	"\"IPv4\",\"192.0.2.9\",\"192.0.2.1\",\"0x00001000\",\"" cipher "\",\"0x" key "\",\"" mac \
-	"\",\"0x" KEY("77") "\"\n"
-#define HMAC256 "HMAC-SHA-256-128 [RFC4868]"
-
-static void esp_sa_tables(void)
-{
-	static const struct {
-		const char *row, *says;
-	} bad[] = {
-		{ROW("NULL", KEY("01"), HMAC256), "t:2: \"NULL\" cannot be opened"},
-		{ROW("AES-CTR [RFC3686]", KEY("01"), HMAC256), "t:2: the encryption key must be"},
-		{ROW("AES-CBC [RFC3602]", KEY("01"), "HMAC-SHA-1-96 [RFC2404]"), "t:2: \"HMAC-SHA-1-96"},
-		{"\"IPv4\",\"*\",\"*\",\"0x00001000\",\"AES-CBC [RFC3602]\",\"0x" KEY("01") "\",\"" HMAC256
-											    "\",\"\"",
-			"t:2: the destination \"*\""},
-		{"\"IPv6\",\"*\",\"192.0.2.1\",\"1\",\"AES-CBC [RFC3602]\",\"0x" KEY("01") "\",\"" HMAC256
-											   "\",\"\"",
-			"t:2: the protocol"},
-		{"\"IPv4\",\"*\",\"192.0.2.1\",\"*\",\"AES-CBC [RFC3602]\",\"0x" KEY("01") "\",\"" HMAC256
-											   "\",\"\"",
-			"t:2: the SPI \"*\""},
-		{"\"IPv4\",\"192.0.2.9\"", "t:2: ends before"},
-		{"\"IPv4", "t:2: is no row"},
-	};
-	struct hk_error error = {{0}};
-	struct hk_esp_sa table;
-	char text[1024];
-	unsigned i;
-
-	CU_ASSERT_EQUAL_FATAL(hk_esp_sa_read(&table, "t",
-				      "# made by Wireshark\n" ROW("AES-CTR [RFC3686]", KEY("01") "0a0b0c0d",
-					      HMAC256) ROW("AES-CBC [RFC3602]", KEY("02"), HMAC256)
-					      ROW("AES-GCM [RFC4106]", KEY("03") "01020304", "NULL"),
-				      HK_SUITE_GCM_SPLIT, &error),
-		0);
-	CU_ASSERT_EQUAL(table.rows, 3);
-	CU_ASSERT_EQUAL(table.dropped, 3);
-	CU_ASSERT_STRING_EQUAL(table.lines,
-		"receiver=192.0.2.1 spi=0x00001000 suite=ctr-hmac side=enc key=" KEY(
-			"01") " salt=0a0b0c0d\n"
-			      "receiver=192.0.2.1 spi=0x00001000 suite=cbc-hmac side=enc key=" KEY(
-				      "02") "\n"
-					    "receiver=192.0.2.1 spi=0x00001000 suite=gcm-split side=enc "
-					    "key=" KEY("03") " salt=01020304\n");
-	CU_ASSERT_PTR_NULL(strstr(table.lines, "ee77")); /* no authentication key */
-	hk_esp_sa_free(&table);
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		memset(&error, 0, sizeof(error));
-		snprintf(text, sizeof(text), "\n%s", bad[i].row);
-		CU_ASSERT_TRUE(hk_esp_sa_read(&table, "t", text, HK_SUITE_GCM, &error) < 0);
-		CU_ASSERT_PTR_NOT_NULL(strstr(error.text, bad[i].says));
-		CU_ASSERT_PTR_NULL(strstr(error.text, "8899aabb"));
-		if (!strstr(error.text, bad[i].says))
-			printf("# wanted '%s', said: %s\n", bad[i].says, error.text);
-	}
-}
-
 int main(void)
 {
 	static const struct test tests[] = {
@@ -555,7 +496,6 @@ int main(void)
 		{"levels are the published formula", levels_are_the_published_formula},
 		{"levels serve derived-key contexts, TSS and DTLS as well",
 			levels_serve_derived_key_contexts},
-		{"esp_sa tables", esp_sa_tables},
 		{0},
 	};
 	return run_tests("keychange", tests);

@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "user/control/request.h"
@@ -47,10 +50,29 @@ static void a_request_arrives_whole(void)
 	close_pair();
 }
 
+/* Who stands still holds nobody up for ever. */
+static void no_end_waits_for_ever(void)
+{
+	struct timeval limit;
+	socklen_t size;
+	int i;
+
+	open_pair();
+	for (i = 0; i < 2; i++) {
+		size = sizeof(limit);
+		limit = (struct timeval){0};
+		CU_ASSERT_EQUAL(getsockopt(ends[i], SOL_SOCKET, SO_SNDTIMEO, &limit, &size), 0);
+		CU_ASSERT_TRUE(limit.tv_sec > 0 && limit.tv_sec <= 60);
+		CU_ASSERT_EQUAL(fcntl(ends[i], F_GETFD), FD_CLOEXEC);
+	}
+	close_pair();
+}
+
 static void a_descriptor_crosses_with_its_file(void)
 {
 	struct hk_request sent = {.kind = HK_REQUEST_FILE}, got;
-	int fd, null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int fd, null = memfd_create("file", MFD_CLOEXEC);
+	struct stat sent_file, got_file;
 
 	open_pair();
 	strcpy(sent.file.path, "east.keys");
@@ -58,6 +80,10 @@ static void a_descriptor_crosses_with_its_file(void)
 	CU_ASSERT_EQUAL(receive(HK_FROM_STARTER, &got, &fd), 1);
 	CU_ASSERT_TRUE(fd >= 0);
 	CU_ASSERT_EQUAL(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	CU_ASSERT_EQUAL(fstat(null, &sent_file), 0);
+	CU_ASSERT_EQUAL(fstat(fd, &got_file), 0);
+	CU_ASSERT_EQUAL(got_file.st_ino, sent_file.st_ino); /* that one, and no other */
+	CU_ASSERT_EQUAL(got_file.st_dev, sent_file.st_dev);
 	CU_ASSERT_STRING_EQUAL(got.file.path, "east.keys");
 	close(fd);
 	close(null);
@@ -269,6 +295,7 @@ int main(void)
 {
 	static const struct test tests[] = {
 		{"a request arrives whole", a_request_arrives_whole},
+		{"no end waits for ever", no_end_waits_for_ever},
 		{"a descriptor crosses with its file", a_descriptor_crosses_with_its_file},
 		{"wrong descriptors are not sent", wrong_descriptors_are_not_sent},
 		{"every request crosses", every_request_crosses},
