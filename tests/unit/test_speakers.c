@@ -39,7 +39,9 @@ static void rows_are_whole(void)
 
 	for (i = 0; (row = hk_speaker_at(i)); i++) {
 		CU_ASSERT_PTR_EQUAL(hk_speaker_find(hk_envelope_name(row->envelope), &error), row);
-		CU_ASSERT(row->wishes && row->plan && row->end && row->sender && row->start);
+		CU_ASSERT(row->wishes && row->plan && row->end && row->sender);
+		CU_ASSERT(row->start ||
+			  row->envelope == HK_ENVELOPE_DTLS); /* its contexts are fresh in any case */
 		CU_ASSERT(row->seal_packet && row->sender_free && row->receiver && row->open);
 		CU_ASSERT_PTR_NOT_NULL(row->receiver_free);
 		CU_ASSERT_EQUAL(!row->cargo, row->seal && row->rekey && row->inner_max);
