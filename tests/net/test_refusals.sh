@@ -68,16 +68,16 @@ rights() {
 }
 
 another_program() {
-	in_box ip link add box-x type veth peer name box-y
+	in_box ip link add box-x numrxqueues 2 numtxqueues 2 type veth peer name box-y numrxqueues 2 numtxqueues 2
 	in_box ip link set box-x up
 	config
 	# the same ports, held by another instance
 	box_start
-	sed 's/^instance:.*/instance: other/; s/control\.sock/other.sock/' "$topology_dir/halfkey.yaml" >"$topology_dir/other.yaml"
+	sed "s/^instance:.*/instance: $topology_instance-o/; s/control\.sock/other.sock/" "$topology_dir/halfkey.yaml" >"$topology_dir/other.yaml"
 	in_box timeout 200 "$O/halfkeyd" -c "$topology_dir/other.yaml" >"$topology_dir/out" 2>&1
 	check_equal "a port with another instance is refused" 1 $?
 	check "the sentence names that instance" grep -q "instance '$topology_instance' has it" "$topology_dir/out"
-	check_equal "no pins of it are left" "" "$(ls -d /sys/fs/bpf/halfkey/v*/other 2>/dev/null)"
+	check_equal "no pins of it are left" "" "$(ls -d /sys/fs/bpf/halfkey/v*/"$topology_instance"-o 2>/dev/null)"
 	check "the first goes on" box_ready
 	box_stop
 }
@@ -115,11 +115,42 @@ modes() {
 	box_conserves "modes"
 }
 
+# A start on other ports than those an earlier run left its program on: that is taken off first, or it would
+# send what comes there into a new one
+programs() { in_box ip -o link | sed -n 's/^[0-9]*: \([^:@]*\).*prog\/xdp.*/\1/p' | sort | tr '\n' ' '; }
+other_ports() {
+	local other=$topology_instance-x
+	config
+	box_start
+	box_stop
+	check_equal "the program stays behind" "box-c box-s " "$(programs)"
+	sed -i 's/^ports:.*/ports: [box-s, box-c]/' "$topology_dir/halfkey.yaml"
+	box_start
+	check_equal "the same ports the other way round" "box-s box-c" "$(box status --json | jq -r '[.ports[].name] | join(" ")')"
+	check "traffic passes" pings client 192.0.2.9
+	box_stop
+	# box-x is another instance's: this one ends with the ports of neither run
+	printf '%s\n' "mode: passive" "ports: [box-x]" "instance: $other" "control: $topology_dir/other.sock" \
+		>"$topology_dir/other.yaml"
+	in_background "$topology_box" "$O/halfkeyd" -c "$topology_dir/other.yaml" 2>>"$topology_dir/halfkeyd.log"
+	check "another instance on another port" wait_for 20 other_ready
+	sed -i 's/^ports:.*/ports: [box-x, box-s]/' "$topology_dir/halfkey.yaml"
+	in_box timeout 200 "$O/halfkeyd" -c "$topology_dir/halfkey.yaml" >"$topology_dir/out" 2>&1
+	check_equal "a start on that port and an old one is refused" 1 $?
+	check "the sentence names that instance" grep -q "instance '$other' has it" "$topology_dir/out"
+	check_equal "no program is left that would send into it" "box-x " "$(programs)"
+	topology_stop "$background"
+	"$O/halfkey" detach -i "$other" >/dev/null
+	config
+}
+other_ready() { "$O/halfkey" status -s "$topology_dir/other.sock" --json 2>/dev/null | jq -e .armed >/dev/null; }
+
 topology_up 2
 sealed_keys
 ports
 rights
 another_program
+other_ports
 mismatch
 modes
 test_end

@@ -172,29 +172,33 @@ static void port_release(__u32 ifindex)
 		hk_device_release(name);
 }
 
-static void link_remove(const char *path)
+static bool link_remove(const char *path, __u32 except)
 {
 	__u32 ifindex;
 	int fd = bpf_obj_get(path);
 
 	if (fd < 0)
-		return;
+		return false;
 	ifindex = link_ifindex(fd);
+	if (ifindex && ifindex == except) {
+		close(fd);
+		return false;
+	}
 	bpf_link_detach(fd); /* now, not when the last reference goes */
 	close(fd);
 	unlink(path);
 	port_release(ifindex);
+	return true;
 }
 
-void hk_attach_remove(const struct hk_pins *pins, unsigned port)
+bool hk_attach_remove(const struct hk_pins *pins, unsigned port, __u32 except)
 {
+	__u32 ifindex = hk_dispatcher_remove(pins, port, except);
 	char path[HK_PIN_PATH];
-	__u32 ifindex;
 
-	hk_dispatcher_remove(pins, port, &ifindex);
 	port_release(ifindex);
 	link_path(pins, port, path);
-	link_remove(path);
+	return link_remove(path, except) || ifindex;
 }
 
 int hk_attach_port(struct hk_attachment *out, const struct hk_pins *pins, unsigned port,
@@ -207,9 +211,9 @@ int hk_attach_port(struct hk_attachment *out, const struct hk_pins *pins, unsign
 	out->dispatcher = false;
 	out->adopted = link_adopt(path, device, program_fd, attach);
 	if (!out->adopted) {
-		link_remove(path); /* on another interface, or in another mode than is demanded now */
+		link_remove(path, 0); /* in another mode than is demanded now */
 		if (!dispatcher_try(out, pins, port, device, attach)) {
-			hk_attach_remove(pins, port);
+			hk_attach_remove(pins, port, 0);
 			err = link_new(path, device, program_fd, attach, error);
 		}
 		/* link_remove() may have ended what hk_device_prepare() began */

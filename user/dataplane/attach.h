@@ -25,7 +25,10 @@ struct hk_attachment {
  */
 int hk_attach_port(struct hk_attachment *out, const struct hk_pins *pins, unsigned port,
 	const struct hk_device *device, int program_fd, unsigned attach, struct hk_error *error);
-/* Removes the program from the interface link-<port> is on, and the pin. */
-void hk_attach_remove(const struct hk_pins *pins, unsigned port);
+/*
+ * Removes the program from the interface that port <port> of an earlier run is on, and the
+ * pin, unless it is the interface `except` (0: none). Whether there was anything to remove.
+ */
+bool hk_attach_remove(const struct hk_pins *pins, unsigned port, __u32 except);
 
 #endif

@@ -101,21 +101,25 @@ int hk_dispatcher_attach(
 	return err ? err : before;
 }
 
-void hk_dispatcher_remove(const struct hk_pins *pins, unsigned port, __u32 *ifindex)
+__u32 hk_dispatcher_remove(const struct hk_pins *pins, unsigned port, __u32 except)
 {
 	char prefix[40], path[HK_PIN_PATH];
 	DIR *directory = opendir(pins->directory);
 	struct dirent *entry;
+	__u32 ifindex, removed = 0;
 	size_t length = (size_t)snprintf(prefix, sizeof(prefix), "dispatch-%u-", port);
 
-	*ifindex = 0;
 	while (directory && (entry = readdir(directory))) {
 		if (strncmp(entry->d_name, prefix, length) != 0)
 			continue;
-		*ifindex = (__u32)strtoul(entry->d_name + length, NULL, 10);
+		ifindex = (__u32)strtoul(entry->d_name + length, NULL, 10);
+		if (ifindex == except)
+			continue;
 		hk_pins_path(pins, entry->d_name, path);
-		pinned_remove(path, *ifindex);
+		pinned_remove(path, ifindex);
+		removed = ifindex;
 	}
 	if (directory)
 		closedir(directory);
+	return removed;
 }

@@ -22,8 +22,10 @@ bool hk_dispatcher_possible(void);
  */
 int hk_dispatcher_attach(
 	const struct hk_pins *pins, unsigned port, const struct hk_device *device, bool native);
-/* Takes whatever dispatch-<port>-* names off its interface, and the pins; *ifindex is the last one's, or 0.
+/*
+ * Takes whatever dispatch-<port>-* names off its interface, and the pins, but for the
+ * interface `except` (0: none). The index of the last one, or 0.
  */
-void hk_dispatcher_remove(const struct hk_pins *pins, unsigned port, __u32 *ifindex);
+__u32 hk_dispatcher_remove(const struct hk_pins *pins, unsigned port, __u32 except);
 
 #endif

@@ -234,11 +234,24 @@ static int ports_attach(struct hk_loader *loader, const struct hk_config *config
 	unsigned port;
 	int err = 0;
 
-	for (port = loader->ports; port < HK_PORTS_MAX; port++)
-		hk_attach_remove(&loader->pins, port);
 	for (port = 0; !err && port < loader->ports; port++)
 		err = port_attach(loader, port, config, error);
 	return err;
+}
+
+/*
+ * Off interfaces that are no longer ports, or another one, before the maps name the ports that are:
+ * the program on an old one would send into a new one. Whether there were any.
+ */
+static bool ports_leave(struct hk_loader *loader)
+{
+	bool left = false;
+	unsigned port;
+
+	for (port = 0; port < HK_PORTS_MAX; port++)
+		left |= hk_attach_remove(
+			&loader->pins, port, port < loader->ports ? loader->port[port].device.ifindex : 0);
+	return left;
 }
 
 int hk_loader_new(struct hk_loader **out, const struct hk_config *config, struct hk_error *error)
@@ -259,13 +272,13 @@ int hk_loader_new(struct hk_loader **out, const struct hk_config *config, struct
 	if (!err)
 		err = program_load(loader, error);
 	if (!err) {
-		fresh = !loader->adopted;
+		fresh = ports_leave(loader) || !loader->adopted;
 		err = maps_fill(loader, config, error);
 	}
 	if (!err)
 		err = ports_attach(loader, config, error);
 	if (err) {
-		/* what an earlier run left stays as it was; what only we made goes */
+		/* what an earlier run left on these ports stays as it was; what only we made goes */
 		if (fresh)
 			hk_loader_free(loader), hk_loader_detach(config->instance, NULL);
 		else
@@ -414,7 +427,7 @@ int hk_loader_detach(const char *instance, struct hk_error *error)
 	if (err)
 		return err;
 	for (port = 0; port < HK_PORTS_MAX; port++)
-		hk_attach_remove(&pins, port);
+		hk_attach_remove(&pins, port, 0);
 	hk_pins_remove(&pins);
 	return 0;
 }
