@@ -275,7 +275,7 @@ int hk_tss_nonces_open(struct hk_nonce_state **out, const struct hk_state_place 
 	static const __u8 label[32] = "halfkey TSS nonce state";
 	__u8 header[HK_TSS_ENTROPY_SIZE + HK_TSS_HEADER_SIZE + HK_TSS_SSI_SIZE], fingerprint[8];
 	__u8 stream[32 + HK_TSS_IV + 16 * HK_KDF_TSS_BLOCKS]; /* key, IV and context: all but the counter */
-	struct hk_tss_packet packet = packet_of(tss, shape, header + (shape->udp ? 0 : HK_TSS_ENTROPY_SIZE));
+	struct hk_tss_packet packet;
 	struct hk_nonce_series series = {.envelope = HK_ENVELOPE_TSS, .fingerprint = fingerprint};
 	unsigned size = 32 + HK_TSS_IV;
 	int status = hk_tss_may_send(tss, shape, error);
@@ -283,6 +283,7 @@ int hk_tss_nonces_open(struct hk_nonce_state **out, const struct hk_state_place 
 	if (status)
 		return status;
 	put_header(tss, shape, epoch, 0, header);
+	packet = packet_of(tss, shape, header + (shape->udp ? 0 : HK_TSS_ENTROPY_SIZE));
 	memcpy(stream, tss->enc.master.schedule, 32);
 	hk_tss_iv(stream + 32, &packet, NULL);
 	if (!direct(tss))
