@@ -112,10 +112,12 @@ static inline int row_seal_sa(struct row_scene *scene, struct hk_crypto *crypto,
 	const struct envelope_row *row = scene->row;
 	struct hk_sa_name name = {
 		.envelope = row->envelope, .mkid = 1, .spi = row_spi(row), .receiver = scene->receiver};
+	static const __u8 iv[HK_ESP_CBC_IV_SIZE] = "the same always";
 	struct hk_seal_shape shape = {.udp = row->udp,
 		.source = scene->source,
 		.cookie = row->shape.crypt_offset,
-		.crypt_offset = row->shape.crypt_offset};
+		.crypt_offset = row->shape.crypt_offset,
+		.cbc_iv = iv};
 	struct hk_numbers numbers = {1, 1};
 	struct hk_sa *sa;
 	int size;

@@ -9,6 +9,9 @@
  *           static const struct test tests[] = {{"empty is refused", empty_is_refused}, {0}};
  *           return run_tests("text", tests);
  *   }
+ *
+ * What a test sees is the same in every run: chance comes from random_next(), and hash tables
+ * have one secret for all. Where the seal side would draw (CBC IVs), noise is to be given one.
  */
 #ifndef TESTS_UNIT_HARNESS_H
 #define TESTS_UNIT_HARNESS_H

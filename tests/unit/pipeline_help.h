@@ -143,13 +143,19 @@ static inline struct hk_sa *talk_sa(
 	return sa;
 }
 
-/* Seals `inner` into a frame; the frame's length. */
+/* Seals `inner` into a frame, the same in every run; the frame's length. */
 static inline __u32 seal(struct talk *talk, struct hk_sa *sa, const struct hk_seal_shape *shape,
 	const __u8 *inner, __u32 length, __u8 *frame)
 {
 	struct hk_numbers numbers = {.iv = ++talk->iv, .sn = (__u32)talk->iv};
-	int size = hk_seal_packet(sa, shape, &numbers, inner, length, frame + 14, BOX_FRAME - 14);
+	struct hk_seal_shape drawn = *shape;
+	__u8 iv[HK_ESP_CBC_IV_SIZE];
+	__u64 seed = talk->iv;
+	int size;
 
+	random_fill(&seed, iv, sizeof(iv));
+	drawn.cbc_iv = iv;
+	size = hk_seal_packet(sa, &drawn, &numbers, inner, length, frame + 14, BOX_FRAME - 14);
 	CU_ASSERT_FATAL(size > 0);
 	return frame_around(frame, (__u32)size);
 }
