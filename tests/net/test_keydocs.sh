@@ -1,6 +1,6 @@
 #!/bin/bash
 # docs/keyserver.md as written: every block of it is a command that runs here, a
-# file that is used, or a figure. A block that this test does not know fails it.
+# file that is used, a figure, or formulas. A block that this test does not know fails it.
 # Changed are the paths of a system: /etc/halfkey, and halfkeyd's socket.
 # shellcheck disable=SC2154,SC2034 # names from lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -108,6 +108,6 @@ check "keys --inbound --watch prints the same to the receiver" wait_for 10 print
 check "keys --file converts a key file" runs "$(command_of 3) >wireshark.out"
 check "to Wireshark's table" printed wireshark '^"IPv4","192.0.2.1","192.0.2.9","0x'
 
-known=$((known + $(grep -l '┌───' "$work/blocks"/* | wc -l))) # figures
+known=$((known + $(grep -l '┌───\|HKDF-SHA-256-Expand' "$work/blocks"/* | wc -l))) # figures and formulas
 check_equal "every block of the document is known" "$(find "$work/blocks" -type f | wc -l)" "$known"
 test_end
