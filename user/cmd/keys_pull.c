@@ -30,6 +30,7 @@ static const char help[] =
 	"usage: halfkey keys pull --server NAME[:PORT] --ca FILE --cert FILE --key FILE --domain NAME\n"
 	"                         {--into DOMAIN | --out FILE [--reload]} [-s SOCKET | -i INSTANCE] "
 	"[--once]\n"
+	"                         [--reader]\n"
 	"\n"
 	"Fetches the box's keys, the encryption side alone, from a key server and keeps halfkeyd\n"
 	"up to date until it is stopped. A key set is confirmed when it is in force.\n"
