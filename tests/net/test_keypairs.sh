@@ -102,4 +102,27 @@ cannot "no key server gives its keys" --envelope inline
 cannot "not roots of sub-SAs" --envelope eesp --sub-sa
 cannot "leave context out" --envelope eesp --context 7
 cannot "leave mkid out" --envelope wesp --mkid 7
+ks_server # nothing is forwarded any more: from here on all are in its namespace
+in_background "$topology_server" "$endpoint" tunnel --server "$at" --state "$ks/peer.state" $(ks_files peer) --local 192.0.2.9 \
+	--peer 192.0.2.1=10.9.0.1 --address 10.9.0.9/24 2>"$ks/psp.log"
+check "a PSP tunnel in a domain of pairs is told" wait_for 20 grep -q "is of another envelope than this tunnel" "$ks/psp.log"
+topology_stop "$background"
+
+# --- a host that joins ---------------------------------------------------------------------------------------
+
+ks_cert ca third URI:halfkey:host:third
+third() { in_server "$endpoint" keys --server "$at" $(ks_files third) "$@" 2>"$ks/third.err"; }
+in_background "$topology_server" "$O/halfkey" keys pull --server "$at" $(ks_files box) --out "$ks/joined.keys" 2>"$ks/joined.log"
+pulling=$background
+check "the box's file has the keys of two pairs" wait_for 20 grep -q 'id=2049 ' "$ks/joined.keys"
+check_equal "a host that is no member yet gets nothing" "" "$(third)"
+sed -i 's/^\( *\)- {name: server, .*/&\n\1- {name: third, address: 192.0.2.3}/' "$ks/keyserver.yaml"
+kill -HUP "$key_server_pid"
+check "it joins" wait_for 20 grep -q 'reloaded' "$ks/keyserver.log"
+check "it has a context towards a receiver that was there before" wait_for 20 eval 'third --peer 192.0.2.9 >"$ks/third.keys"'
+check_equal "with the pair's number" 1 "$(grep -c '^receiver=192.0.2.9 slot=. id=2051 ' "$ks/third.keys")"
+check "whose key the box has as well" wait_for 20 grep -q '^receiver=192.0.2.9 slot=. id=2051 ' "$ks/joined.keys"
+check_equal "no stock stack gets any of it" "" "$(third --peer 192.0.2.9 --from 192.0.2.3 --format xfrm)"
+check "and says why" grep -q 'no stock stack has' "$ks/third.err"
+topology_stop "$pulling" "$key_server_pid"
 test_end

@@ -2,7 +2,8 @@
 # Whose an SPI of the key server's is, its receiver knows before the first packet: a
 # host that seals under an SPI of its own in another host's name is refused, also
 # where it is the first to use that SPI, and also with one given out later than the
-# receiver's keys; the other host's own packets are opened.
+# receiver's keys; the other host's own packets are opened. In EESP it is the MKID
+# that tells.
 # shellcheck disable=SC2154,SC2046,SC2086 # names from lib.sh and keyserver.sh; ks_files is several words
 . "$(dirname "$0")/lib.sh"
 . tests/net/keyserver.sh
@@ -18,10 +19,10 @@ keys() { # CERT FILE OPTION...
 	rm -f "$ks/$file"
 	"$endpoint" keys --server "$at" $(ks_files "$cert") -o "$ks/$file" "$@" 2>"$ks/err"
 }
-# seal KEYS ADDRESS FILE: under this outer address
+# seal KEYS ADDRESS FILE: under this outer address, in the context that the keys came with
 seal() {
 	"$endpoint" seal -e "$envelope" -k "$ks/$1" -f "$2" -t 192.0.2.9 --state "$ks/$3.state" --first-use \
-		"$ks/plain.pcap" "$ks/$3" >/dev/null
+		$(sed -n 's/^# context=/--context /p' "$ks/$1") "$ks/plain.pcap" "$ks/$3" >/dev/null
 }
 # opens FILE: "OPENED REFUSED" with the receiver's keys, the latter for other-sender
 opens() {
@@ -58,4 +59,5 @@ one() { # ENVELOPE
 }
 one psp
 one esp
+one eesp
 exit $test_failed

@@ -205,9 +205,11 @@ static void tell_generations(void)
 		}
 }
 
+/* Of a pair the second in its context, which is what tells two of them apart. */
 static void tell_spis(unsigned count)
 {
 	struct row row = {.is_key = false};
+	__u64 context = 0;
 	unsigned i;
 
 	for (i = 0; i < count; i++) {
@@ -215,8 +217,10 @@ static void tell_spis(unsigned count)
 		if (!hk_ks_current(&ks, 0, row.host))
 			continue;
 		row.generation = hk_ks_current(&ks, 0, row.host)->generation;
-		if (!hk_ks_allocate(&ks, 0, row.host, (i + 1) % 3, &row.spi, NULL, &error))
+		if (!hk_ks_allocate(&ks, 0, row.host, (i + 1) % 3, &row.spi, &context, &error)) {
+			row.spi = context ? (__u32)context : row.spi;
 			tell(&row);
+		}
 	}
 }
 
@@ -341,6 +345,26 @@ static void killed_at_random(void)
 	clean_up();
 }
 
+/* Contexts are numbers as SPIs are. */
+static void pairs_killed_at_random(void)
+{
+	__s64 clock = 1900000000;
+	__u64 seed = 20261122;
+	unsigned round;
+
+	domain.envelope = HK_ENVELOPE_EESP;
+	domain.variant = 0;
+	prepare();
+	for (round = 0; round < 50; round++) {
+		(void)live_until((long)(random_next(&seed) % 300), clock);
+		clock += (__s64)(random_next(&seed) % 300);
+	}
+	check_told(50);
+	clean_up();
+	domain.envelope = HK_ENVELOPE_PSP;
+	domain.variant = HK_PSP_SPLIT_256;
+}
+
 /* A full disk ends nothing: what is in force stays, nothing is given out, and then it goes on. */
 static void disk_full(void)
 {
@@ -386,6 +410,7 @@ int main(void)
 	static const struct test tests[] = {
 		{"killed at every write, it repeats nothing", killed_at_every_write},
 		{"killed at random, it repeats nothing", killed_at_random},
+		{"contexts of pairs neither", pairs_killed_at_random},
 		{"a full disk ends nothing", disk_full},
 		{0},
 	};
