@@ -134,18 +134,24 @@ box_restarts() {
 }
 answered() { [ "$(grep -c 'bytes from' "$topology_dir/ping")" -gt "$1" ]; }
 
-# What the client sent at the beginning, again, at a server that came back in between
+# What the client sent at the beginning, again, at a server that came back in between: its numbers are
+# refused, and where they were lost the creation's nonce
 replays() {
-	local before
+	local send=(in_client python3 tests/net/inline.py send c0 "$topology_dir/creations.pcap")
 	end_stop client
 	end_stop server
 	end_start server
-	before=$(count server .inline.installed)
-	in_client python3 tests/net/inline.py send c0 "$topology_dir/creations.pcap"
-	check "the server saw the old creations" wait_for 10 saw_old
-	check_equal "and installed none of them" "$before" "$(count server .inline.installed)"
+	"${send[@]}"
+	check "after a restart old creations are refused by their numbers" wait_for 10 saw_replays
+	check_equal "none is installed" 0 "$(count server .inline.installed)"
+	end_stop server
+	rm "$topology_dir"/keys/server.state/*.windows
+	end_start server
+	"${send[@]}"
+	check "without the windows the server sees them" wait_for 10 saw_old
+	check_equal "and installs none of them" 0 "$(count server .inline.installed)"
 	check_equal "it has no child to seal on" 0 "$(count server '.inline["children-sealing"]')"
-	in_client python3 tests/net/inline.py send c0 "$topology_dir/creations.pcap"
+	"${send[@]}"
 	check "once more, and their numbers are refused as well" wait_for 10 saw_replays
 	end_stop server
 }

@@ -7,6 +7,7 @@
 #include "user/endpoint/inline_host.h"
 #include "user/endpoint/speaker.h"
 #include "user/endpoint/sa.h"
+#include "user/endpoint/windows.h"
 
 #define INNER_MAX 1400
 #define A_TO_B	  0x1001
@@ -18,6 +19,7 @@ struct host {
 	struct hk_inline_host_options options;
 	struct hk_inline_own *own;
 	char directory[64];
+	bool remembers; /* windows that outlive it */
 };
 
 struct wire {
@@ -46,10 +48,16 @@ static inline void host_start(struct wire *wire, struct host *host, bool first_u
 	bool is_a = host == &wire->a;
 	struct hk_address remote = address(is_a ? "192.0.2.9" : "192.0.2.1");
 	struct hk_state_place place = place_of(host, first_use);
+	struct hk_windows *windows = NULL;
 	struct hk_error error = {{0}};
 
 	host->host = hk_inline_host_new(&host->options);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(host->host);
+	if (host->remembers) {
+		place.windows = true;
+		CU_ASSERT_EQUAL_FATAL(hk_windows_open(&windows, &place, "test.windows", &error), 0);
+		hk_inline_host_remember(host->host, windows);
+	}
 	CU_ASSERT_EQUAL_FATAL(
 		hk_inline_host_receive(host->host, is_a ? B_TO_A : A_TO_B, &wire->keys[is_a], &place, &error),
 		0);

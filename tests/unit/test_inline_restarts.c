@@ -57,6 +57,14 @@ static void peer_restarts(void)
 	wire_close(&wire);
 }
 
+static void receive_again(struct wire *wire, struct host *host)
+{
+	struct hk_state_place place = place_of(host, false);
+	struct hk_error error = {{0}};
+
+	CU_ASSERT_EQUAL(hk_inline_host_receive(host->host, A_TO_B, &wire->keys[0], &place, &error), 0);
+}
+
 /* An old creation, played again: refused by its number; after a restart, by its nonce. */
 static void played_again(void)
 {
@@ -72,6 +80,32 @@ static void played_again(void)
 	CU_ASSERT_EQUAL(counts(&wire.b)->installed, 0);
 	CU_ASSERT_EQUAL(counts(&wire.b)->old, 1);
 	CU_ASSERT_EQUAL(pass(&wire, &wire.b).spi, B_TO_A);
+	wire_close(&wire);
+}
+
+/* With windows that outlive it, a host that was restarted takes nothing twice, and from nobody else. */
+static void windows_outlive(void)
+{
+	struct wire wire;
+	struct passed first, second;
+
+	wire_open(&wire, HK_INLINE_SHARE_NONE);
+	wire.b.remembers = true;
+	host_restart(&wire, &wire.b);
+	first = pass(&wire, &wire.a);
+	CU_ASSERT_EQUAL(first.refusal, HK_REFUSAL_NONE);
+	CU_ASSERT_EQUAL(first.spi, A_TO_B);
+	seal_size(&wire, &wire.a, 40, &second);
+	host_restart(&wire, &wire.b);
+	CU_ASSERT_EQUAL(arrive(&wire, &wire.a, first.envelope, first.size), HK_REFUSAL_REPLAY);
+	CU_ASSERT_EQUAL(arrive(&wire, &wire.a, second.envelope, second.size), HK_REFUSAL_NONE);
+	CU_ASSERT_EQUAL(pass(&wire, &wire.a).refusal, HK_REFUSAL_NONE);
+	/* the keys go and come back within one process */
+	hk_inline_host_sweep(wire.b.host);
+	hk_inline_host_sweep(wire.b.host);
+	receive_again(&wire, &wire.b);
+	CU_ASSERT_EQUAL(arrive(&wire, &wire.a, second.envelope, second.size), HK_REFUSAL_REPLAY);
+	CU_ASSERT_EQUAL(pass(&wire, &wire.a).refusal, HK_REFUSAL_NONE);
 	wire_close(&wire);
 }
 
@@ -239,6 +273,7 @@ int main(void)
 		{"the creator restarts", creator_restarts},
 		{"the peer restarts", peer_restarts},
 		{"a creation that is played again", played_again},
+		{"windows outlive a restart", windows_outlive},
 		{"a machine put back to a snapshot", snapshot},
 		{"a creation that was held back", held_back},
 		{"state", state},

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "user/endpoint/inline_peer.h"
+#include "user/endpoint/windows.h"
 
 #define PEERS_MAX 256
 
@@ -61,8 +62,14 @@ void hk_inline_host_free(struct hk_inline_host *host)
 		drop_parent(host, 0);
 	while (host->peers_count) /* those that were watched alone */
 		leave_peer(host, host->peers[0]);
+	hk_windows_close(host->windows);
 	free(host->peers);
 	free(host);
+}
+
+void hk_inline_host_remember(struct hk_inline_host *host, struct hk_windows *windows)
+{
+	host->windows = windows;
 }
 
 static int make_parent(struct hk_inline_host *host, __u32 spi, const struct hk_address *receiver,
@@ -117,6 +124,7 @@ static int add_parent(struct hk_inline_host *host, struct hk_inline *sa, const s
 		return hk_error_set(
 			error, ENOSPC, "more than %u parent SAs towards this host", HK_INLINE_PARENTS);
 	*parent = (struct hk_inline_parent_in){.sa = sa, .anyone = !place, .named = true};
+	hk_inline_keep_window(sa, host->windows);
 	status = place ? open_seen(&parent->seen, sa, place, error) : 0;
 	if (status == -ENOENT && place->opener)
 		status = 0; /* came by a reload: it opens, and creates when its record was made */

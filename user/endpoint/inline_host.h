@@ -53,9 +53,15 @@ struct hk_inline_host_options {
 struct hk_inline_host;
 struct hk_inline_own; /* a parent towards a peer, and what comes of it */
 
+struct hk_windows;
+
 struct hk_inline_host *hk_inline_host_new(const struct hk_inline_host_options *options); /* NULL and errno */
 /* After all its own parents were freed. NULL is fine. */
 void hk_inline_host_free(struct hk_inline_host *host);
+
+/* What comes on parents is remembered there, not until the end of the process alone. Takes `windows`; before
+ * the first parent. */
+void hk_inline_host_remember(struct hk_inline_host *host, struct hk_windows *windows);
 
 /*
  * A parent towards this host; one that is there already stays as it is. Its

@@ -60,6 +60,7 @@ struct hk_inline_host {
 	struct hk_inline_peer **peers;
 	unsigned peers_count;
 	struct hk_inline_host_counts counts;
+	struct hk_windows *windows; /* of parents towards us; NULL: none that outlive them */
 };
 
 /* The child to be offered for packets of this flow (NULL: for the peer), made or renewed as needed. NULL:

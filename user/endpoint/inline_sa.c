@@ -47,6 +47,8 @@ void hk_inline_free(struct hk_inline *sa)
 {
 	if (!sa)
 		return;
+	if (sa->kept)
+		hk_windows_release(sa->windows, sa->kept);
 	hk_sa_free(sa->sa);
 	hk_wipe(sa, sizeof(*sa));
 	free(sa);
@@ -60,6 +62,11 @@ __u32 hk_inline_spi(const struct hk_inline *sa)
 const __u8 *hk_inline_fingerprint(const struct hk_inline *sa)
 {
 	return sa->fingerprint;
+}
+
+void hk_inline_keep_window(struct hk_inline *parent, struct hk_windows *windows)
+{
+	parent->windows = windows;
 }
 
 int hk_inline_draw(struct hk_creation *creation)

@@ -3,9 +3,9 @@
 #ifndef HK_ENDPOINT_INLINE_SA_H
 #define HK_ENDPOINT_INLINE_SA_H
 
-#include "user/endpoint/replay.h"
 #include "user/endpoint/sa.h"
 #include "user/endpoint/seal_inline.h"
+#include "user/endpoint/windows.h"
 
 struct hk_inline {
 	struct hk_inline_name name;
@@ -13,11 +13,12 @@ struct hk_inline {
 	struct hk_hmac_key enc, auth; /* as a parent */
 	struct hk_sa *sa;	      /* a child's keys: those of an ESP SA; NULL: a parent */
 	bool seals;
-	__u8 fingerprint[8]; /* of the secret; reveals nothing of it */
-	__u32 created;	     /* children expected under it */
-	struct hk_replay replay;
+	__u8 fingerprint[8];	    /* of the secret; reveals nothing of it */
+	__u32 created;		    /* children expected under it */
+	struct hk_windows *windows; /* a parent's, where its window is kept; NULL: in `own` */
+	struct hk_window *kept;	    /* there, from the first packet on */
+	struct hk_window own;	    /* a parent's `sender`: who verified first */
 	bool has_sender;
-	struct hk_address sender;    /* a parent's: who verified first */
 	struct hk_creation creation; /* a child's; size 0: a parent */
 	struct hk_address low, high; /* a child's: which outer addresses may send on it */
 	__u64 born_ns;		     /* a child's */

@@ -280,20 +280,39 @@ static unsigned take_creation(struct hk_payload *payload, struct hk_creation *cr
 	return HK_REFUSAL_NONE;
 }
 
+/* What was taken before, perhaps by a process before; NULL: no room to remember it. */
+static struct hk_window *window_of(struct hk_inline *sa, const struct hk_address *sender)
+{
+	static const __u8 label[32] = "halfkey inline replay window";
+	__u8 bytes[32] = {0}, id[8];
+
+	if (!sa->windows && !sa->has_sender)
+		sa->own.sender = *sender;
+	if (sa->windows && !sa->kept) {
+		memcpy(bytes, sa->fingerprint, sizeof(sa->fingerprint));
+		hk_put32(bytes + 8, sa->name.spi);
+		memcpy(bytes + 12, &sa->name.receiver, sizeof(sa->name.receiver));
+		hk_crypto_fingerprint(label, bytes, sizeof(bytes), id);
+		sa->kept = hk_windows_claim(sa->windows, id, sender);
+	}
+	sa->has_sender = true;
+	return sa->windows ? sa->kept : &sa->own;
+}
+
 /* The sender and the number of a packet that verified. */
 static unsigned admit(struct hk_inline *sa, const struct hk_sealed *sealed, const struct hk_numbers *numbers)
 {
-	bool first = !sa->has_sender && !sa->creation.size;
+	struct hk_window *window = window_of(sa, &sealed->source);
 
-	if (!first && !sa->creation.size && memcmp(&sa->sender, &sealed->source, sizeof(sa->sender)) != 0)
+	if (!window)
+		return HK_REFUSAL_SPI_FULL;
+	if (!sa->creation.size && memcmp(&window->sender, &sealed->source, sizeof(window->sender)) != 0)
 		return HK_REFUSAL_OTHER_SENDER;
 	if (!hk_inline_allows(sa, &sealed->source, NULL, 0))
 		return HK_REFUSAL_OTHER_SENDER;
-	if (numbers->sn < sa->creation.sequence || !hk_replay_fresh(&sa->replay, numbers->sn))
+	if (numbers->sn < sa->creation.sequence || !hk_replay_fresh(&window->replay, numbers->sn))
 		return HK_REFUSAL_REPLAY;
-	hk_replay_take(&sa->replay, numbers->sn);
-	sa->has_sender = true;
-	sa->sender = sealed->source;
+	hk_replay_take(&window->replay, numbers->sn);
 	return HK_REFUSAL_NONE;
 }
 

@@ -48,6 +48,13 @@ __u32 hk_inline_spi(const struct hk_inline *sa);
 /* 8 bytes that name a parent's encryption secret and reveal nothing of it. */
 const __u8 *hk_inline_fingerprint(const struct hk_inline *sa);
 
+/*
+ * What a parent took is remembered in `windows`, which outlives it, from its next packet
+ * on: without, it is forgotten with the SA.
+ */
+struct hk_windows;
+void hk_inline_keep_window(struct hk_inline *parent, struct hk_windows *windows);
+
 /* Fills in a reply nonce that nobody draws twice. 0 or -EIO. */
 int hk_inline_draw(struct hk_creation *creation);
 

@@ -325,6 +325,7 @@ static int make_receiver(struct hk_receiver **out, struct hk_speech *speech, con
 	const struct hk_state_place *place, struct hk_error *error)
 {
 	struct inline_receiver *receiver;
+	struct hk_windows *windows;
 	bool watches;
 	int status;
 
@@ -333,8 +334,11 @@ static int make_receiver(struct hk_receiver **out, struct hk_speech *speech, con
 			"envelope inline takes its parent SAs from a key file, not from a key server: name "
 			"it with --keys");
 	status = need_host(speech, error);
+	if (!status)
+		status = hk_speech_windows(&windows, speech, place, error);
 	if (status)
 		return status;
+	hk_inline_host_remember(speech_of(speech)->host, windows);
 	watches = !hk_inline_host_peers(speech_of(speech)->host);
 	status = take_parents(speech, keys, watches ? NULL : place, false, error);
 	if (status)
