@@ -307,18 +307,24 @@ static void write_record(const char *path, __u32 spi, __u64 iv, __u64 sn, long l
 	__u8 digest[SHA256_DIGEST_LENGTH];
 	char text[512], sum[33];
 	struct stat stat_;
+	time_t now;
 	int size;
 
 	CU_ASSERT_EQUAL_FATAL(stat(path, &stat_), 0);
-	memset(text, '\n', sizeof(text));
-	size = snprintf(text, sizeof(text),
-		"halfkey-nonces 2 spi=0x%08x iv=%llu sn=%llu sender=192.0.2.1 inode=%llu written=%lld sum=",
-		spi, iv, sn, (unsigned long long)stat_.st_ino, (long long)time(NULL) - age);
-	SHA256((const unsigned char *)text, (size_t)size, digest);
-	hk_hex_format(digest, 16, sum);
-	memcpy(text + size, sum, 32);
-	text[size + 32] = '\n';
-	spill(path, text, sizeof(text));
+	do { /* until the time in it is that of the file: a busy machine may stand still between them */
+		now = time(NULL);
+		memset(text, '\n', sizeof(text));
+		size = snprintf(text, sizeof(text),
+			"halfkey-nonces 2 spi=0x%08x iv=%llu sn=%llu sender=192.0.2.1 inode=%llu "
+			"written=%lld sum=",
+			spi, iv, sn, (unsigned long long)stat_.st_ino, (long long)now - age);
+		SHA256((const unsigned char *)text, (size_t)size, digest);
+		hk_hex_format(digest, 16, sum);
+		memcpy(text + size, sum, 32);
+		text[size + 32] = '\n';
+		spill(path, text, sizeof(text));
+		CU_ASSERT_EQUAL_FATAL(stat(path, &stat_), 0);
+	} while (stat_.st_ctime != now);
 }
 
 static void damage_is_refused(void)
