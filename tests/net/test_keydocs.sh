@@ -1,7 +1,7 @@
 #!/bin/bash
 # docs/keyserver.md as written: every block of it is a command that runs here, a
 # file that is used, a figure, or formulas. A block that this test does not know fails it.
-# Changed are the paths of a system: /etc/halfkey, and halfkeyd's socket.
+# Changed are the paths of a system: /etc/halfkey, the endpoint's state, and halfkeyd's socket.
 # shellcheck disable=SC2154,SC2034 # names from lib.sh
 . "$(dirname "$0")/lib.sh"
 test_begin keydocs
@@ -88,7 +88,7 @@ check_equal "that file" "enc 600" "$(grep -o 'side=[a-z]*' "$work/box.keys" | so
 # --- hosts -----------------------------------------------------------------------------------------------
 
 block "halfkey-endpoint tunnel --server"
-stays "$(command_of 1)" tunnel
+stays "$(command_of 1) --state '$work/windows'" tunnel
 check "the tunnel gets its keys" wait_for 15 log_says tunnel 'keys to receive'
 check "and an SPI to its peer" wait_for 15 log_says tunnel 'to 192.0.2.9 with SPI'
 topology_stop "$stayed"
