@@ -22,6 +22,7 @@ static struct hk_domain_config domains[3];
 static struct hk_config config;
 static struct hk_starter starter;
 static int inspector;
+static const char *log_name = "web.log";
 
 /* --- files --- */
 
@@ -96,14 +97,15 @@ static void begin(void)
 	int ends[2];
 
 	CU_ASSERT_EQUAL_FATAL(mkdir(in("east"), 0700) + mkdir(in("web"), 0700), 0);
-	put("web.log", "");
+	CU_ASSERT_EQUAL_FATAL(mkdir(in("logs"), 0700), 0);
+	put(log_name, "");
 	memset(domains, 0, sizeof(domains));
 	domains[0] = (struct hk_domain_config){
 		.name = (char *)"east", .envelope = HK_ENVELOPE_PSP, .keys_dir = (char *)"east"};
 	domains[1] = (struct hk_domain_config){.name = (char *)"web",
 		.envelope = HK_ENVELOPE_TLS,
 		.keys_dir = (char *)"web",
-		.keys = (char *)"web.log"};
+		.keys = (char *)(unsigned long)log_name};
 	domains[2] = (struct hk_domain_config){
 		.name = (char *)"plain", .envelope = HK_ENVELOPE_PSP, .keys = (char *)"plain.keys"};
 	config = (struct hk_config){.directory = directory, .domains = domains, .domains_count = 3};
@@ -253,31 +255,31 @@ static void who_is_not_there_is_not_asked(void)
 }
 
 /* A log is read with each line, whoever holds it open, and under its name when it is begun anew. */
-static void logs_grow(void)
+static void a_log_grows(const char *question)
 {
 	int fd;
 
 	begin();
-	fd = open(in("web.log"), O_WRONLY | O_APPEND | O_CLOEXEC);
+	fd = open(in(log_name), O_WRONLY | O_APPEND | O_CLOEXEC);
 	CU_ASSERT_EQUAL(write(fd, "line\n", 5), 5);
-	ASKED("web web.log");
+	ASKED(question);
 	answer(0, "");
 	ASKED("");
 	CU_ASSERT_EQUAL(write(fd, "line\n", 5), 5);
-	ASKED("web web.log");
+	ASKED(question);
 	answer(-EINVAL, "web.log:2: bad"); /* said once, counted each time */
 	CU_ASSERT_EQUAL(write(fd, "line\n", 5), 5);
-	ASKED("web web.log");
+	ASKED(question);
 	answer(-EINVAL, "web.log:2: bad");
 	CU_ASSERT_EQUAL(starter.reload_failures, 2);
-	move("web.log", "web.log.1");
-	put("web.log", "anew\n");
-	ASKED("web web.log");
+	move(log_name, "old.log");
+	put(log_name, "anew\n");
+	ASKED(question);
 	answer(0, "");
 	while (*asked()) /* its first line may be told of by its name and by itself */
 		answer(0, "");
-	put("web.log", "more\n");
-	ASKED("web web.log");
+	put(log_name, "more\n");
+	ASKED(question);
 	answer(0, "");
 	while (*asked())
 		answer(0, "");
@@ -286,8 +288,17 @@ static void logs_grow(void)
 	close(fd);
 	ASKED("");
 	put("east.log", "not ours\n");
+	put("logs/other.log", "nor this\n");
 	ASKED("");
 	end();
+}
+
+static void logs_grow(void)
+{
+	a_log_grows("web web.log");
+	log_name = "logs/web.log"; /* a directory of its own */
+	a_log_grows("web logs/web.log");
+	log_name = "web.log";
 }
 
 /* Key logs of a TLS domain's directory grow, too; files of others are whole when they are closed. */
