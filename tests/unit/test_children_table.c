@@ -222,6 +222,90 @@ static void workers(void)
 	hk_children_free(children);
 }
 
+/* --- who goes first ------------------------------------------------------------------------------- */
+
+#define CAP 16
+
+/* What lives, the oldest first. */
+struct model {
+	struct {
+		__u32 spi;
+		bool confirmed;
+	} rows[CAP];
+	unsigned count;
+};
+
+static bool lives(const struct hk_children *children, __u32 spi, struct hk_child_place *place)
+{
+	struct hk_child_name name;
+	__u8 key[36];
+
+	name_of(&name, spi);
+	return hk_children_find(children, &name, 1, key, place);
+}
+
+/* The oldest that is tentative, else the oldest. Its SPI. */
+static __u32 model_evict(struct model *model)
+{
+	unsigned i;
+	__u32 spi;
+
+	for (i = 0; i < CAP && model->rows[i].confirmed; i++)
+		;
+	i = i == CAP ? 0 : i;
+	spi = model->rows[i].spi;
+	memmove(&model->rows[i], &model->rows[i + 1], (CAP - 1 - i) * sizeof(model->rows[0]));
+	model->count--;
+	return spi;
+}
+
+static void add_modelled(
+	struct hk_children *children, const struct hk_hmac_key *root, struct model *model, __u32 spi)
+{
+	struct hk_child_creator creator = {.root = root};
+	struct hk_child_limits limits = {.children = CAP, .creations = 0xffffffff};
+	struct hk_creation creation = {.scope = HK_SCOPE_HOST, .lifetime = 3600, .spi = spi};
+	__u32 gone = model->count == CAP ? model_evict(model) : 0;
+	__u8 header[HK_CREATION_MAX];
+	struct hk_child_place place;
+	struct hk_child_name name;
+
+	name_of(&name, spi);
+	CU_ASSERT_EQUAL(hk_children_add(children, crypto, &creator, &name, header,
+				hk_creation_write(&creation, header), &limits, spi),
+		HK_CHILD_ADDED);
+	CU_ASSERT_TRUE(!gone || !lives(children, gone, &place));
+	model->rows[model->count].spi = spi;
+	model->rows[model->count++].confirmed = false;
+}
+
+static void who_goes_first(void)
+{
+	struct hk_children *children = hk_children_new();
+	struct model model = {.count = 0};
+	struct hk_child_place place;
+	struct hk_hmac_key root;
+	__u8 secret[32] = {9};
+	__u64 seed = 77, drawn;
+	unsigned turn, i;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(children);
+	hk_hmac_key_init(&root, secret, 32);
+	for (turn = 0; turn < 2000; turn++) {
+		random_fill(&seed, (__u8 *)&drawn, sizeof(drawn));
+		i = (unsigned)(drawn >> 8) % CAP;
+		if (drawn & 1) {
+			add_modelled(children, &root, &model, 0x1000 + turn);
+		} else if (i < model.count && lives(children, model.rows[i].spi, &place)) {
+			hk_child_settle(children, &place, true);
+			model.rows[i].confirmed = true;
+		}
+		for (i = 0; i < model.count; i++)
+			CU_ASSERT_TRUE(lives(children, model.rows[i].spi, &place));
+	}
+	hk_children_free(children);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -230,6 +314,7 @@ int main(void)
 		{"children of children, so deep and so many", generations},
 		{"so many parents", many_parents},
 		{"several workers, one table", workers},
+		{"who goes first", who_goes_first},
 		{0},
 	};
 

@@ -151,6 +151,7 @@ void hk_child_drop(struct hk_children *children, __u32 index)
 	if (slot->confirmed &&
 		hk_child_past_put(&children->past, children->secrets[index].digest, slot->expires_ns))
 		hk_child_count_up(&children->counts.forgotten);
+	hk_child_line_leave(children, index);
 	hk_child_begin_change(slot);
 	children->families[slot->family].alive--;
 	generation = slot->generation;

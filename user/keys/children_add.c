@@ -11,24 +11,25 @@ static bool goes_first(const struct hk_child_slot *a, const struct hk_child_slot
 	return a_confirmed != b_confirmed ? b_confirmed : a->created_ns < b->created_ns;
 }
 
-/* Makes room among slots [first, end) of one family (HK_CHILD_NONE: of any). `spared` stays: it is creating.
- */
-static bool evict(struct hk_children *children, __u32 first, __u32 end, __u32 family, __u32 spared)
+static bool evict(struct hk_children *children, __u32 index)
+{
+	if (index == HK_CHILD_NONE)
+		return false;
+	hk_child_drop(children, index);
+	hk_child_count_up(&children->counts.evicted);
+	return true;
+}
+
+/* Which of a full bucket goes first; `spared` stays: it is creating. */
+static __u32 worst_of(const struct hk_children *children, __u32 first, __u32 spared)
 {
 	__u32 i, worst = HK_CHILD_NONE;
 
-	for (i = first; i < end; i++) {
-		if (!children->slots[i].used || i == spared ||
-			(family != HK_CHILD_NONE && children->slots[i].family != family))
-			continue;
-		if (worst == HK_CHILD_NONE || goes_first(&children->slots[i], &children->slots[worst]))
+	for (i = first; i < first + HK_CHILD_WAYS; i++)
+		if (i != spared &&
+			(worst == HK_CHILD_NONE || goes_first(&children->slots[i], &children->slots[worst])))
 			worst = i;
-	}
-	if (worst == HK_CHILD_NONE)
-		return false;
-	hk_child_drop(children, worst);
-	hk_child_count_up(&children->counts.evicted);
-	return true;
+	return worst;
 }
 
 /* The family of a root, new if it has none; HK_CHILD_NONE when there are too many. */
@@ -135,7 +136,7 @@ static __u32 find_room(struct hk_children *children, __u32 first, __u32 spared)
 
 	if (index != HK_CHILD_NONE)
 		return index;
-	evict(children, first, first + HK_CHILD_WAYS, HK_CHILD_NONE, spared);
+	evict(children, worst_of(children, first, spared));
 	return find_free(children, first);
 }
 
@@ -170,6 +171,7 @@ static void fill(struct hk_children *children, __u32 index, const struct creator
 	slot->expires_ns = entry->expires_ns;
 	slot->used = 1;
 	hk_child_end_change(slot);
+	hk_child_line_up(children, index, false);
 	children->families[creator->family].alive++;
 	__atomic_fetch_add(&children->counts.alive, 1, __ATOMIC_RELAXED);
 }
@@ -198,7 +200,7 @@ static enum hk_child_added add(struct hk_children *children, struct hk_crypto *c
 	if (creator.creations >= limits->creations || !limits->children)
 		return HK_CHILD_REFUSED;
 	if (children->families[creator.family].alive >= limits->children &&
-		!evict(children, 0, HK_CHILDREN_MAX, creator.family, creator.place.index))
+		!evict(children, hk_child_line_first(children, creator.family, creator.place.index)))
 		return HK_CHILD_REFUSED;
 	index = find_room(children, hk_child_bucket(name), creator.place.index);
 	if (index == HK_CHILD_NONE)

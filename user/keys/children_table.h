@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inside the table of children, for children.c (lookups, and what all need), children_add.c
- * and children_end.c.
+ * Inside the table of children, for children.c (lookups, and what all need), children_add.c,
+ * children_end.c and children_line.c.
  *
  *   slots     what lookups compare, 64 bytes each; 8 to a bucket by name
- *   secrets   beside them: header, keys
+ *   secrets   beside them: header, keys, place in its family's line
  *   families  parent SAs, by a keyed hash of their secret, so that they outlive a reload
  *   past      what was confirmed and is gone
  *
@@ -39,19 +39,33 @@ struct hk_child_slot {
 	__u64 created_ns, expires_ns;
 };
 
+/* Its neighbours in its family's line: indexes + 1, 0: none. */
+struct hk_child_links {
+	__u32 before, after;
+	bool confirmed; /* which line */
+};
+
+/* Beside the slots, with the lock. */
 struct hk_child_secret {
 	__u32 key[HK_CHILD_KEY_WORDS];
 	struct hk_hmac_key parent;
 	__u8 header[HK_CREATION_MAX];
 	__u64 digest;		       /* of the creation, under its creator's secret */
 	struct hk_child_place creator; /* index HK_CHILD_NONE: the family's root */
+	struct hk_child_links links;
+};
+
+/* Children of a family, the oldest first. */
+struct hk_child_line {
+	__u32 first, last; /* indexes + 1, 0: none */
 };
 
 struct hk_child_family {
 	__u64 identity; /* 0: free */
 	__u32 alive;
-	__u32 creations; /* under the root, confirmed */
-	bool kept;	 /* its root is a key still */
+	__u32 creations;	       /* under the root, confirmed */
+	bool kept;		       /* its root is a key still */
+	struct hk_child_line lines[2]; /* tentative, confirmed */
 };
 
 struct hk_children {
@@ -101,6 +115,11 @@ static inline void hk_child_end_change(struct hk_child_slot *slot)
 }
 
 void hk_child_drop(struct hk_children *children, __u32 index);
+/* A new child stands at the end of its family's tentative line; one that goes leaves it. */
+void hk_child_line_up(struct hk_children *children, __u32 index, bool confirmed);
+void hk_child_line_leave(struct hk_children *children, __u32 index);
+/* Which of a family is to go first: tentative before confirmed, then the oldest, and never `spared`. */
+__u32 hk_child_line_first(struct hk_children *children, __u32 family, __u32 spared);
 /* What is over in the bucket goes now, so that it is remembered before anything else is asked. */
 void hk_child_drop_expired(struct hk_children *children, __u32 first, __u64 now_ns);
 __u64 hk_child_identity(const struct hk_hmac_key *root);
