@@ -5,6 +5,7 @@
  * that nothing is sealed any more. The clock is the test's.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "tests/unit/harness.h"
 #include "user/base/text.h"
+#include "user/endpoint/inner.h"
 #include "user/endpoint/speaker.h"
 
 #define KEY(a)		 a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a /* 32 times */
@@ -159,28 +161,38 @@ static void say(struct hk_wishes *wishes, const char *name, const char *text)
 			hk_wish_set(wishes, i, text);
 }
 
-static void scene_begin(struct scene *scene, const char *envelope, const char *option, const char *value,
-	const char *senders, const char *receivers)
+static void scene_make(struct scene *scene)
 {
-	const struct hk_speaker *speaker = hk_speaker_find(envelope, &error);
+	memset(scene, 0, sizeof(*scene));
+	strcpy(scene->directory, "/tmp/halfkey-unit-times.XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(scene->directory));
+}
+
+/* Both ends; the sender's options are the scene's. */
+static void scene_speak(struct scene *scene, const struct hk_speaker *speaker,
+	const struct hk_wishes *opening, unsigned use, const char *senders, const char *receivers)
+{
 	struct hk_state_place place = {
 		.directory = scene->directory, .sender = "192.0.2.1", .first_use = true};
 	struct hk_sending sending = {.source = "t", .to = &here, .wishes = &scene->wishes, .spi = 0x1000};
 
-	memset(scene, 0, sizeof(*scene));
-	strcpy(scene->directory, "/tmp/halfkey-unit-times.XXXXXX");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(scene->directory));
-	say(&scene->wishes, option, value);
 	sending.keys = scene->senders = parse(senders, NULL);
 	scene->receivers = parse(receivers, NULL);
 	CU_ASSERT_EQUAL_FATAL(
 		hk_speech_plan(&scene->sending, speaker, &scene->wishes, HK_USE_SEAL, &there, &error), 0);
-	CU_ASSERT_EQUAL_FATAL(
-		hk_speech_plan(&scene->receiving, speaker, &no_wishes, HK_USE_TUNNEL, &here, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(hk_speech_plan(&scene->receiving, speaker, opening, use, &here, &error), 0);
 	CU_ASSERT_EQUAL_FATAL(hk_sender_new(&scene->sender, scene->sending, &sending, &error), 0);
 	CU_ASSERT_EQUAL_FATAL(hk_sender_start(scene->sender, &place, &error), 0);
 	CU_ASSERT_EQUAL_FATAL(
 		hk_receiver_new(&scene->receiver, scene->receiving, scene->receivers, &place, &error), 0);
+}
+
+static void scene_begin(struct scene *scene, const char *envelope, const char *option, const char *value,
+	const char *senders, const char *receivers)
+{
+	scene_make(scene);
+	say(&scene->wishes, option, value);
+	scene_speak(scene, hk_speaker_find(envelope, &error), &no_wishes, HK_USE_TUNNEL, senders, receivers);
 }
 
 static void scene_end(struct scene *scene)
@@ -268,6 +280,67 @@ static void contexts_through_time(void)
 	through_time("wesp", "context", "7", form);
 }
 
+/* The same of envelopes that captures alone have: an IP packet from end to end. */
+static int carry_packet(struct scene *scene, __u16 port)
+{
+	static const __u8 payload[] = {0x10, 1, 2, 3}; /* in TSS's port: PDS */
+	__u8 plain[128], sealed[2048], opened[HK_OPEN_ROOM(2048)];
+	struct hk_opened result = {0};
+	struct hk_sealed packet;
+	int size;
+
+	size = hk_outer_build(
+		&there, &here, IPPROTO_UDP, 40000, port, payload, sizeof(payload), plain, sizeof(plain));
+	CU_ASSERT_TRUE_FATAL(size > 0);
+	size = hk_sender_seal_packet(scene->sender, plain, (__u32)size, sealed, sizeof(sealed));
+	if (size < 0)
+		return size;
+	CU_ASSERT_EQUAL(hk_sealed_outer(sealed, (__u32)size, &packet), HK_REFUSAL_NONE);
+	return (int)hk_receiver_open(scene->receiver, 0, &packet, opened, &result);
+}
+
+static void packets_through_time(const char *envelope, const char *senders, const char *receivers, int last)
+{
+	const struct hk_speaker *speaker = hk_speaker_find(envelope, &error);
+	bool tss = strcmp(envelope, "tss") == 0;
+	__u16 port = tss ? HK_UDP_PORT_TSS : 4433;
+	struct hk_wishes opening = no_wishes;
+	struct scene scene;
+
+	clock_at(15);
+	memset(&error, 0, sizeof(error));
+	scene_make(&scene);
+	if (tss) {
+		say(&scene.wishes, "tss", "mode=cluster");
+		say(&scene.wishes, "sdi", "171");
+		say(&opening, "tss", "mode=cluster");
+		say(&opening, "sdi", "171");
+		say(&scene.wishes, "epoch", "1");
+	}
+	scene_speak(&scene, speaker, &opening, HK_USE_OPEN, senders, receivers);
+	CU_ASSERT_EQUAL(carry_packet(&scene, port), HK_REFUSAL_NONE);
+	clock_at(19);
+	CU_ASSERT_EQUAL(carry_packet(&scene, port), HK_REFUSAL_NONE);
+	clock_at(20);
+	CU_ASSERT_EQUAL(carry_packet(&scene, port), last);
+	scene_end(&scene);
+	hk_wishes_clear(&opening);
+}
+
+static void captures_through_time(void)
+{
+	static const char form[] = "slot=0 generation=1 id=171 side=enc key=" KEY(
+		"01") "%s\nslot=0 generation=1 id=171 side=auth key=" KEY("02") "%s\n";
+	char unbound[1024], bound[1024];
+
+	snprintf(unbound, sizeof(unbound), form, "", "");
+	snprintf(bound, sizeof(bound), form, AT("before", "10") AT("after", "20"), "");
+	packets_through_time("tss", unbound, bound, HK_REFUSAL_KEY_EXPIRED);
+	packets_through_time("tss", bound, unbound, -EKEYEXPIRED);
+	packets_through_time("dtls", unbound, bound, HK_REFUSAL_KEY_EXPIRED);
+	packets_through_time("dtls", bound, unbound, -EKEYEXPIRED);
+}
+
 static void nothing_begins_outside_its_time(void)
 {
 	struct hk_sending sending = {.source = "t.keys", .to = &here, .spi = 0x1000};
@@ -307,6 +380,7 @@ int main(void)
 		{"psp: an open SPI closes with its key", psp_through_time},
 		{"esp: an open SPI closes with its key", esp_through_time},
 		{"eesp, wesp: an open context closes with its key", contexts_through_time},
+		{"tss, dtls: an open context closes with its key", captures_through_time},
 		{"nothing begins outside its time", nothing_begins_outside_its_time},
 		{0},
 	};

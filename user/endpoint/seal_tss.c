@@ -31,7 +31,8 @@ struct hk_tss {
 	unsigned context_size;
 	bool ready;
 	struct hk_protection protection;
-	__u32 epoch; /* EPOCH_KNOWN | highest that verified; 0: none yet */
+	__u64 not_after; /* of its key; 0: no end */
+	__u32 epoch;	 /* EPOCH_KNOWN | highest that verified; 0: none yet */
 	__u8 envelope[ENVELOPE_MAX];
 };
 
@@ -75,12 +76,21 @@ int hk_tss_from_keys(struct hk_tss **out, const struct hk_tss_setup *setup, __u3
 {
 	const struct hk_master_wish wish = {.has_id = true, .has_slot = true, .id = sdi, .slot = (__u8)an};
 	struct hk_master master;
+	int status;
 
 	master.refusal = HK_REFUSAL_NO_KEY;
 	if (an > 1 || !hk_host_keys_master(keys, &wish, &master))
 		return hk_error_set(error, ENOKEY, "%s: no key for SDI %u in slot %u: id=%u slot=%u: %s",
 			name, sdi, an, sdi, an, hk_refusal_text(master.refusal));
-	return hk_tss_new(out, setup, sdi, an, master.enc, master.auth, error);
+	status = hk_tss_new(out, setup, sdi, an, master.enc, master.auth, error);
+	if (!status)
+		(*out)->not_after = master.not_after;
+	return status;
+}
+
+__u64 hk_tss_not_after(const struct hk_tss *tss)
+{
+	return tss->not_after;
 }
 
 void hk_tss_free(struct hk_tss *tss)

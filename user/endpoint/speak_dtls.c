@@ -43,6 +43,7 @@ struct dtls_sender {
 struct reader {
 	struct hk_dtls *dtls;
 	struct hk_dtls_name name;
+	__u64 not_after; /* of its key; 0: no end */
 };
 
 struct dtls_receiver {
@@ -168,6 +169,7 @@ static int sender_new(struct hk_sender **out, struct hk_speech *speech, const st
 	sender = calloc(1, sizeof(*sender));
 	if (!sender)
 		return hk_error_set(error, ENOMEM, "no memory for DTLS contexts");
+	sender->sender.not_after = master.not_after;
 	status = draw_writers(sender, speech, &master, error);
 	if (status)
 		sender_free(&sender->sender, false);
@@ -247,7 +249,7 @@ static bool same_name(const struct hk_dtls_name *a, const struct hk_dtls_name *b
 
 /* Keys for this one packet, until it verifies. */
 static unsigned try_context(
-	struct dtls_receiver *receiver, const struct hk_dtls_name *name, unsigned nth, struct hk_dtls **out)
+	struct dtls_receiver *receiver, const struct hk_dtls_name *name, unsigned nth, struct reader *out)
 {
 	const struct hk_speech *speech = receiver->receiver.speech;
 	const struct dtls_speech *dtls = dtls_speech(speech);
@@ -264,36 +266,54 @@ static unsigned try_context(
 		return master.refusal;
 	if (name->split != (master.auth != NULL))
 		return HK_REFUSAL_DOWNGRADE;
-	return make_context(speech, name, &master, out, NULL) ? HK_REFUSAL_CIPHER : HK_REFUSAL_NONE;
+	*out = (struct reader){.name = *name, .not_after = master.not_after};
+	return make_context(speech, name, &master, &out->dtls, NULL) ? HK_REFUSAL_CIPHER : HK_REFUSAL_NONE;
+}
+
+static unsigned open_known(const struct reader *reader, const __u8 *record, __u32 length, __u8 *out,
+	struct hk_dtls_opened *opened)
+{
+	if (reader->not_after && hk_host_keys_now() >= reader->not_after)
+		return HK_REFUSAL_KEY_EXPIRED;
+	return hk_dtls_open(reader->dtls, record, length, out, opened);
+}
+
+/* With each generation that there is: the tag says which one it is. */
+static unsigned open_first(struct dtls_receiver *receiver, const struct hk_dtls_name *name,
+	const __u8 *record, __u32 length, __u8 *out, struct hk_dtls_opened *opened)
+{
+	unsigned refusal = HK_REFUSAL_NO_KEY, i, now;
+	struct reader reader;
+
+	for (i = 0; i < HK_HOST_GENERATIONS; i++) {
+		now = try_context(receiver, name, i, &reader);
+		if (now)
+			return i ? refusal : now;
+		refusal = hk_dtls_open(reader.dtls, record, length, out, opened);
+		if (!refusal)
+			receiver->readers[receiver->count++] = reader;
+		else
+			hk_dtls_free(reader.dtls);
+		if (refusal != HK_REFUSAL_BAD_ICV)
+			break;
+	}
+	return refusal;
 }
 
 static unsigned open_record(struct dtls_receiver *receiver, const __u8 *record, __u32 length, __u8 *out,
 	struct hk_dtls_opened *opened)
 {
 	struct hk_dtls_name name;
-	struct hk_dtls *dtls = NULL;
-	unsigned refusal = hk_dtls_read_name(record, length, &name), i, now;
+	unsigned refusal = hk_dtls_read_name(record, length, &name), i;
 
-	for (i = 0; i < receiver->count && !refusal; i++)
-		if (same_name(&receiver->readers[i].name, &name))
-			return hk_dtls_open(receiver->readers[i].dtls, record, length, out, opened);
-	if (!refusal && receiver->count == READERS)
-		refusal = HK_REFUSAL_SPI_FULL;
 	if (refusal)
 		return refusal;
-	for (i = 0; i < HK_HOST_GENERATIONS; i++) { /* the tag says which one it is */
-		now = try_context(receiver, &name, i, &dtls);
-		if (now)
-			return i ? refusal : now;
-		refusal = hk_dtls_open(dtls, record, length, out, opened);
-		if (!refusal)
-			receiver->readers[receiver->count++] = (struct reader){dtls, name};
-		else
-			hk_dtls_free(dtls);
-		if (refusal != HK_REFUSAL_BAD_ICV)
-			break;
-	}
-	return refusal;
+	for (i = 0; i < receiver->count; i++)
+		if (same_name(&receiver->readers[i].name, &name))
+			return open_known(&receiver->readers[i], record, length, out, opened);
+	if (receiver->count == READERS)
+		return HK_REFUSAL_SPI_FULL;
+	return open_first(receiver, &name, record, length, out, opened);
 }
 
 /* All of a datagram's data: all records of it verify, or it is refused. */

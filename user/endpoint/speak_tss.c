@@ -151,11 +151,13 @@ static int sender_new(struct hk_sender **out, struct hk_speech *speech, const st
 	sender->shape.destination = sending->to ? *sending->to : tss->shape.source;
 	status = hk_tss_from_keys(
 		&sender->tss, &tss->setup, tss->sdi, tss->an, sending->keys, sending->source, error);
-	if (status)
+	if (status) {
 		free(sender);
-	else
-		*out = &sender->sender;
-	return status;
+		return status;
+	}
+	sender->sender.not_after = hk_tss_not_after(sender->tss);
+	*out = &sender->sender;
+	return 0;
 }
 
 static int start(struct hk_sender *sender, const struct hk_state_place *place, struct hk_error *error)
@@ -243,6 +245,8 @@ static unsigned open_sealed(
 
 	if (!hk_speech_receives(base->speech, sealed))
 		return HK_REFUSAL_NOT_OURS;
+	if (hk_tss_not_after(receiver->tss) && hk_host_keys_now() >= hk_tss_not_after(receiver->tss))
+		return HK_REFUSAL_KEY_EXPIRED;
 	refusal = hk_tss_open_sealed(receiver->tss, sealed, receiver->plain, &plain);
 	if (refusal)
 		return refusal;

@@ -37,6 +37,8 @@ int hk_tss_new(struct hk_tss **out, const struct hk_tss_setup *setup, __u32 sdi,
 int hk_tss_from_keys(struct hk_tss **out, const struct hk_tss_setup *setup, __u32 sdi, unsigned an,
 	const struct hk_host_keys *keys, const char *name, struct hk_error *error);
 void hk_tss_free(struct hk_tss *tss); /* wipes; NULL is fine */
+/* When the time of its key is over, seconds since 1970; 0: it has no end. */
+__u64 hk_tss_not_after(const struct hk_tss *tss);
 
 /* Who sends to whom, and by what. */
 struct hk_tss_shape {
