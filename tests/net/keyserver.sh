@@ -144,6 +144,9 @@ ks_tunnels() {
 	peer_pid=$tunnel_pid
 }
 
+# ks_spis COUNT: so many SPIs both ends were given so far
+ks_spis() { [ "$(grep -c 'with SPI' "$ks/client.tunnel.log")" -ge "$1" ] && [ "$(grep -c 'with SPI' "$ks/peer.tunnel.log")" -ge "$1" ]; }
+
 # ks_receive tcp|udp PORT COUNT: at the tunnel's far end, into $ks/tcp.received or udp.received; its pid in $receiver
 ks_receive() {
 	in_server python3 tests/net/seq.py receive "$1" 10.9.0.9 "$2" "$3" >"$ks/$1.received" 2>&1 &

@@ -30,6 +30,7 @@ check "keys rotate by themselves" wait_for 30 reached $((first + 1))
 second=$(generations)
 "$endpoint" keyserver -c "$ks/keyserver.yaml" --rotate all
 check "and when they are told to" wait_for 30 reached $((second + 1))
+check "both ends have heard of both" wait_for 15 ks_spis 3
 topology_stop "$key_server_pid"
 ks_server
 third=$(generations)

@@ -33,6 +33,8 @@ in_client python3 tests/net/seq.py send tcp 10.9.0.9 7001 5000 100 &
 in_client python3 tests/net/seq.py send udp 10.9.0.9 7002 5000 100 &
 first=$(current)
 check "keys rotate under them" wait_for 15 newer "$first"
+# who had not heard of it would go on with keys that end with their grace
+check "both ends seal with the next ones" wait_for 15 ks_spis 2
 topology_stop "$key_server_pid" # away for longer than a generation lives
 sleep 13
 second=$(current)
