@@ -110,6 +110,7 @@ static void say_with_descriptors(int fd, const char *text, unsigned count)
 	struct iovec part = {.iov_base = (void *)(unsigned long)text, .iov_len = strlen(text)};
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes};
 	struct cmsghdr *head = (struct cmsghdr *)(void *)control.bytes;
+	int given = open("/dev/null", O_RDONLY | O_CLOEXEC); /* not our end: it would never be gone */
 	unsigned i;
 
 	message.msg_controllen = CMSG_SPACE(count * sizeof(int));
@@ -117,15 +118,16 @@ static void say_with_descriptors(int fd, const char *text, unsigned count)
 	head->cmsg_type = SCM_RIGHTS;
 	head->cmsg_len = CMSG_LEN(count * sizeof(int));
 	for (i = 0; i < count; i++)
-		memcpy(CMSG_DATA(head) + i * sizeof(int), &fd, sizeof(fd));
+		memcpy(CMSG_DATA(head) + i * sizeof(int), &given, sizeof(given));
 	CU_ASSERT_EQUAL(sendmsg(fd, &message, 0), (ssize_t)strlen(text));
+	close(given);
 }
 
 /* Descriptors that nobody asked for, and more than one: each is closed with its request. */
 static void descriptors_do_not_pile_up(void)
 {
 	unsigned before, round;
-	int fd = dial();
+	int fd = dial(), others[4], i;
 
 	say(fd, "{\"command\":\"status\"}\n");
 	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "\"ok\":true"));
@@ -138,6 +140,24 @@ static void descriptors_do_not_pile_up(void)
 	say_with_descriptors(fd, "\"status\"}\n", 3);
 	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "\"ok\":true"));
 	CU_ASSERT_EQUAL(open_descriptors(), before);
+	/* with half a line and a client that goes, its descriptor goes */
+	say_with_descriptors(fd, "{\"command\":", 1);
+	close(fd);
+	fd = dial();
+	say(fd, "{\"command\":\"status\"}\n");
+	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "\"ok\":true"));
+	CU_ASSERT_EQUAL(open_descriptors(), before);
+	/* and none is closed twice: its number is somebody else's by then */
+	say_with_descriptors(fd, "{\"command\":\"status\"}\n", 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "\"ok\":true"));
+	for (i = 0; i < 4; i++)
+		others[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	close(fd);
+	fd = dial();
+	say(fd, "{\"command\":\"status\"}\n");
+	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "\"ok\":true"));
+	for (i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(close(others[i]), 0);
 	close(fd);
 }
 
