@@ -283,7 +283,7 @@ static unsigned open_first(struct dtls_receiver *receiver, const struct hk_dtls_
 	const __u8 *record, __u32 length, __u8 *out, struct hk_dtls_opened *opened)
 {
 	unsigned refusal = HK_REFUSAL_NO_KEY, i, now;
-	struct reader reader;
+	struct reader reader = {0};
 
 	for (i = 0; i < HK_HOST_GENERATIONS; i++) {
 		now = try_context(receiver, name, i, &reader);
