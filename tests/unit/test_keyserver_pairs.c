@@ -362,6 +362,34 @@ static void numbers_are_never_another_address(void)
 	end_pairs();
 }
 
+/* A new host has the address of one that is gone, or two swap theirs: other numbers, so other keys. */
+static void an_address_brings_no_keys(void)
+{
+	char *name = hosts[1].name;
+	struct hk_ks_sides before, after;
+
+	begin_pairs(HK_ENVELOPE_EESP, HK_PROFILE_SPLIT);
+	hk_ks_pair_keys(&ks, 0, 0, 1, hk_ks_current(&ks, 0, 0), &before);
+	hosts[1].name = (char *)"a-name-of-thirty-one-characters";
+	again();
+	CU_ASSERT_EQUAL(hk_ks_pair_id(&ks, 0, 0, 1), 1 << 10 | 4);
+	hk_ks_pair_keys(&ks, 0, 0, 1, hk_ks_current(&ks, 0, 0), &after);
+	CU_ASSERT_NOT_EQUAL(memcmp(before.enc, after.enc, 32), 0);
+	CU_ASSERT_NOT_EQUAL(memcmp(before.auth, after.auth, 32), 0);
+	CU_ASSERT_NOT_EQUAL(memcmp(before.reader, after.reader, 32), 0);
+	hosts[1].name = hosts[2].name;
+	hosts[2].name = name;
+	again();
+	CU_ASSERT_EQUAL(hk_ks_pair_id(&ks, 0, 1, 2), 5 << 10 | 6);
+	hosts[2].name = hosts[1].name;
+	hosts[1].name = name;
+	again();
+	CU_ASSERT_EQUAL(hk_ks_pair_id(&ks, 0, 0, 1), 1026); /* what it was before is its own for good */
+	hk_ks_pair_keys(&ks, 0, 0, 1, hk_ks_current(&ks, 0, 0), &after);
+	CU_ASSERT_EQUAL(memcmp(&before, &after, sizeof(before)), 0);
+	end_pairs();
+}
+
 /* What a host gets is whole, in the words of its own reader. */
 static void hosts_read_their_sets(void)
 {
@@ -402,6 +430,7 @@ int main(void)
 		{"box and reader get their side", box_and_reader_get_their_side},
 		{"single has one key", single_has_one_key},
 		{"a key is its pair's and nobody else's", a_key_is_its_pairs},
+		{"an address brings no keys", an_address_brings_no_keys},
 		{"contexts never repeat", contexts_never_repeat},
 		{"contexts do not come round", contexts_do_not_come_round},
 		{"the largest set fits a message", the_largest_set_fits},

@@ -10,8 +10,9 @@
  *      "DKp1" || x || [envelope]_8 || [MKID]_32 || receiver(16) || sender(16), 32)
  *
  * with x = e, a, r. So they live and end with the receiver's generation, and are in
- * no store. Addresses are in it besides numbers: who gets a number of another that
- * is gone gets none of its keys.
+ * no store. A number is one name's at one address, for the life of the domain: who gets
+ * the address of another that is gone, or swaps with it, gets none of its keys, and that
+ * one can go on with none.
  */
 #include <string.h>
 

@@ -9,15 +9,15 @@
  * In EESP and WESP the MKID tells it (keyserver_pairs.c), and what is given out is a
  * ContextID, in which the same two numbers stand: | sender 24 | second 40 |.
  *
- * The sender's number belongs to its address for life. The second is the one it
- * is given out in, by the clock: a state directory that was put back from an
- * older copy gives no SPI out again as long as the clock is right, and a server
- * gives none out in the second it starts in, as an earlier run may have. One SPI
- * a second is enough for a sender and receiver. Seconds come round after 24 days
- * (PSP) or 6 (ESP): no generation is used that long, and one that comes back to
- * a slot long before has other SPIs than the last.
+ * The sender's number belongs to its address for life (of a pair, to its name and address). The second is the
+ * one it is given out in, by the clock: a state directory that was put back from an older copy gives no SPI
+ * out again as long as the clock is right, and a server gives none out in the second it starts in, as an
+ * earlier run may have. One SPI a second is enough for a sender and receiver. Seconds come round after 24
+ * days (PSP) or 6 (ESP): no generation is used that long, and one that comes back to a slot long before has
+ * other SPIs than the last.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "user/base/text.h"
@@ -94,7 +94,7 @@ static bool is_member(const void *context, const char *address)
 	struct hk_address parsed;
 	unsigned i;
 
-	/* Keys of pairs bear numbers before anything is given out: there one stays with its address. */
+	/* Keys of pairs bear numbers before anything is given out: there one is never another's. */
 	if (hk_ks_has_pairs(domain))
 		return true;
 	if (hk_address_parse(address, &parsed))
@@ -108,9 +108,11 @@ static bool is_member(const void *context, const char *address)
 int hk_ks_number_host(struct hk_ks *ks, unsigned domain, unsigned host, struct hk_error *error)
 {
 	const struct hk_ks_domain *config = &ks->config->domains[domain];
-	char address[HK_ADDRESS_TEXT];
+	char address[HK_ADDRESS_TEXT], whose[HK_ADDRESS_TEXT + 1 + HK_PUSH_NAME];
 
 	hk_address_format(&config->hosts[host].receiver, address);
-	return hk_ks_store_number(ks->store, config->name, address, SENDERS_MAX, is_member, config,
+	snprintf(whose, sizeof(whose), hk_ks_has_pairs(config) ? "%s %s" : "%s", address,
+		config->hosts[host].name);
+	return hk_ks_store_number(ks->store, config->name, whose, SENDERS_MAX, is_member, config,
 		&ks->domains[domain].receivers[host].number, error);
 }
