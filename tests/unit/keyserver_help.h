@@ -77,7 +77,7 @@ static void end(void)
 	CU_ASSERT_EQUAL(system(command), 0);
 }
 
-static void again(void)
+static __attribute__((unused)) void again(void)
 {
 	hk_ks_stop(&ks);
 	hk_ks_store_close(ks.store);

@@ -10,6 +10,7 @@
  *   keyserver_pairs.c       master keys of a sender and a receiver (EESP, WESP)
  *   keyserver_lines.c       the text a role gets: the one place that writes keys out
  *   keyserver_answer.c      requests, by role
+ *   keyserver_carry.c       what a reload carries over besides the disk's
  *   keyserver_connection.h  TLS and messages, many clients in one thread (four files)
  *   keyserver_command.c     the command line
  *
@@ -132,8 +133,9 @@ int hk_ks_store_allocations(struct hk_ks_store *store, const char *domain, const
 int hk_ks_store_count(struct hk_ks_store *store, const char *domain, const char *host, __u32 generation,
 	__u64 *count, struct hk_error *error);
 /*
- * The number of `address` among the senders of `domain`, from 1 to `most`: it keeps it
- * for life. Where all are taken one goes to another address that `member` denies and no SPI has.
+ * The number of `address` (of pairs, "address name") among the senders of `domain`, from 1 to
+ * `most`: it keeps it for life. Where all are taken one goes to another address that `member` denies and no
+ * SPI has.
  */
 int hk_ks_store_number(struct hk_ks_store *store, const char *domain, const char *address, __u32 most,
 	bool (*member)(const void *context, const char *address), const void *context, __u32 *number,
@@ -272,6 +274,11 @@ bool hk_ks_answer(struct hk_ks *ks, struct hk_ks_client *client, const json_t *r
 void hk_ks_serve(struct hk_ks *ks);
 /* Queues a message (takes it). In keyserver_connection.c; tests have their own. */
 void hk_ks_send(struct hk_ks_client *client, json_t *message);
+
+/* A reload: from `now` to `next`, which has another configuration and what is on disk. */
+void hk_ks_carry(const struct hk_ks *now, struct hk_ks *next);
+/* False: its domain is gone, or it is no member of it any more. */
+bool hk_ks_move_client(struct hk_ks_client *client, const struct hk_ks_config *next);
 
 /* Counters to the log, and all of it to the `stats` file. */
 void hk_ks_report(const struct hk_ks *ks, bool log);

@@ -27,91 +27,6 @@ static int check_fixed(
 	return 0;
 }
 
-/* --- what is known besides the disk's ----------------------------------------------------------- */
-
-/* `again`: what was confirmed counts no more. */
-static void carry_receiver(const struct hk_ks_receiver *now, struct hk_ks_receiver *next, __u64 serial,
-	__u64 now_serial, bool again)
-{
-	unsigned i, j;
-
-	next->tokens = now->tokens;
-	next->order = now->order;
-	for (i = 0; i < HK_KS_GENERATIONS; i++) {
-		next->rows[i].serial = serial;
-		for (j = 0; !again && j < HK_KS_GENERATIONS; j++)
-			if (now->rows[j].generation == next->rows[i].generation &&
-				now->rows[j].serial <= now_serial)
-				next->rows[i].serial = now->rows[j].serial;
-	}
-}
-
-/*
- * Who joins a domain of pairs brings keys of generations that are in force: its first context waits
- * until receiver and boxes have confirmed them.
- */
-static void carry(const struct hk_ks *now, struct hk_ks *next)
-{
-	const struct hk_ks_domain *old, *new;
-	unsigned i, j, k, l;
-
-	for (i = 0; i < now->config->domains_count; i++)
-		for (j = 0; j < next->config->domains_count; j++) {
-			old = &now->config->domains[i];
-			new = &next->config->domains[j];
-			if (strcmp(old->name, new->name) != 0)
-				continue;
-			next->domains[j].serial = now->domains[i].serial + 1;
-			for (k = 0; k < old->hosts_count; k++)
-				for (l = 0; l < new->hosts_count; l++)
-					if (strcmp(old->hosts[k].name, new->hosts[l].name) == 0)
-						carry_receiver(&now->domains[i].receivers[k],
-							&next->domains[j].receivers[l],
-							next->domains[j].serial, now->domains[i].serial,
-							hk_ks_has_pairs(new));
-		}
-}
-
-/* --- clients ------------------------------------------------------------------------------------- */
-
-/* Receivers are numbers in a configuration: in the new one they have others, or none. */
-static void move_wants(
-	struct hk_ks_client *client, const struct hk_ks_domain *old, const struct hk_ks_domain *new)
-{
-	unsigned i, j, kept = 0;
-
-	for (i = 0; i < client->wants_count; i++) {
-		const struct hk_address *receiver = &old->hosts[client->wants[i].receiver].receiver;
-
-		for (j = 0; j < new->hosts_count; j++)
-			if (memcmp(&new->hosts[j].receiver, receiver, sizeof(*receiver)) == 0)
-				break;
-		if (j == new->hosts_count || j == client->host_index)
-			continue;
-		client->wants[kept] = client->wants[i];
-		client->wants[kept++].receiver = j;
-	}
-	client->wants_count = kept;
-}
-
-/* False: its domain is gone, or it is no member of it any more. */
-static bool move_client(struct hk_ks_client *client, const struct hk_ks_config *next)
-{
-	const struct hk_ks_domain *old = client->domain, *new;
-	unsigned i;
-
-	for (i = 0; old && i < next->domains_count; i++) {
-		new = &next->domains[i];
-		if (strcmp(new->name, old->name) != 0 || !hk_ks_belongs(client, new))
-			continue;
-		move_wants(client, old, new);
-		client->domain = new;
-		client->domain_index = i;
-		return true;
-	}
-	return !old;
-}
-
 static void move_clients(struct hk_ks_server *server, const struct hk_ks_config *next)
 {
 	struct hk_ks_connection *connection, *after;
@@ -124,7 +39,7 @@ static void move_clients(struct hk_ks_server *server, const struct hk_ks_config 
 		memset(&error, 0, sizeof(error));
 		if (hk_push_verify_again(server->tls, connection->ssl, &error))
 			hk_ks_drop(server, connection, HK_KS_REVOKED, error.text);
-		else if (!move_client(&connection->client, next))
+		else if (!hk_ks_move_client(&connection->client, next))
 			hk_ks_drop(server, connection, HK_KS_REVOKED,
 				"closed: no longer a member of its domain");
 	}
@@ -164,7 +79,7 @@ int hk_ks_reload(struct hk_ks_server *server, struct hk_error *error)
 		hk_ks_config_free(config);
 		return status;
 	}
-	carry(ks, &next);
+	hk_ks_carry(ks, &next);
 	SSL_CTX_free(server->tls);
 	server->tls = tls;
 	move_clients(server, config);
