@@ -306,6 +306,51 @@ static void who_goes_first(void)
 	hk_children_free(children);
 }
 
+static enum hk_child_added add_under(
+	struct hk_children *children, const struct hk_child_creator *creator, __u32 spi, __u32 cap)
+{
+	const struct hk_child_limits limits = {.children = cap, .creations = 9};
+	struct hk_creation creation = {.scope = HK_SCOPE_HOST, .lifetime = 3600, .spi = spi};
+	__u8 header[HK_CREATION_MAX];
+	struct hk_child_name name;
+
+	name_of(&name, spi);
+	return hk_children_add(
+		children, crypto, creator, &name, header, hk_creation_write(&creation, header), &limits, 1);
+}
+
+/* A child that creates one at the cap is the oldest, and stays: its packet is in hand. */
+static void a_creator_is_spared(bool confirmed)
+{
+	struct hk_children *children = hk_children_new();
+	struct hk_child_creator parent = {0}, child = {0};
+	struct hk_child_place place;
+	struct hk_hmac_key root;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(children);
+	hk_hmac_key_init(&root, (const __u8[32]){9}, 32);
+	parent.root = &root;
+	CU_ASSERT_EQUAL(add_under(children, &parent, 0x1001, 2), HK_CHILD_ADDED);
+	CU_ASSERT_TRUE_FATAL(lives(children, 0x1001, &child.place));
+	CU_ASSERT_EQUAL(add_under(children, &child, 0x1002, 1), HK_CHILD_REFUSED); /* nobody else can go */
+	CU_ASSERT_EQUAL(add_under(children, &parent, 0x1003, 2), HK_CHILD_ADDED);
+	CU_ASSERT_TRUE_FATAL(lives(children, 0x1003, &place));
+	if (confirmed) {
+		hk_child_settle(children, &child.place, true);
+		hk_child_settle(children, &place, true);
+	}
+	CU_ASSERT_EQUAL(add_under(children, &child, 0x1004, 2), HK_CHILD_ADDED);
+	CU_ASSERT_TRUE(lives(children, 0x1001, &place) && lives(children, 0x1004, &place));
+	CU_ASSERT_FALSE(lives(children, 0x1003, &place));
+	hk_children_free(children);
+}
+
+static void creators_are_spared(void)
+{
+	a_creator_is_spared(false);
+	a_creator_is_spared(true);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -315,6 +360,7 @@ int main(void)
 		{"so many parents", many_parents},
 		{"several workers, one table", workers},
 		{"who goes first", who_goes_first},
+		{"who creates a child does not go for it", creators_are_spared},
 		{0},
 	};
 
