@@ -37,15 +37,15 @@ plain() { # PORT FILE
 # track NAME ENVELOPE PORT KEYGEN-OPTION... -- SEAL-OPTION...
 track() {
 	local name=$1 envelope=$2 port=$3 keys=$dir/$1 hosts=(--peer client=192.0.2.1 --peer server=192.0.2.9)
-	local ends=(-f 192.0.2.1 -t 192.0.2.9) keygen=() file=client.keys
+	local ends=(-f 192.0.2.1 -t 192.0.2.9) state=(--state "$dir/$1/state" --first-use) keygen=() file=client.keys
 	shift 3
 	while [ "$1" != -- ]; do keygen+=("$1"); shift; done
 	shift
 	[ "$envelope" = tss ] && { hosts=(--sdi 7 -r 192.0.2.0/24); file=hosts.keys; ends=(-f 192.0.2.1); }
-	[ "$envelope" = dtls ] && ends=()
+	[ "$envelope" = dtls ] && ends=() state=()
 	endpoint keygen -e "$envelope" -o "$keys" "${hosts[@]}" "${keygen[@]}"
 	plain "$port" "$keys/plain.pcap"
-	endpoint seal -e "$envelope" -k "$keys/$file" "${ends[@]}" --state "$keys/state" --first-use "$@" \
+	endpoint seal -e "$envelope" -k "$keys/$file" "${ends[@]}" "${state[@]}" "$@" \
 		"$keys/plain.pcap" "$keys/sealed.pcap"
 	{ echo "mode: inline"; cat "$keys/domain.yaml"; } >"$keys/box.yaml"
 	tracks+=("$name=$keys/box.yaml,$keys/sealed.pcap")
