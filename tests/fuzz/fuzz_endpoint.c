@@ -27,9 +27,9 @@ unsigned hk_sa_profile(unsigned envelope, unsigned variant)
 }
 
 /* Of keyserver_spis.c: a bound that the times must keep. */
-__s64 hk_ks_spis_last(unsigned envelope)
+__s64 hk_ks_spis_last(const struct hk_ks_domain *domain)
 {
-	return envelope == HK_ENVELOPE_PSP ? 1 << 24 : 1 << 23;
+	return domain->envelope == HK_ENVELOPE_PSP ? 1 << 24 : 1 << 23;
 }
 
 #ifdef WRITE_SEEDS
@@ -57,7 +57,7 @@ static void check_domain(const struct hk_ks_domain *domain)
 	demand(domain->name && domain->hosts_count && domain->hosts_count <= HK_KS_HOSTS, "half a domain");
 	demand(domain->boxes_count <= HK_KS_NAMES && domain->readers_count <= HK_KS_NAMES, "too many names");
 	demand(domain->profile == hk_sa_profile(domain->envelope, domain->variant), "another profile");
-	demand(domain->ahead + domain->lifetime <= hk_ks_spis_last(domain->envelope), "SPIs that come round");
+	demand(domain->ahead + domain->lifetime <= hk_ks_spis_last(domain), "SPIs that come round");
 	demand(domain->lifetime > 0 && domain->ahead >= 0 && domain->grace >= 0, "times that do not go on");
 	demand(domain->delegation >= HK_KS_UNLIMITED, "an end that is none");
 	for (i = 0; i < domain->hosts_count; i++) {

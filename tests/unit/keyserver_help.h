@@ -86,4 +86,27 @@ static __attribute__((unused)) void again(void)
 	CU_ASSERT_EQUAL_FATAL(hk_ks_start(&ks, &error), 0);
 }
 
+static __attribute__((unused)) struct hk_ks_client client_of(unsigned role, const char *name)
+{
+	struct hk_ks_client client = {.who = {.role = role}};
+
+	snprintf(client.who.name, sizeof(client.who.name), "%s", name);
+	return client;
+}
+
+/* A request as it came from `client`, and what it sets going. False: the connection ends. */
+static __attribute__((unused)) bool ask(struct hk_ks_client *client, const char *text)
+{
+	json_t *request = json_loads(text, 0, NULL);
+	bool go_on;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+	go_on = hk_ks_answer(&ks, client, request);
+	json_decref(request);
+	ks.clients = client;
+	hk_ks_serve(&ks);
+	ks.clients = NULL;
+	return go_on;
+}
+
 #endif

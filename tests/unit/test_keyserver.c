@@ -8,28 +8,6 @@
 #include "tests/unit/keyserver_help.h"
 #include "user/endpoint/keynews.h"
 
-static struct hk_ks_client client_of(unsigned role, const char *name)
-{
-	struct hk_ks_client client = {.who = {.role = role}};
-
-	snprintf(client.who.name, sizeof(client.who.name), "%s", name);
-	return client;
-}
-
-static bool ask(struct hk_ks_client *client, const char *text)
-{
-	json_t *request = json_loads(text, 0, NULL);
-	bool go_on;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(request);
-	go_on = hk_ks_answer(&ks, client, request);
-	json_decref(request);
-	ks.clients = client;
-	hk_ks_serve(&ks);
-	ks.clients = NULL;
-	return go_on;
-}
-
 /* Words that requests are made of; every combination of them is tried at random. */
 static const char *const ops[] = {"hello", "subscribe", "ack", "spi", "pong", "keys", "auth", ""};
 static const char *const keys[] = {"role", "domain", "side", "inbound", "to", "serial", "name", "op"};

@@ -64,7 +64,7 @@ static bool confirmed(unsigned host)
 	return hk_ks_confirmed(&ks, 0, host, hk_ks_current(&ks, 0, host));
 }
 
-static void ask(const char *to)
+static void ask_to(const char *to)
 {
 	json_t *request = json_pack("{s:s,s:s}", "op", "spi", "to", to);
 
@@ -82,11 +82,11 @@ static void pairs_are_confirmed_again(void)
 	hk_ks_serve(&ks); /* the sets go out, and the box has a while to confirm its own */
 	CU_ASSERT_FALSE(confirmed(0) || confirmed(2));
 	sent[0] = '\0';
-	ask("192.0.2.1");
+	ask_to("192.0.2.1");
 	CU_ASSERT_PTR_NULL(strstr(sent, "context"));
 	box.acked = box.sent;
 	CU_ASSERT(confirmed(0) && confirmed(2));
-	ask("192.0.2.1");
+	ask_to("192.0.2.1");
 	CU_ASSERT_PTR_NOT_NULL(strstr(sent, "context"));
 	finish();
 }
@@ -130,7 +130,7 @@ static void who_moves_is_another_receiver(void)
 {
 	start(HK_ENVELOPE_PSP);
 	CU_ASSERT_EQUAL(hk_ks_current(&ks, 0, 0)->generation, hk_ks_current(&ks, 0, 2)->generation);
-	ask("192.0.2.1");
+	ask_to("192.0.2.1");
 	CU_ASSERT_EQUAL_FATAL(sender.wants_count, 1);
 	CU_ASSERT_NOT_EQUAL(sender.wants[0].generation, 0);
 	later_hosts[0].receiver = hosts[2].receiver;
@@ -153,7 +153,7 @@ static void who_moves_is_another_receiver(void)
 static void a_sender_that_moves_gets_other_contexts(void)
 {
 	start(HK_ENVELOPE_WESP);
-	ask("192.0.2.1");
+	ask_to("192.0.2.1");
 	CU_ASSERT_NOT_EQUAL(sender.wants[0].generation, 0);
 	later_hosts[1].receiver = hk_address_v4((const __u8[4]){192, 0, 2, 77});
 	reload();
@@ -171,7 +171,7 @@ static void a_sender_that_moves_gets_other_contexts(void)
 static void what_was_given_stays_given(void)
 {
 	start(HK_ENVELOPE_PSP);
-	ask("192.0.2.1");
+	ask_to("192.0.2.1");
 	ks.now++;
 	sent[0] = '\0';
 	reload();

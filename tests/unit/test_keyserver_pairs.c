@@ -13,28 +13,6 @@
 #include "user/base/text.h"
 #include "user/endpoint/hostkeys.h"
 
-static struct hk_ks_client client_of(unsigned role, const char *name)
-{
-	struct hk_ks_client client = {.who = {.role = role}};
-
-	snprintf(client.who.name, sizeof(client.who.name), "%s", name);
-	return client;
-}
-
-static bool ask(struct hk_ks_client *client, const char *text)
-{
-	json_t *request = json_loads(text, 0, NULL);
-	bool go_on;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(request);
-	go_on = hk_ks_answer(&ks, client, request);
-	json_decref(request);
-	ks.clients = client;
-	hk_ks_serve(&ks);
-	ks.clients = NULL;
-	return go_on;
-}
-
 static void begin_pairs(unsigned envelope, unsigned profile)
 {
 	domain.envelope = (__u8)envelope;

@@ -129,3 +129,18 @@ void hk_options_print(const struct hk_option *rows, FILE *out)
 	for (i = 0; rows[i].name; i++)
 		print_row(&rows[i], width + 3, out);
 }
+
+void hk_options_help(const char *head, const struct hk_option *rows, const char *tail)
+{
+	fputs(head, stdout);
+	putchar('\n');
+	hk_options_print(rows, stdout);
+	fputs(tail, stdout);
+}
+
+int hk_options_end(int argc, char **argv, struct hk_error *error)
+{
+	return optind < argc
+		       ? hk_error_set(error, HK_EUSAGE, "\"%.40s\" is one argument too many", argv[optind])
+		       : 0;
+}

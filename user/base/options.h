@@ -37,7 +37,11 @@ int hk_options_read(const struct hk_option *rows, void *into, int argc, char **a
 /* What a `take` of numbers calls; the sentence names option, value and limits. */
 int hk_option_number(const struct hk_option *option, const char *text, __u64 min, __u64 max, __u64 *out,
 	struct hk_error *error);
+/* Nothing may stand behind the options: 0, or -HK_EUSAGE and a sentence. */
+int hk_options_end(int argc, char **argv, struct hk_error *error);
 /* The rows as --help shows them. */
 void hk_options_print(const struct hk_option *rows, FILE *out);
+/* --help, to standard output: what the program does, its options, and what there is to say besides. */
+void hk_options_help(const char *head, const struct hk_option *rows, const char *tail);
 
 #endif

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* halfkeyd: the daemon's command line. What it runs stands in user/control/starter.h. */
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,25 +34,18 @@ static const struct hk_option options[] = {
 	{0},
 };
 
-static int print_help(void)
-{
-	fputs(help, stdout);
-	putchar('\n');
-	hk_options_print(options, stdout);
-	fputs(more, stdout);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct wishes wishes = {.config = CONFIG_DEFAULT};
 	struct hk_error error = {{0}};
 	int status = hk_options_read(options, &wishes, argc, argv, &error);
 
-	if (status == 1)
-		return print_help();
-	if (!status && optind < argc)
-		status = hk_error_set(&error, HK_EUSAGE, "\"%.40s\" is one argument too many", argv[optind]);
+	if (status == 1) {
+		hk_options_help(help, options, more);
+		return 0;
+	}
+	if (!status)
+		status = hk_options_end(argc, argv, &error);
 	if (status) {
 		fprintf(stderr, "halfkeyd: %s (halfkeyd --help)\n", error.text);
 		return hk_exit_status(status);

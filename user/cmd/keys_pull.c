@@ -123,15 +123,6 @@ static const struct hk_option options[] = {
 	{0},
 };
 
-static int print_help(void)
-{
-	fputs(help, stdout);
-	putchar('\n');
-	hk_options_print(options, stdout);
-	fputs(example, stdout);
-	return HK_EXIT_DONE;
-}
-
 static int judge(const struct pull *pull, struct hk_error *error)
 {
 	const struct hk_key_place *place = &pull->place;
@@ -153,10 +144,12 @@ int hk_keys_pull(int argc, char **argv)
 	struct hk_error error = {{0}};
 	int status = hk_options_read(options, &pull, argc, argv, &error);
 
-	if (status == 1)
-		return print_help();
-	if (!status && optind < argc)
-		status = hk_error_set(&error, HK_EUSAGE, "\"%.40s\" is one argument too many", argv[optind]);
+	if (status == 1) {
+		hk_options_help(help, options, example);
+		return HK_EXIT_DONE;
+	}
+	if (!status)
+		status = hk_options_end(argc, argv, &error);
 	if (!status)
 		status = judge(&pull, &error);
 	if (status)

@@ -31,10 +31,7 @@ int hk_usage(const char *command, const char *format, ...)
 
 void hk_command_help(const struct hk_command *command)
 {
-	fputs(command->help, stdout);
-	putchar('\n');
-	hk_options_print(command->options, stdout);
-	fputs(command->example, stdout);
+	hk_options_help(command->help, command->options, command->example);
 }
 
 int hk_options_parse(struct hk_options *options, const struct hk_command *command, int argc, char **argv)

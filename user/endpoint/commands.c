@@ -2,7 +2,6 @@
 /* What the command lines of halfkey-endpoint have in common: see commands.h. */
 #include "user/endpoint/commands.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -35,8 +34,8 @@ int hk_command_line_read(
 	status = hk_options_read(rows, into, argc, argv, error);
 	if (status == 1)
 		print_help(line);
-	if (!status && !line->words && optind < argc)
-		status = hk_error_set(error, HK_EUSAGE, "\"%.40s\" is one argument too many", argv[optind]);
+	if (!status && !line->words)
+		status = hk_options_end(argc, argv, error);
 	return status;
 }
 

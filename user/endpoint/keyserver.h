@@ -243,7 +243,7 @@ int hk_ks_number_host(struct hk_ks *ks, unsigned domain, unsigned host, struct h
 __u32 hk_ks_sender_mask(const struct hk_ks_domain *domain);
 __u32 hk_ks_sender_spis(const struct hk_ks_domain *domain, __u32 number);
 /* How old a generation may become: then its SPIs would come round. */
-__s64 hk_ks_spis_last(unsigned envelope);
+__s64 hk_ks_spis_last(const struct hk_ks_domain *domain);
 
 /* The number of a pair's keys in packets. */
 __u32 hk_ks_pair_id(const struct hk_ks *ks, unsigned domain, unsigned host, unsigned sender);

@@ -189,7 +189,7 @@ static int check_delegation(struct hk_ks_domain *domain, struct hk_error *error)
 
 static int check_times(struct hk_ks_domain *domain, struct hk_error *error)
 {
-	__s64 last = (hk_ks_spis_last(domain->envelope) - SPIS_SPARE) / 86400 * 86400;
+	__s64 last = (hk_ks_spis_last(domain) - SPIS_SPARE) / 86400 * 86400;
 
 	if (check_time("lifetime", domain->lifetime_text, 5, 86400, &domain->lifetime, error) ||
 		check_time(

@@ -169,11 +169,12 @@ static void add_generation(struct text *text, struct hk_ks *ks, unsigned domain,
 	/* Its own keys are a host's until they are taken. */
 	if (role != HK_PUSH_HOST && !delegated(ks, config, row, times))
 		return;
-	for (i = 0; hk_ks_has_pairs(config) && i < config->hosts_count; i++)
-		if (i != host)
-			add_pair(text, ks, domain, i, &owner, role, false, times);
-	if (hk_ks_has_pairs(config))
+	if (hk_ks_has_pairs(config)) {
+		for (i = 0; i < config->hosts_count; i++)
+			if (i != host)
+				add_pair(text, ks, domain, i, &owner, role, false, times);
 		return;
+	}
 	memcpy(keys.enc, row->enc, sizeof(keys.enc));
 	memcpy(keys.auth, row->auth, sizeof(keys.auth));
 	memcpy(keys.reader, row->reader, sizeof(keys.reader));

@@ -38,11 +38,9 @@ static unsigned second_bits(unsigned envelope)
 	return slot_shift(envelope) - HK_KS_NUMBER_BITS;
 }
 
-__s64 hk_ks_spis_last(unsigned envelope)
+__s64 hk_ks_spis_last(const struct hk_ks_domain *domain)
 {
-	bool contexts = envelope == HK_ENVELOPE_EESP || envelope == HK_ENVELOPE_WESP;
-
-	return 1ll << (contexts ? HK_KS_SERIAL_SHIFT : second_bits(envelope));
+	return 1ll << (hk_ks_has_pairs(domain) ? HK_KS_SERIAL_SHIFT : second_bits(domain->envelope));
 }
 
 __u32 hk_ks_sender_mask(const struct hk_ks_domain *domain)
@@ -57,7 +55,7 @@ __u32 hk_ks_sender_spis(const struct hk_ks_domain *domain, __u32 number)
 
 __u32 hk_ks_spi(const struct hk_ks_domain *domain, unsigned slot, __u64 serial)
 {
-	__u32 second = (__u32)(serial & (__u64)(hk_ks_spis_last(domain->envelope) - 1));
+	__u32 second = (__u32)(serial & (__u64)(hk_ks_spis_last(domain) - 1));
 
 	if (hk_ks_has_pairs(domain))
 		return SPI_OF_PAIR;
@@ -75,7 +73,7 @@ int hk_ks_allocate(struct hk_ks *ks, unsigned domain, unsigned host, unsigned se
 	int status;
 
 	if (!row || ks->now <= ks->started || ks->now < row->created ||
-		ks->now - row->created >= hk_ks_spis_last(config->envelope))
+		ks->now - row->created >= hk_ks_spis_last(config))
 		return -EAGAIN;
 	status = hk_ks_store_allocate(ks->store, config->name, config->hosts[host].name, row->generation,
 		config->hosts[sender].name, serial, error);
